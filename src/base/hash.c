@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/hash.h"
+
+#include <sodium.h>
+#include <string.h>
+
+uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t length)
+{
+    uint8_t digest[crypto_shorthash_BYTES];
+    uint64_t value = 0;
+    (void)crypto_shorthash(digest, bytes, length, key->bytes);
+    memcpy(&value, digest, sizeof(value));
+    return value;
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Snapshots: the whole database of one MAB at one sequence number, signed by its RUAS
+// (fast-push §4.1.2, §4.2.1; arch §2.9). Format: docs/protocol.md, "Snapshot".
+#ifndef IVIP_MAPPING_SNAPSHOT_H
+#define IVIP_MAPPING_SNAPSHOT_H
+
+#include "base/error.h"
+#include "base/instant.h"
+#include "base/key.h"
+#include "mapping/mapping.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct snapshot_info {
+    uint64_t ruas;  // key_id of the RUAS's key
+    uint64_t epoch; // of the RUAS's payload numbering
+    struct prefix mab;
+    uint64_t sequence; // the MAB's sequence number: the last atomic set that is in it
+    struct wall_time time;
+    uint64_t micronets;
+    struct mapping_hash hash;
+};
+
+// Bytes that the callee allocated and the caller frees with memory_free(bytes).
+struct snapshot_bytes {
+    uint8_t *bytes;
+    size_t length;
+};
+
+// Writes `mapping`; of `info`, the caller fills ruas, epoch, sequence and time, the rest is taken
+// from the mapping and filled in.
+bool snapshot_write(const struct mapping *mapping, struct snapshot_info *info,
+                    const struct secret_key *key, struct snapshot_bytes *snapshot,
+                    struct error *error);
+// Checks the signature and everything else and builds a new database, which the caller owns.
+bool snapshot_read(const void *bytes, size_t length, const struct public_key *key,
+                   struct snapshot_info *info, struct mapping **mapping, struct error *error);
+// Reads only what it says of itself, checking nothing but the format: for `ivip snapshot FILE`.
+bool snapshot_inspect(const void *bytes, size_t length, struct snapshot_info *info,
+                      struct error *error);
+
+#endif

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// One running process: its event loop, config, key, and the roles in it.
+//
+// Each role has a shell, role_NAME.c, that owns the sockets and timers around a core, drives it
+// (input, then outputs and events until there are none, then the next deadline) and answers for it
+// here: metrics, status, health. All of them run in the one thread of the loop; slow work
+// (password hashes, compression) goes to libuv's workers.
+#ifndef IVIP_NODE_NODE_H
+#define IVIP_NODE_NODE_H
+
+#include "base/error.h"
+#include "base/instant.h"
+#include "base/key.h"
+#include "base/random.h"
+#include "node/config.h"
+#include "node/metrics.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <uv.h>
+
+struct node;
+struct database_view; // of the qsa, for roles in the same node: see node/role_qsa.h
+
+// What a role's shell gives the node. The functions get `state` and run in the loop's thread.
+struct role {
+    const char *name; // "qsa"; a constant
+    void *state;
+    // Adds the role's metrics to a page.
+    void (*write_metrics)(void *state, struct metrics_page *page);
+    // What `ivip status` shows: a new reference to a JSON object.
+    json_t *(*status)(void *state);
+    // True when the role does its work; otherwise `why` (of `size` bytes) says in a sentence what
+    // is missing.
+    bool (*healthy)(void *state, char *why, size_t size);
+    // Takes over a new config; on false nothing changed. NULL where nothing can be reloaded.
+    bool (*reload)(void *state, const struct config *config, struct error *error);
+    // Closes every handle and frees `state` when they are closed.
+    void (*stop)(void *state);
+};
+
+// Answers a command from the control socket. `request` is the JSON object sent. Returns a new
+// reference to the answer, or NULL with `error` filled.
+typedef json_t *control_command(void *state, const json_t *request, struct error *error);
+
+uv_loop_t *node_loop(struct node *node);
+const struct config *node_config(const struct node *node);
+const struct secret_key *node_key(const struct node *node);
+// The monotonic time, read once for each turn of the loop.
+struct instant node_now(const struct node *node);
+struct wall_time node_wall_time(const struct node *node);
+// A fresh seed for a core.
+struct random_seed node_seed(const struct node *node);
+
+void node_add_role(struct node *node, const struct role *role);
+// The state of the role with that name in this node, or NULL: how roles of one process meet.
+void *node_role(const struct node *node, const char *name);
+// Commands are named "ROLE.verb", e.g. "ruas.user-add".
+void node_add_command(struct node *node, const char *name, control_command *command, void *state);
+
+// Runs the config until SIGTERM or SIGINT; the exit status of `ivip run`.
+int node_run(const char *config_path, struct error *error);
+
+#endif

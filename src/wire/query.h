@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Encoding and decoding of the query protocol (docs/protocol.md, "Query protocol"; DRTM §2).
+#ifndef IVIP_WIRE_QUERY_H
+#define IVIP_WIRE_QUERY_H
+
+#include "base/address.h"
+#include "base/range.h"
+#include "wire/message.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define QUERY_HEADER_BYTES      40
+#define QUERY_REQUEST_BYTES     192 // least size of a request, so that no reply is larger
+#define QUERY_MESSAGE_BYTES_MAX 512
+#define QUERY_ALTERNATIVES_MAX  4
+
+enum query_status {
+    QUERY_MAPPED = 0,
+    QUERY_ZERO = 1,
+    QUERY_NOT_IN_MAB = 2,
+    QUERY_TRY_ANOTHER = 3,
+    QUERY_BUSY = 4,
+    QUERY_FLUSH = 5,
+};
+
+// Any message of the query protocol. Which fields count depends on `type`:
+//   all:                      nonce, token, querier_sequence, server_sequence, instance
+//   Map Request:              question
+//   Map Reply, Cache Update:  status, range, etr, load, caching_ms, mab_sequence, alternatives
+struct query_message {
+    enum message_type type;
+    uint64_t nonce;
+    uint64_t token;
+    uint32_t querier_sequence;
+    uint32_t server_sequence;
+    uint64_t instance;
+
+    struct address question;
+
+    enum query_status status;
+    uint8_t load;
+    uint32_t caching_ms;
+    struct range range;
+    struct address etr; // FAMILY_NONE unless status is QUERY_MAPPED
+    uint64_t mab_sequence;
+    size_t alternative_count;
+    struct endpoint alternatives[QUERY_ALTERNATIVES_MAX];
+};
+
+// Writes the message into `buffer` (QUERY_MESSAGE_BYTES_MAX is always enough) and returns its
+// length. Requests come out padded to QUERY_REQUEST_BYTES.
+size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t size);
+
+// Reads a datagram. Nothing in `message` may be used unless DECODE_OK is returned. A decoded range
+// is valid (range_valid) and no longer than its family's space.
+enum decode_reason query_decode(const uint8_t *bytes, size_t length, struct query_message *message);
+
+const char *query_status_name(enum query_status status);
+
+#endif

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Heap and table against plain arrays, under thousands of random operations.
+#include "../check.h"
+#include "base/hash.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/random.h"
+#include "base/table.h"
+
+#define ITEMS 300
+#define STEPS 20000
+
+static void test_heap_gives_the_earliest(void **state)
+{
+    (void)state;
+    struct random_source random;
+    random_init(&random, random_seed_from_number(1));
+    struct heap heap;
+    heap_init(&heap);
+    static struct heap_node nodes[ITEMS];
+    for (int step = 0; step < STEPS; step++) {
+        struct heap_node *node = &nodes[random_below(&random, ITEMS)];
+        if (random_below(&random, 3) == 0)
+            heap_remove(&heap, node);
+        else
+            heap_set(&heap, node, (struct instant){random_below(&random, 1000)});
+        struct instant earliest = INSTANT_NEVER;
+        size_t count = 0;
+        for (size_t i = 0; i < ITEMS; i++) {
+            if (nodes[i].place == 0)
+                continue;
+            count++;
+            earliest = instant_earlier(earliest, nodes[i].deadline);
+        }
+        assert_int_equal(heap.count, count);
+        assert_int_equal(heap_deadline(&heap).ns, earliest.ns);
+    }
+    heap_release(&heap);
+}
+
+struct item {
+    struct table_node node;
+    uint64_t key;
+    bool inside;
+};
+
+static bool match(const struct table_node *node, const void *key)
+{
+    return container_of(node, const struct item, node)->key == *(const uint64_t *)key;
+}
+
+static void test_table_finds_what_is_in_it(void **state)
+{
+    (void)state;
+    struct random_source random;
+    random_init(&random, random_seed_from_number(2));
+    struct hash_key key = {{7}};
+    struct table table;
+    table_init(&table);
+    static struct item items[ITEMS];
+    size_t count = 0;
+    for (int step = 0; step < STEPS; step++) {
+        size_t i = random_below(&random, ITEMS);
+        struct item *item = &items[i];
+        item->key = i;
+        uint64_t hash = hash_bytes(&key, &item->key, sizeof(item->key));
+        struct table_node *found = table_find(&table, hash, match, &item->key);
+        assert_ptr_equal(found, item->inside ? &item->node : NULL);
+        if (item->inside)
+            table_remove(&table, &item->node);
+        else
+            table_insert(&table, &item->node, hash);
+        item->inside = !item->inside;
+        count += item->inside ? 1 : -1;
+        assert_int_equal(table.count, count);
+    }
+    size_t walked = 0;
+    for (struct table_node *node = table_next(&table, NULL); node != NULL;
+         node = table_next(&table, node))
+        walked++;
+    assert_int_equal(walked, count);
+    table_release(&table);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_heap_gives_the_earliest),
+        cmocka_unit_test(test_table_finds_what_is_in_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
