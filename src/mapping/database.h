@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// All mapping databases that a node keeps, found by address: what a QSA answers from and a
+// full-database ITR tunnels by.
+#ifndef IVIP_MAPPING_DATABASE_H
+#define IVIP_MAPPING_DATABASE_H
+
+#include "mapping/mapping.h"
+
+struct database;
+
+struct database *database_new(void);
+// Frees the mappings in it too.
+void database_free(struct database *database);
+
+// Puts a mapping in, which then belongs to the database; one of the same MAB is freed. An overlap
+// with another MAB is an error, and the mapping stays the caller's.
+bool database_put(struct database *database, struct mapping *mapping, struct error *error);
+bool database_remove(struct database *database, const struct prefix *mab);
+
+// The mapping of the MAB that `address` lies in, or NULL.
+struct mapping *database_find(const struct database *database, const struct address *address);
+// The mapping of exactly that MAB, or NULL.
+struct mapping *database_get(const struct database *database, const struct prefix *mab);
+
+// All of them, in no particular order: 0 to database_count - 1.
+size_t database_count(const struct database *database);
+struct mapping *database_at(const struct database *database, size_t i);
+
+#endif

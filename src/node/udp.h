@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// UDP sockets in the node's loop, received and sent in batches (recvmmsg, sendmmsg).
+#ifndef IVIP_NODE_UDP_H
+#define IVIP_NODE_UDP_H
+
+#include "node/node.h"
+
+struct udp;
+
+// Called for each datagram; `bytes` is valid during the call only.
+typedef void udp_receive(void *state, const struct endpoint *from, const uint8_t *bytes,
+                         size_t length);
+// Called once after each batch, so that a core is drained once and not for each datagram. May be
+// NULL.
+typedef void udp_batch_end(void *state);
+
+// Binds to an address and port; the address "::" takes both families. Port 0 lets the kernel
+// choose.
+struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
+                     udp_batch_end *batch_end, void *state, struct error *error);
+void udp_close(struct udp *udp);
+// Where it is bound.
+struct endpoint udp_local(const struct udp *udp);
+
+// Queues a datagram; it goes out with udp_flush, or when the batch is full. UDP may lose it, and
+// so may a full socket: that is counted, not reported.
+void udp_send(struct udp *udp, const struct endpoint *to, const uint8_t *bytes, size_t length);
+void udp_flush(struct udp *udp);
+
+struct udp_counters {
+    uint64_t received, sent, send_failed, truncated;
+};
+const struct udp_counters *udp_counters(const struct udp *udp);
+
+#endif

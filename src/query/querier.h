@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The asking side of the query protocol: what an ITR, and a caching server towards its upstreams,
+// use (docs/protocol.md, rules 1 to 3, 6 and 8; DRTM §2).
+//
+// A core without I/O. The shell calls querier_ask and querier_input, then takes outputs and events
+// until there are none, and calls querier_tick at querier_next_deadline.
+#ifndef IVIP_QUERY_QUERIER_H
+#define IVIP_QUERY_QUERIER_H
+
+#include "base/address.h"
+#include "base/instant.h"
+#include "base/random.h"
+#include "base/range.h"
+#include "wire/query.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define QUERIER_UPSTREAMS_MAX 8
+#define QUERY_TRIES_MAX       4
+
+struct querier_config {
+    struct endpoint upstreams[QUERIER_UPSTREAMS_MAX]; // in order of preference
+    size_t upstream_count;
+    size_t open_max;   // most questions open at once; more are refused
+    size_t cached_max; // most ranges remembered; the least recently used is forgotten
+};
+
+enum querier_event_kind {
+    QUERIER_LEARNED, // a reply or an update: the range has this mapping until `expires`
+    QUERIER_FORGET,  // drop what was learned for the range: flushed, expired or its server is gone
+    QUERIER_FAILED,  // no server answered for `question`
+};
+
+struct querier_event {
+    enum querier_event_kind kind;
+    struct address question;  // failed; learned: the address asked for, FAMILY_NONE for an update
+    enum query_status status; // learned: mapped, zero or not-in-MAB
+    struct range range;       // learned, forget
+    struct address etr;       // learned with status mapped
+    uint64_t mab_sequence;    // learned
+    struct instant expires;   // learned
+    struct endpoint upstream; // learned: who said so
+};
+
+// Why messages were dropped and how questions went; only ever grow.
+struct querier_counters {
+    uint64_t asked, answered, retried, failed, refused_full;
+    uint64_t updates, repeated, flushed;
+    uint64_t dropped_malformed, dropped_source, dropped_nonce, dropped_range;
+    uint64_t alive_sent, upstreams_lost;
+};
+
+struct querier;
+
+struct querier *querier_new(const struct querier_config *config, struct random_seed seed,
+                            struct instant now);
+void querier_free(struct querier *querier);
+
+// Asks for the mapping of an address, unless that question is already open. False when the limit
+// of open questions is reached.
+bool querier_ask(struct querier *querier, struct instant now, const struct address *address);
+void querier_input(struct querier *querier, struct instant now, const struct endpoint *from,
+                   const uint8_t *bytes, size_t length);
+// The next datagram to send: fills `to` and `buffer` (QUERY_MESSAGE_BYTES_MAX) and returns its
+// length; 0 when there is none.
+size_t querier_next_output(struct querier *querier, struct instant now, struct endpoint *to,
+                           uint8_t *buffer);
+bool querier_next_event(struct querier *querier, struct querier_event *event);
+struct instant querier_next_deadline(const struct querier *querier);
+void querier_tick(struct querier *querier, struct instant now);
+
+const struct querier_counters *querier_counters(const struct querier *querier);
+
+#endif
