@@ -20,11 +20,18 @@
 #define PAYLOAD_BYTES_MAX    1232 // 1280 less IPv6 and UDP headers
 #define PAYLOAD_HEADER_BYTES 40
 #define PAYLOAD_CONTEXT      "ivip payload v1"
+#define SECTION_HEADER_BYTES 4
+#define UPDATES_HEADER_BYTES 24 // of an updates section, before its first update
+#define SNAPSHOT_BODY_BYTES  56
+#define STATE_BODY_BYTES     40
+#define SECTION_PARTS_MAX    64 // most sections that one set may be spread over
+#define PAYLOAD_SECTION_ROOM (PAYLOAD_BYTES_MAX - PAYLOAD_HEADER_BYTES - SIGNATURE_BYTES)
+#define PAYLOAD_UPDATES_ROOM (PAYLOAD_SECTION_ROOM - SECTION_HEADER_BYTES - UPDATES_HEADER_BYTES)
 
 struct payload_header {
-    uint64_t ruas; // key_id of its public key
-    uint64_t epoch;
-    uint64_t sequence;
+    uint64_t ruas;     // key_id of its public key
+    uint64_t epoch;    // at least 1
+    uint64_t sequence; // at least 1
     struct wall_time time;
 };
 
@@ -37,10 +44,10 @@ enum section_type {
 
 // One section, decoded. Which fields count depends on `type`.
 struct payload_section {
-    uint8_t type; // enum section_type, or one this program does not know
-    bool critical;
+    uint8_t type;             // enum section_type, or one this program does not know
+    bool critical;            // of an unknown type: without it the payload must not be applied
     struct prefix mab;        // updates, snapshot, state
-    uint64_t mab_sequence;    // updates, snapshot, state
+    uint64_t mab_sequence;    // updates (at least 1), snapshot, state
     uint16_t part;            // updates: 0 .. parts-1
     uint16_t parts;           // updates: at least 1
     struct reader updates;    // updates: for update_decode, inside the payload's bytes
@@ -49,9 +56,11 @@ struct payload_section {
     uint64_t micronets;       // snapshot
 };
 
-// Reads the header; on DECODE_OK `sections` stands over the sections, without the signature.
+// Reads the header; on DECODE_OK `sections` stands over the sections, without the signature. Only
+// the frame is checked: the sections, and who signed them, are not.
 enum decode_reason payload_open(const uint8_t *bytes, size_t length, struct payload_header *header,
                                 struct reader *sections);
+// True when the bytes, a frame that payload_open accepted, are signed with that key.
 bool payload_verify(const uint8_t *bytes, size_t length, const struct public_key *key);
 // The next section. False at the end, and where the rest makes no sense: then sections->failed.
 bool payload_next_section(struct reader *sections, struct payload_section *section);
@@ -61,19 +70,25 @@ bool payload_next_section(struct reader *sections, struct payload_section *secti
 bool update_decode(struct reader *updates, enum family family, struct update *update);
 // Writes one; `writer` fails where it does not fit.
 void update_encode(struct writer *writer, enum family family, const struct update *update);
+// How many octets update_encode writes.
+size_t update_octets(enum family family, const struct update *update);
+// Over how many sections a set has to be spread when each has a payload of its own; at most
+// SECTION_PARTS_MAX for UPDATE_SET_MAX updates.
+uint16_t updates_parts(enum family family, const struct update *updates, size_t count);
 
 // A payload being filled.
 struct payload_writer {
     uint8_t bytes[PAYLOAD_BYTES_MAX];
-    struct writer writer;
-    uint8_t *section; // length place of the open section, or NULL
+    struct writer writer; // over the octets before the signature
 };
 
 void payload_begin(struct payload_writer *payload, const struct payload_header *header);
 // True while no section was added.
 bool payload_empty(const struct payload_writer *payload);
+// Octets that sections may still take.
+size_t payload_room(const struct payload_writer *payload);
 // Adds as many of `count` updates as fit and returns how many (0: nothing was added); `part` and
-// `parts` as in the format.
+// `parts` as in the format. The updates must lie in the MAB's family.
 size_t payload_add_updates(struct payload_writer *payload, const struct prefix *mab,
                            uint64_t mab_sequence, uint16_t part, uint16_t parts,
                            const struct update *updates, size_t count);
