@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The changing half of the interval map: a B+-tree that stays dense.
+//
+//                    [ 40 | 90 ]               inner nodes: keys divide children
+//                    |    |    |
+//          [7 20 33]-[40 55]-[90 91 95]        leaves: intervals in order, linked both ways
+//
+// A full leaf first shares with a sibling that has room, and splits only when neither has: so
+// leaves stay about four fifths full under random inserts, and memory below 24 bytes an interval.
+// A leaf that gets nearly empty is merged into a sibling. Intervals that arrive in order fill each
+// leaf to the end.
+//
+// An interval lies in the leaf that its start leads to, and may run past the key that divides
+// that leaf from the next; so a search that finds no start at or below its key in a leaf looks at
+// the end of the leaf before.
+#include "mapping/interval_map.h"
+
+#include "base/memory.h"
+#include "mapping/interval_tree.h"
+
+#include <assert.h>
+#include <string.h>
+
+// A leaf with fewer intervals is merged with a sibling where the two fill no more than LEAF_MERGED.
+#define LEAF_FEW    10
+#define LEAF_MERGED 30
+// The same for the children of inner nodes.
+#define INNER_FEW    8
+#define INNER_MERGED 24
+// A sibling takes intervals from a full leaf while it has at least this many places free.
+#define SHARE_FREE 4
+
+// The way from the root to a leaf: at each level, the node and the place of the child taken.
+struct path {
+    struct inner *nodes[INTERVAL_HEIGHT_MAX];
+    unsigned places[INTERVAL_HEIGHT_MAX];
+};
+
+static struct leaf *new_leaf(struct interval_map *map)
+{
+    struct leaf *leaf = pool_take(&map->pool);
+    leaf->previous = NULL;
+    leaf->next = NULL;
+    leaf_clear(leaf);
+    return leaf;
+}
+
+struct interval_map *interval_map_new(void)
+{
+    struct interval_map *map = memory_new(sizeof(*map));
+    pool_init(&map->pool);
+    map->root = new_leaf(map);
+    return map;
+}
+
+void interval_map_free(struct interval_map *map)
+{
+    if (map == NULL)
+        return;
+    pool_release(&map->pool);
+    memory_free(map);
+}
+
+size_t interval_map_count(const struct interval_map *map)
+{
+    return map->count;
+}
+
+size_t interval_map_memory(const struct interval_map *map)
+{
+    return sizeof(*map) + pool_memory(&map->pool);
+}
+
+static struct leaf *descend(const struct interval_map *map, uint64_t key, struct path *path)
+{
+    void *node = map->root;
+    for (unsigned level = 0; level < map->height; level++) {
+        struct inner *inner = node;
+        path->nodes[level] = inner;
+        path->places[level] = inner_place(inner, key);
+        node = inner->children[path->places[level]];
+    }
+    return node;
+}
+
+static void link_behind(struct leaf *leaf, struct leaf *added)
+{
+    added->previous = leaf;
+    added->next = leaf->next;
+    if (leaf->next != NULL)
+        leaf->next->previous = added;
+    leaf->next = added;
+}
+
+static void unlink_leaf(struct leaf *leaf)
+{
+    if (leaf->previous != NULL)
+        leaf->previous->next = leaf->next;
+    if (leaf->next != NULL)
+        leaf->next->previous = leaf->previous;
+}
+
+// Splits a full inner node, putting in `child` behind `place - 1`; gives the new right half and
+// the key that divides the halves.
+static struct inner *split_inner(struct interval_map *map, struct inner *inner, unsigned place,
+                                 uint64_t key, void *child, uint64_t *divide)
+{
+    uint64_t keys[INNER_CHILDREN];
+    void *children[INNER_CHILDREN + 1];
+    memcpy(keys, inner->keys, (place - 1) * sizeof(*keys));
+    memcpy(keys + place, inner->keys + place - 1, (INNER_CHILDREN - place) * sizeof(*keys));
+    memcpy(children, inner->children, place * sizeof(*children));
+    memcpy(children + place + 1, inner->children + place,
+           (INNER_CHILDREN - place) * sizeof(*children));
+    keys[place - 1] = key;
+    children[place] = child;
+    unsigned total = INNER_CHILDREN + 1;
+    unsigned left = place == INNER_CHILDREN ? total - 2 : total / 2;
+    struct inner *right = pool_take(&map->pool);
+    inner_write(right, keys + left, children + left, total - left);
+    inner_write(inner, keys, children, left);
+    *divide = keys[left - 1];
+    return right;
+}
+
+static void new_root(struct interval_map *map, uint64_t key, void *right)
+{
+    assert(map->height < INTERVAL_HEIGHT_MAX);
+    struct inner *root = pool_take(&map->pool);
+    inner_write(root, &key, (void *[]){map->root, right}, 2);
+    map->root = root;
+    map->height++;
+}
+
+// Puts a child in behind the one that `path` took at level `level - 1`.
+static void add_child(struct interval_map *map, const struct path *path, unsigned level,
+                      uint64_t key, void *child)
+{
+    while (level > 0) {
+        struct inner *inner = path->nodes[level - 1];
+        unsigned place = path->places[level - 1] + 1;
+        if (inner->count < INNER_CHILDREN) {
+            inner_insert(inner, place, key, child);
+            return;
+        }
+        uint64_t divide = 0;
+        child = split_inner(map, inner, place, key, child, &divide);
+        key = divide;
+        level--;
+    }
+    new_root(map, key, child);
+}
+
+static void drop_child(struct interval_map *map, const struct path *path, unsigned level,
+                       unsigned place);
+
+// Merges the child at `place` of `parent` with the one behind it where both are inner nodes with
+// few children; `level` is the parent's.
+static bool merge_inner(struct interval_map *map, const struct path *path, unsigned level,
+                        unsigned place)
+{
+    struct inner *parent = path->nodes[level];
+    if (place + 1 >= parent->count)
+        return false;
+    struct inner *left = parent->children[place];
+    struct inner *right = parent->children[place + 1];
+    unsigned total = (unsigned)(left->count + right->count);
+    if (total > INNER_MERGED)
+        return false;
+    unsigned boundary = (unsigned)left->count;
+    left->keys[boundary - 1] = parent->keys[place];
+    memcpy(left->keys + boundary, right->keys, (right->count - 1) * sizeof(uint64_t));
+    memcpy(left->children + boundary, right->children, right->count * sizeof(void *));
+    left->count = total;
+    pool_give(&map->pool, right);
+    drop_child(map, path, level, place + 1);
+    return true;
+}
+
+// While the root has one child only, that child is the root.
+static void lower_root(struct interval_map *map)
+{
+    while (map->height > 0) {
+        struct inner *root = map->root;
+        if (root->count > 1)
+            return;
+        map->root = root->children[0];
+        map->height--;
+        pool_give(&map->pool, root);
+    }
+}
+
+// Takes the child at `place` out of the path's node at `level`.
+static void drop_child(struct interval_map *map, const struct path *path, unsigned level,
+                       unsigned place)
+{
+    struct inner *inner = path->nodes[level];
+    inner_erase(inner, place);
+    if (level == 0) {
+        lower_root(map);
+        return;
+    }
+    unsigned above = path->places[level - 1];
+    if (inner->count == 0) {
+        pool_give(&map->pool, inner);
+        drop_child(map, path, level - 1, above);
+    } else if (inner->count < INNER_FEW) {
+        if (!merge_inner(map, path, level - 1, above) && above > 0)
+            (void)merge_inner(map, path, level - 1, above - 1);
+    }
+}
+
+// The places of a leaf of the kind that it is.
+static unsigned leaf_capacity(const struct leaf *leaf)
+{
+    return leaf->wide ? LEAF_WIDE : LEAF_NARROW;
+}
+
+// Writes `count` intervals into two neighbouring leaves, half each; false where they do not fit.
+static bool write_halves(struct leaf *left, struct leaf *right, const struct interval *intervals,
+                         unsigned count)
+{
+    unsigned half = count / 2;
+    if (!leaf_fits(intervals, half) || !leaf_fits(intervals + half, count - half))
+        return false;
+    leaf_write(left, intervals, half);
+    leaf_write(right, intervals + half, count - half);
+    return true;
+}
+
+// Lets the sibling behind (or before) the leaf take some of its intervals; false where none has
+// room.
+static bool share(const struct interval_map *map, const struct path *path, struct leaf *leaf,
+                  const struct interval *intervals, unsigned count)
+{
+    if (map->height == 0)
+        return false;
+    struct interval both[2 * LEAF_NARROW + 1];
+    struct inner *parent = path->nodes[map->height - 1];
+    unsigned place = path->places[map->height - 1];
+    if (place + 1 < parent->count && leaf->next->count + SHARE_FREE <= leaf_capacity(leaf->next)) {
+        memcpy(both, intervals, count * sizeof(*both));
+        unsigned total = count + leaf_read(leaf->next, both + count);
+        if (write_halves(leaf, leaf->next, both, total)) {
+            parent->keys[place] = both[total / 2].start;
+            return true;
+        }
+    }
+    if (place > 0 && leaf->previous->count + SHARE_FREE <= leaf_capacity(leaf->previous)) {
+        unsigned before = leaf_read(leaf->previous, both);
+        memcpy(both + before, intervals, count * sizeof(*both));
+        if (write_halves(leaf->previous, leaf, both, before + count)) {
+            parent->keys[place - 1] = both[(before + count) / 2].start;
+            return true;
+        }
+    }
+    return false;
+}
+
+// Puts an interval in where the leaf as it is cannot hold it.
+static void insert_beyond(struct interval_map *map, const struct path *path, struct leaf *leaf,
+                          unsigned place, const struct interval *interval)
+{
+    struct interval intervals[LEAF_NARROW + 1];
+    unsigned count = leaf_read(leaf, intervals) + 1;
+    memmove(intervals + place + 1, intervals + place, (count - 1 - place) * sizeof(*intervals));
+    intervals[place] = *interval;
+    if (leaf_fits(intervals, count)) {
+        leaf_write(leaf, intervals, count);
+        return;
+    }
+    bool appended = place == count - 1 && leaf->next == NULL;
+    if (!appended && share(map, path, leaf, intervals, count))
+        return;
+    unsigned left = appended ? count - 1 : count / 2;
+    struct leaf *right = new_leaf(map);
+    leaf_write(right, intervals + left, count - left);
+    leaf_write(leaf, intervals, left);
+    link_behind(leaf, right);
+    add_child(map, path, map->height, intervals[left].start, right);
+}
+
+// True when an interval may go into the leaf at `place`: no neighbour overlaps it.
+static bool is_free(const struct leaf *leaf, unsigned place, const struct interval *interval)
+{
+    if (place > 0 || leaf->previous != NULL) {
+        struct interval before = place > 0 ? leaf_get(leaf, place - 1)
+                                           : leaf_get(leaf->previous, leaf->previous->count - 1);
+        if (interval_holds(&before, interval->start))
+            return false;
+    }
+    if (place < leaf->count || leaf->next != NULL) {
+        struct interval behind =
+            place < leaf->count ? leaf_get(leaf, place) : leaf_get(leaf->next, 0);
+        if (interval_holds(interval, behind.start))
+            return false;
+    }
+    return true;
+}
+
+bool interval_map_insert(struct interval_map *map, const struct interval *interval)
+{
+    assert(interval->length > 0 && interval->length - 1 <= UINT64_MAX - interval->start);
+    struct path path;
+    struct leaf *leaf = descend(map, interval->start, &path);
+    unsigned place = leaf_rank(leaf, interval->start);
+    if (!is_free(leaf, place, interval))
+        return false;
+    sequence_write_begin(&map->sequence);
+    if (!leaf_insert(leaf, place, interval))
+        insert_beyond(map, &path, leaf, place, interval);
+    map->count++;
+    sequence_write_end(&map->sequence);
+    return true;
+}
+
+// Merges the leaf at `place` of `parent` with the one behind it where they are small enough.
+static bool merge_leaves(struct interval_map *map, const struct path *path, unsigned place)
+{
+    unsigned level = map->height - 1;
+    struct inner *parent = path->nodes[level];
+    if (place + 1 >= parent->count)
+        return false;
+    struct leaf *left = parent->children[place];
+    struct leaf *right = parent->children[place + 1];
+    if (left->count + right->count > LEAF_MERGED)
+        return false;
+    struct interval intervals[2 * LEAF_NARROW];
+    unsigned count = leaf_read(left, intervals);
+    count += leaf_read(right, intervals + count);
+    if (!leaf_fits(intervals, count))
+        return false;
+    leaf_write(left, intervals, count);
+    unlink_leaf(right);
+    pool_give(&map->pool, right);
+    drop_child(map, path, level, place + 1);
+    return true;
+}
+
+// Mends the tree after an interval was taken out of the leaf at the end of the path.
+static void shrink(struct interval_map *map, const struct path *path, struct leaf *leaf)
+{
+    if (map->height == 0 || leaf->count >= LEAF_FEW)
+        return;
+    unsigned place = path->places[map->height - 1];
+    if (leaf->count == 0) {
+        unlink_leaf(leaf);
+        pool_give(&map->pool, leaf);
+        drop_child(map, path, map->height - 1, place);
+    } else if (!merge_leaves(map, path, place) && place > 0) {
+        (void)merge_leaves(map, path, place - 1);
+    }
+}
+
+// The leaf and place of the interval that starts at `start`; NULL where none does.
+static struct leaf *exact(const struct interval_map *map, uint64_t start, struct path *path,
+                          unsigned *place)
+{
+    struct leaf *leaf = descend(map, start, path);
+    unsigned rank = leaf_rank(leaf, start);
+    if (rank == 0 || leaf_get(leaf, rank - 1).start != start)
+        return NULL;
+    *place = rank - 1;
+    return leaf;
+}
+
+bool interval_map_remove(struct interval_map *map, uint64_t start)
+{
+    struct path path;
+    unsigned place = 0;
+    struct leaf *leaf = exact(map, start, &path, &place);
+    if (leaf == NULL)
+        return false;
+    sequence_write_begin(&map->sequence);
+    leaf_erase(leaf, place);
+    map->count--;
+    shrink(map, &path, leaf);
+    sequence_write_end(&map->sequence);
+    return true;
+}
+
+bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t value)
+{
+    struct path path;
+    unsigned place = 0;
+    struct leaf *leaf = exact(map, start, &path, &place);
+    if (leaf == NULL)
+        return false;
+    sequence_write_begin(&map->sequence);
+    leaf_set_value(leaf, place, value);
+    sequence_write_end(&map->sequence);
+    return true;
+}

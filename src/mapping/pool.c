@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "mapping/pool.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define CHUNK_NODES_FIRST 4
+#define CHUNK_NODES_MAX   32768 // 16 MiB
+#define CACHE_LINE        64
+#define HUGE_PAGE         ((size_t)2 << 20)
+
+struct pool_chunk {
+    struct pool_chunk *next;
+    char *nodes; // owned
+    size_t count;
+    size_t taken;
+};
+
+void pool_init(struct pool *pool)
+{
+    memset(pool, 0, sizeof(*pool));
+}
+
+void pool_release(struct pool *pool)
+{
+    for (struct pool_chunk *chunk = pool->chunks; chunk != NULL;) {
+        struct pool_chunk *next = chunk->next;
+        free(chunk->nodes);
+        memory_free(chunk);
+        chunk = next;
+    }
+    pool_init(pool);
+}
+
+// Big chunks lie on huge pages: random lookups in millions of nodes would otherwise spend as much
+// on address translation as on the nodes. Pages not yet touched cost nothing.
+static char *chunk_memory(size_t bytes)
+{
+    size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
+    void *memory = NULL;
+    if (posix_memalign(&memory, alignment, bytes) != 0) {
+        (void)fprintf(stderr, "ivip: out of memory: %zu bytes more could not be had\n", bytes);
+        abort();
+    }
+    if (bytes >= HUGE_PAGE)
+        (void)madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
+}
+
+static void grow(struct pool *pool)
+{
+    size_t count = pool->nodes < CHUNK_NODES_FIRST ? CHUNK_NODES_FIRST : pool->nodes;
+    struct pool_chunk *chunk = memory_new(sizeof(*chunk));
+    chunk->count = count < CHUNK_NODES_MAX ? count : CHUNK_NODES_MAX;
+    chunk->nodes = chunk_memory(chunk->count * POOL_NODE_BYTES);
+    chunk->next = pool->chunks;
+    pool->chunks = chunk;
+    pool->nodes += chunk->count;
+}
+
+void *pool_take(struct pool *pool)
+{
+    if (pool->free != NULL) {
+        void *node = pool->free;
+        memcpy(&pool->free, node, sizeof(pool->free));
+        return node;
+    }
+    if (pool->chunks == NULL || pool->chunks->taken == pool->chunks->count)
+        grow(pool);
+    pool->taken++;
+    return pool->chunks->nodes + POOL_NODE_BYTES * pool->chunks->taken++;
+}
+
+void pool_give(struct pool *pool, void *node)
+{
+    memcpy(node, &pool->free, sizeof(pool->free));
+    pool->free = node;
+}
+
+size_t pool_memory(const struct pool *pool)
+{
+    return pool->taken * POOL_NODE_BYTES;
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The interval map against a plain sorted array, in key spaces that make its leaves narrow, wide
+// and mixed, growing and shrinking.
+#include "../check.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "mapping/interval_map.h"
+
+#include <string.h>
+
+#define MODEL_MAX 20000
+#define ROUNDS    60000
+
+struct model {
+    size_t count;
+    struct interval items[MODEL_MAX];
+};
+
+// The place of the first interval that ends at `key` or after it.
+static size_t model_place(const struct model *model, uint64_t key)
+{
+    size_t low = 0;
+    size_t high = model->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        const struct interval *item = &model->items[middle];
+        if (item->start + (item->length - 1) < key)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool model_find(const struct model *model, uint64_t key, struct interval *found)
+{
+    size_t place = model_place(model, key);
+    if (place == model->count || model->items[place].start > key)
+        return false;
+    *found = model->items[place];
+    return true;
+}
+
+static bool model_next(const struct model *model, uint64_t key, struct interval *found)
+{
+    size_t place = model_place(model, key);
+    if (place == model->count)
+        return false;
+    *found = model->items[place];
+    return true;
+}
+
+static bool model_previous(const struct model *model, uint64_t key, struct interval *found)
+{
+    size_t place = model_place(model, key);
+    if (place == model->count || model->items[place].start > key) {
+        if (place == 0)
+            return false;
+        place--;
+    }
+    *found = model->items[place];
+    return true;
+}
+
+static bool model_insert(struct model *model, const struct interval *interval)
+{
+    size_t place = model_place(model, interval->start);
+    if (place < model->count &&
+        model->items[place].start <= interval->start + (interval->length - 1))
+        return false;
+    assert_true(model->count < MODEL_MAX);
+    memmove(model->items + place + 1, model->items + place,
+            (model->count - place) * sizeof(*model->items));
+    model->items[place] = *interval;
+    model->count++;
+    return true;
+}
+
+static bool model_remove(struct model *model, uint64_t start)
+{
+    size_t place = model_place(model, start);
+    if (place == model->count || model->items[place].start != start)
+        return false;
+    model->count--;
+    memmove(model->items + place, model->items + place + 1,
+            (model->count - place) * sizeof(*model->items));
+    return true;
+}
+
+static void same(bool a, const struct interval *x, bool b, const struct interval *y)
+{
+    assert_int_equal(a, b);
+    if (!a)
+        return;
+    assert_true(x->start == y->start);
+    assert_true(x->length == y->length);
+    assert_int_equal(x->value, y->value);
+}
+
+static void compare_at(const struct interval_map *map, const struct model *model, uint64_t key)
+{
+    struct interval x = {0};
+    struct interval y = {0};
+    bool a = interval_map_find(map, key, &x);
+    same(a, &x, model_find(model, key, &y), &y);
+    a = interval_map_next(map, key, &x);
+    same(a, &x, model_next(model, key, &y), &y);
+    a = interval_map_previous(map, key, &x);
+    same(a, &x, model_previous(model, key, &y), &y);
+}
+
+// Walks the whole map forwards and backwards, and finds every start in one batch.
+static void compare_all(const struct interval_map *map, const struct model *model)
+{
+    assert_int_equal(interval_map_count(map), model->count);
+    uint64_t *keys = memory_new_array(model->count, sizeof(*keys));
+    struct interval *found = memory_new_array(model->count, sizeof(*found));
+    struct interval at = {0};
+    for (size_t i = 0; i < model->count; i++) {
+        const struct interval *item = &model->items[i];
+        uint64_t from = i == 0 ? 0 : model->items[i - 1].start + model->items[i - 1].length;
+        assert_true(interval_map_next(map, from, &at));
+        same(true, &at, true, item);
+        assert_true(interval_map_previous(map, item->start, &at));
+        same(true, &at, true, item);
+        keys[i] = item->start + (item->length - 1);
+    }
+    interval_map_find_many(map, keys, model->count, found);
+    for (size_t i = 0; i < model->count; i++)
+        same(true, &found[i], true, &model->items[i]);
+    memory_free(keys);
+    memory_free(found);
+}
+
+// What kind of key space: keys are base + below(span), lengths below(longest) + 1.
+struct space {
+    const char *name;
+    uint64_t base;
+    uint64_t span;
+    uint64_t longest;
+};
+
+static const struct space spaces[] = {
+    {"crowded", 0, 4000, 6},
+    {"narrow", 0x20010db800000000, 1 << 24, 900},
+    {"wide", 1, UINT64_MAX - 1, (uint64_t)1 << 48},
+    {"mixed", (uint64_t)1 << 63, (uint64_t)1 << 36, (uint64_t)1 << 33},
+    {"end", UINT64_MAX - 20000, 20001, 30},
+};
+
+static uint64_t pick(struct random_source *random, const struct space *space)
+{
+    return space->base + random_below(random, space->span);
+}
+
+static void step(struct interval_map *map, struct model *model, struct random_source *random,
+                 const struct space *space, bool growing)
+{
+    uint64_t key = pick(random, space);
+    struct interval at = {0};
+    if (random_below(random, 10) < (growing ? 7 : 3)) {
+        struct interval added = {key, random_below(random, space->longest) + 1,
+                                 (uint32_t)random_u64(random)};
+        uint64_t room = UINT64_MAX - key;
+        if (added.length - 1 > room)
+            added.length = room + 1;
+        assert_int_equal(interval_map_insert(map, &added), model_insert(model, &added));
+    } else if (model_next(model, key, &at)) {
+        uint64_t start = at.start + (random_below(random, 16) == 0);
+        assert_int_equal(interval_map_remove(map, start), model_remove(model, start));
+    }
+    if (model_next(model, pick(random, space), &at)) {
+        uint32_t value = (uint32_t)random_u64(random);
+        assert_true(interval_map_set_value(map, at.start, value));
+        model->items[model_place(model, at.start)].value = value;
+        assert_int_equal(interval_map_set_value(map, at.start + 1, value),
+                         at.length == 1 && model_find(model, at.start + 1, &(struct interval){0}));
+        if (at.length == 1 && model_find(model, at.start + 1, &(struct interval){0}))
+            model->items[model_place(model, at.start + 1)].value = value;
+    }
+    compare_at(map, model, pick(random, space));
+    compare_at(map, model, key);
+}
+
+static void test_model(void **state)
+{
+    (void)state;
+    struct random_source random;
+    struct model *model = memory_new(sizeof(*model));
+    for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+        random_init(&random, random_seed_from_number(i));
+        struct interval_map *map = interval_map_new();
+        model->count = 0;
+        for (unsigned round = 0; round < ROUNDS; round++) {
+            bool growing = round / (ROUNDS / 4) % 2 == 0;
+            step(map, model, &random, &spaces[i], growing);
+            if (round % (ROUNDS / 8) == 0)
+                compare_all(map, model);
+        }
+        compare_all(map, model);
+        while (model->count > 0) {
+            uint64_t start = model->items[random_below(&random, model->count)].start;
+            assert_true(interval_map_remove(map, start));
+            assert_true(model_remove(model, start));
+        }
+        compare_all(map, model);
+        compare_at(map, model, spaces[i].base);
+        interval_map_free(map);
+    }
+    memory_free(model);
+}
+
+static void test_ends(void **state)
+{
+    (void)state;
+    struct interval_map *map = interval_map_new();
+    struct interval found = {0};
+    assert_false(interval_map_find(map, 0, &found));
+    assert_false(interval_map_next(map, 0, &found));
+    assert_false(interval_map_previous(map, UINT64_MAX, &found));
+    assert_false(interval_map_remove(map, 0));
+    assert_true(interval_map_insert(map, &(struct interval){UINT64_MAX, 1, 7}));
+    assert_true(interval_map_insert(map, &(struct interval){0, UINT64_MAX, 8}));
+    assert_false(interval_map_insert(map, &(struct interval){UINT64_MAX, 1, 9}));
+    assert_true(interval_map_find(map, UINT64_MAX, &found));
+    assert_int_equal(found.value, 7);
+    assert_true(interval_map_find(map, UINT64_MAX - 1, &found));
+    assert_int_equal(found.value, 8);
+    interval_map_free(map);
+}
+
+// Memory an interval after random inserts, and after inserts in order with random ones behind.
+static void test_memory(void **state)
+{
+    (void)state;
+    struct random_source random;
+    random_init(&random, random_seed_from_number(1));
+    for (unsigned ordered = 0; ordered < 2; ordered++) {
+        struct interval_map *map = interval_map_new();
+        for (uint64_t i = 0; ordered == 1 && i < 50000; i++)
+            assert_true(interval_map_insert(map, &(struct interval){i << 14, 3, 1}));
+        while (interval_map_count(map) < 100000) {
+            uint64_t start = random_below(&random, 50000 << 14);
+            (void)interval_map_insert(map, &(struct interval){start, 1, 1});
+            size_t count = interval_map_count(map);
+            if (count >= 10000 && interval_map_memory(map) > 24 * count)
+                fail_msg("%zu bytes for %zu intervals", interval_map_memory(map), count);
+        }
+        interval_map_free(map);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_memory),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
