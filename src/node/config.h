@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/range.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,6 +25,9 @@
 #define PORT_REST    4748 // HTTPS of the UAS
 #define PORT_FEED    4749 // UDP payloads
 #define PORT_METRICS 9746 // HTTP
+
+// Where control sockets are looked for, and made by default.
+#define CONFIG_CONTROL_DIRECTORY "/run/ivip"
 
 struct config_endpoints {
     size_t count;
@@ -86,10 +90,10 @@ struct config_etr {
 
 struct config {
     char *name;              // of the node, in logs and metrics
-    char *key_file;          // its secret key
+    char *key_file;          // its secret key; "": none, a new key at each start (not for a ruas)
     char *state;             // directory for durable data
     char *control;           // Unix socket for `ivip status` and other commands
-    struct endpoint metrics; // [::]:9746
+    struct endpoint metrics; // [::]:9746; FAMILY_NONE ("none"): no metrics server
     enum log_level log;
     char *user; // account to run as after start; "" stays
     struct config_ruas *ruas;
@@ -102,5 +106,7 @@ struct config {
 // Reads and checks a file. Errors name file, line and column and say what was expected.
 struct config *config_load(const char *path, struct error *error);
 void config_free(struct config *config);
+// A new reference to a JSON object with the keys of the file, defaults filled in.
+json_t *config_describe(const struct config *config);
 
 #endif

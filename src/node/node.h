@@ -21,7 +21,8 @@
 #include <uv.h>
 
 struct node;
-struct database_view; // of the qsa, for roles in the same node: see node/role_qsa.h
+
+#define NODE_ROLES_MAX 8
 
 // What a role's shell gives the node. The functions get `state` and run in the loop's thread.
 struct role {
@@ -45,6 +46,8 @@ struct role {
 typedef json_t *control_command(void *state, const json_t *request, struct error *error);
 
 uv_loop_t *node_loop(struct node *node);
+// The config in force. A reload puts another in its place, but what was given out here before
+// stays readable until the node ends.
 const struct config *node_config(const struct node *node);
 const struct secret_key *node_key(const struct node *node);
 // The monotonic time, read once for each turn of the loop.
@@ -59,7 +62,20 @@ void *node_role(const struct node *node, const char *name);
 // Commands are named "ROLE.verb", e.g. "ruas.user-add".
 void node_add_command(struct node *node, const char *name, control_command *command, void *state);
 
-// Runs the config until SIGTERM or SIGINT; the exit status of `ivip run`.
-int node_run(const char *config_path, struct error *error);
+double node_uptime_seconds(const struct node *node);
+// All roles, in the order in which they were added.
+size_t node_role_count(const struct node *node);
+const struct role *node_role_at(const struct node *node, size_t i);
+
+// A node without roles: what node_run begins with, and what the tests of a shell run it in. Takes
+// over the config, copies the key.
+struct node *node_new(struct config *config, const struct secret_key *key);
+// Stops all roles, newest first, lets the loop run until every handle is closed, and frees the
+// node with its config.
+void node_free(struct node *node);
+
+// Runs the config until SIGTERM or SIGINT, and reloads it on SIGHUP. Returns true after an orderly
+// stop; on false it could not start, and `error` says why.
+bool node_run(const char *config_path, struct error *error);
 
 #endif

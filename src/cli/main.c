@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The `ivip` program: finds the command and runs it.
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+const struct command *const commands[] = {
+    &command_run, &command_check, &command_key, &command_version, NULL,
+};
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; commands[i] != NULL; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+static void print_commands(FILE *out)
+{
+    (void)fprintf(out, "ivip - IP addresses that stay yours wherever you connect\n\n"
+                       "Usage: ivip COMMAND ...\n\n");
+    for (size_t i = 0; commands[i] != NULL; i++)
+        (void)fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    (void)fprintf(out, "\nEach explains itself: ivip COMMAND --help. All of them: man ivip.\n"
+                       "Start here: make demo, then docs/architecture.md.\n");
+}
+
+int main(int count, char **words)
+{
+    if (sodium_init() < 0) {
+        print_error("libsodium did not start: no random numbers");
+        return STATUS_REFUSED;
+    }
+    const char *name = count > 1 ? words[1] : "";
+    bool help = strcmp(name, "help") == 0;
+    if (help && count > 2) {
+        // "ivip help map" is "ivip map --help".
+        static char option[] = "--help";
+        words[1] = words[2];
+        words[2] = option;
+        name = words[1];
+        count = 3;
+        help = false;
+    }
+    if (help || strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
+        print_commands(stdout);
+        return STATUS_DONE;
+    }
+    if (name[0] == '\0') {
+        print_commands(stderr);
+        return STATUS_USAGE;
+    }
+    const struct command *command = command_find(strcmp(name, "--version") == 0 ? "version" : name);
+    if (command == NULL) {
+        print_error("there is no command \"%.60s\"; `ivip help` lists them", name);
+        return STATUS_USAGE;
+    }
+    struct arguments arguments;
+    int status = STATUS_DONE;
+    if (!arguments_read(command, (size_t)count - 2, words + 2, &arguments, &status))
+        return status;
+    status = command->run(&arguments);
+    if (fflush(stdout) != 0 || ferror(stdout) != 0) {
+        print_error("the output could not be written");
+        return STATUS_REFUSED;
+    }
+    return status;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/roles.h"
+
+#include "base/log.h"
+
+// A role is started where its shell is part of the program.
+#if __has_include("node/role_ruas.h")
+#include "node/role_ruas.h"
+#else
+#define role_ruas_start NULL
+#endif
+#if __has_include("node/role_qsa.h")
+#include "node/role_qsa.h"
+#else
+#define role_qsa_start NULL
+#endif
+#if __has_include("node/role_qsr.h")
+#include "node/role_qsr.h"
+#else
+#define role_qsr_start NULL
+#endif
+#if __has_include("node/role_itr.h")
+#include "node/role_itr.h"
+#else
+#define role_itr_start NULL
+#endif
+#if __has_include("node/role_etr.h")
+#include "node/role_etr.h"
+#else
+#define role_etr_start NULL
+#endif
+
+typedef bool start_role(struct node *node, struct error *error);
+
+bool roles_start(struct node *node, struct error *error)
+{
+    const struct config *config = node_config(node);
+    const struct {
+        const char *name;
+        bool configured;
+        start_role *start;
+    } roles[] = {
+        {"ruas", config->ruas != NULL, role_ruas_start},
+        {"qsa", config->qsa != NULL, role_qsa_start},
+        {"qsr", config->qsr != NULL, role_qsr_start},
+        {"itr", config->itr != NULL, role_itr_start},
+        {"etr", config->etr != NULL, role_etr_start},
+    };
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
+        if (!roles[i].configured)
+            continue;
+        start_role *start = roles[i].start;
+        if (start == NULL)
+            return error_set(error, ERROR_INPUT, "no-such-role", "%s: not in this build",
+                             roles[i].name);
+        if (!start(node, error)) {
+            error_prefix(error, "%s", roles[i].name);
+            return false;
+        }
+        log_debug("node", "%s started", roles[i].name);
+    }
+    return true;
+}

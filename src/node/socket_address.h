@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Endpoints as the kernel's socket calls want them.
+#ifndef IVIP_NODE_SOCKET_ADDRESS_H
+#define IVIP_NODE_SOCKET_ADDRESS_H
+
+#include "base/address.h"
+
+#include <sys/socket.h>
+
+// Fills `storage` and returns the length to pass along with it.
+socklen_t socket_address_of_endpoint(const struct endpoint *endpoint,
+                                     struct sockaddr_storage *storage);
+// Reads it back. IPv4 addresses that a socket for both families writes as IPv6 (::ffff:192.0.2.1)
+// come out as IPv4. FAMILY_NONE for other kinds of sockets.
+struct endpoint endpoint_of_socket_address(const struct sockaddr *address);
+// True for "0.0.0.0" and "::".
+bool address_is_wildcard(const struct address *address);
+
+#endif
