@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The server runs in the node's loop in this thread; the client is libcurl in another.
+#include "../check.h"
+#include "node/http_server.h"
+#include "test_node.h"
+
+#include <curl/curl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// One request by the client thread.
+struct call {
+    char url[128];
+    const char *body; // POST when not NULL
+    size_t body_length;
+    bool chunked;
+    const char *pin; // of the server's key; NULL: plain HTTP
+    CURLcode result;
+    long status;
+    char answer[4096];
+    size_t answer_length;
+    char type[64];
+    uv_async_t finished;
+    bool done;
+};
+
+static struct node *node;
+static struct http_server *server;
+static struct http_exchange *kept; // not answered yet
+static uv_timer_t later;
+
+static void answer_later(uv_timer_t *timer)
+{
+    (void)timer;
+    struct http_exchange *exchange = kept;
+    kept = NULL;
+    http_reply_header(exchange, "X-Was", "late");
+    http_reply(exchange, 202, "text/plain", "late", 4);
+}
+
+static void on_request(void *state, struct http_exchange *exchange)
+{
+    assert_ptr_equal(state, &server);
+    const char *path = http_path(exchange);
+    size_t length = 0;
+    const char *body = http_body(exchange, &length);
+    if (strcmp(path, "/echo") == 0) {
+        http_reply(exchange, 200, "text/plain", body, length);
+    } else if (strcmp(path, "/error") == 0) {
+        struct error error;
+        error_set(&error, ERROR_CONFLICT, "some-reason", "not \xff\xfe now");
+        http_reply_error(exchange, &error);
+    } else if (strcmp(path, "/about") == 0) {
+        http_reply_json(exchange, 200,
+                        json_pack("{s:s, s:s?, s:s?, s:i}", "method", http_method(exchange),
+                                  "query", http_query(exchange, "q"), "host",
+                                  http_header(exchange, "X-Test"), "peer",
+                                  (int)http_peer(exchange).address.family));
+    } else {
+        kept = exchange; // "/later" answers from a timer, "/never" not before the server closes
+        if (strcmp(path, "/later") == 0)
+            (void)uv_timer_start(&later, answer_later, 20, 0);
+    }
+}
+
+static size_t on_data(char *bytes, size_t size, size_t count, void *state)
+{
+    struct call *call = state;
+    size_t length = size * count;
+    if (length > sizeof(call->answer) - 1 - call->answer_length)
+        return 0;
+    memcpy(call->answer + call->answer_length, bytes, length);
+    call->answer_length += length;
+    return length;
+}
+
+static size_t on_more_body(char *bytes, size_t size, size_t count, void *state)
+{
+    struct call *call = state;
+    size_t length = size * count < call->body_length ? size * count : call->body_length;
+    memcpy(bytes, call->body, length);
+    call->body += length;
+    call->body_length -= length;
+    return length;
+}
+
+static void set_body(CURL *curl, struct call *call, struct curl_slist **headers)
+{
+    (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+    if (call->chunked) {
+        *headers = curl_slist_append(*headers, "Transfer-Encoding: chunked");
+        (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_more_body);
+        (void)curl_easy_setopt(curl, CURLOPT_READDATA, call);
+    } else {
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)call->body_length);
+    }
+}
+
+static void run_call(void *state)
+{
+    struct call *call = state;
+    CURL *curl = curl_easy_init();
+    struct curl_slist *headers = curl_slist_append(NULL, "X-Test: here");
+    (void)curl_easy_setopt(curl, CURLOPT_URL, call->url);
+    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 25L);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
+    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+    if (call->body != NULL)
+        set_body(curl, call, &headers);
+    if (call->pin != NULL) {
+        (void)curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, call->pin);
+        (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+    }
+    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    call->result = curl_easy_perform(curl);
+    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &call->status);
+    char *type = NULL;
+    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
+    (void)snprintf(call->type, sizeof(call->type), "%s", type == NULL ? "" : type);
+    curl_slist_free_all(headers);
+    curl_easy_cleanup(curl);
+    (void)uv_async_send(&call->finished);
+}
+
+static void on_finished(uv_async_t *async)
+{
+    ((struct call *)async->data)->done = true;
+}
+
+static uv_thread_t begin(struct call *call, const char *path)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    struct endpoint local = http_server_local(server);
+    (void)snprintf(call->url, sizeof(call->url), "%s://%s%s", call->pin != NULL ? "https" : "http",
+                   endpoint_print(&local, text), path);
+    (void)uv_async_init(node_loop(node), &call->finished, on_finished);
+    call->finished.data = call;
+    uv_thread_t thread;
+    assert_int_equal(uv_thread_create(&thread, run_call, call), 0);
+    return thread;
+}
+
+static void finish(struct call *call, uv_thread_t thread)
+{
+    test_run_until(node, &call->done);
+    (void)uv_thread_join(&thread);
+    uv_close((uv_handle_t *)&call->finished, NULL);
+    (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+}
+
+static void perform(struct call *call, const char *path)
+{
+    finish(call, begin(call, path));
+}
+
+static int set_up(void **state)
+{
+    struct endpoint listen = {address_from_ipv4(0x7f000001), 0};
+    struct error error = {0};
+    node = test_node();
+    bool tls = *state != NULL;
+    server = http_server_open(node, &listen, tls, on_request, &server, &error);
+    if (server == NULL)
+        fail_msg("%s", error.text);
+    (void)uv_timer_init(node_loop(node), &later);
+    kept = NULL;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    uv_close((uv_handle_t *)&later, NULL);
+    http_server_close(server);
+    node_free(node);
+    test_files_remove();
+    return 0;
+}
+
+static void test_answers(void **state)
+{
+    (void)state;
+    struct call echo = {.body = "hello", .body_length = 5};
+    perform(&echo, "/echo");
+    assert_int_equal(echo.result, CURLE_OK);
+    assert_int_equal(echo.status, 200);
+    assert_string_equal(echo.answer, "hello");
+    assert_string_equal(echo.type, "text/plain");
+    struct call chunked = {.body = "in chunks", .body_length = 9, .chunked = true};
+    perform(&chunked, "/echo");
+    assert_string_equal(chunked.answer, "in chunks");
+    struct call about = {0};
+    perform(&about, "/about?q=a%20b");
+    assert_string_equal(about.type, "application/json");
+    assert_string_equal(about.answer,
+                        "{\"method\":\"GET\",\"query\":\"a b\",\"host\":\"here\",\"peer\":4}\n");
+}
+
+static void test_error(void **state)
+{
+    (void)state;
+    struct call call = {0};
+    perform(&call, "/error");
+    assert_int_equal(call.status, 409);
+    assert_string_equal(
+        call.answer, "{\"v\":1,\"error\":{\"reason\":\"some-reason\",\"text\":\"not ?? now\"}}\n");
+}
+
+static void test_late_answer(void **state)
+{
+    (void)state;
+    struct call call = {.body = "x", .body_length = 1};
+    perform(&call, "/later");
+    assert_int_equal(call.result, CURLE_OK);
+    assert_int_equal(call.status, 202);
+    assert_string_equal(call.answer, "late");
+}
+
+static void test_large_bodies(void **state)
+{
+    (void)state;
+    size_t length = HTTP_BODY_MAX + 1;
+    char *body = calloc(1, length);
+    assert_non_null(body);
+    memset(body, 'a', length);
+    struct call refused = {.body = body, .body_length = length};
+    perform(&refused, "/echo");
+    assert_int_equal(refused.status, 413);
+    assert_non_null(strstr(refused.answer, "body-too-large"));
+    struct call chunked = {.body = body, .body_length = length, .chunked = true};
+    perform(&chunked, "/echo");
+    assert_int_equal(chunked.status, 413);
+    free(body);
+}
+
+// The server closes while a handler still works; what the handler answers then goes nowhere.
+static void test_close_before_answer(void **state)
+{
+    (void)state;
+    struct call call = {0};
+    uv_thread_t thread = begin(&call, "/never");
+    while (kept == NULL)
+        (void)uv_run(node_loop(node), UV_RUN_ONCE);
+    http_server_close(server);
+    server = NULL;
+    finish(&call, thread);
+    assert_int_not_equal(call.result, CURLE_OK);
+    assert_string_equal(http_path(kept), "/never");
+    assert_null(http_header(kept, "X-Test"));
+    http_reply(kept, 200, "text/plain", "late", 4);
+}
+
+// The pin that curl takes: SHA-256 of the key as X.509 holds it, a constant and the 32 octets.
+static void pin_of(const struct public_key *key, char pin[64])
+{
+    static const uint8_t before[] = {0x30, 0x2a, 0x30, 0x05, 0x06, 0x03,
+                                     0x2b, 0x65, 0x70, 0x03, 0x21, 0x00};
+    uint8_t info[sizeof(before) + PUBLIC_KEY_BYTES];
+    uint8_t digest[crypto_hash_sha256_BYTES];
+    memcpy(info, before, sizeof(before));
+    memcpy(info + sizeof(before), key->bytes, PUBLIC_KEY_BYTES);
+    (void)crypto_hash_sha256(digest, info, sizeof(info));
+    memcpy(pin, "sha256//", 9);
+    (void)sodium_bin2base64(pin + 8, 56, digest, sizeof(digest), sodium_base64_VARIANT_ORIGINAL);
+}
+
+static void test_tls(void **state)
+{
+    (void)state;
+    char pin[64];
+    struct public_key key = key_public(node_key(node));
+    pin_of(&key, pin);
+    struct call good = {.body = "secret", .body_length = 6, .pin = pin};
+    perform(&good, "/echo");
+    assert_int_equal(good.result, CURLE_OK);
+    assert_string_equal(good.answer, "secret");
+    struct call late = {.pin = pin};
+    perform(&late, "/later");
+    assert_int_equal(late.status, 202);
+    key.bytes[0] ^= 1;
+    pin_of(&key, pin);
+    struct call wrong = {.body = "secret", .body_length = 6, .pin = pin};
+    perform(&wrong, "/echo");
+    assert_int_equal(wrong.result, CURLE_SSL_PINNEDPUBKEYNOTMATCH);
+}
+
+static void test_port_taken(void **state)
+{
+    (void)state;
+    struct endpoint local = http_server_local(server);
+    struct error error = {0};
+    assert_null(http_server_open(node, &local, false, on_request, NULL, &error));
+    assert_string_equal(error.reason, "cannot-listen");
+    assert_non_null(strstr(error.text, "another program has this port"));
+}
+
+int main(void)
+{
+    static char tls[] = "tls";
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_error, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_large_bodies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_close_before_answer, set_up, tear_down),
+        cmocka_unit_test_prestate_setup_teardown(test_tls, set_up, tear_down, tls),
+        cmocka_unit_test_setup_teardown(test_port_taken, set_up, tear_down),
+    };
+    if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_ALL) != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
