@@ -42,7 +42,8 @@ static const struct broken broken[] = {
      "b\""},
     {"log: loud\n", "1:6: log: error, warning, info or debug was expected, not \"loud\""},
     {"etr:\n  serves:\n    - 20.1.0.0/28\n    - 20.1.0.17/28\n",
-     "4:7: etr.serves[1]: \"20.1.0.17/28\" has address bits set below /28; did you mean 20.1.0.16/28?"},
+     "4:7: etr.serves[1]: \"20.1.0.17/28\" has address bits set below /28; did you mean "
+     "20.1.0.16/28?"},
     {"qsr: {upstreams: [\"192.0.2.1:x\"]}\n", "1:19: qsr.upstreams[0]: "},
     {"qsr: {upstreams: []}\n", "1:18: qsr.upstreams: at least one was expected, such as "
                                "[\"192.0.2.1:4746\", \"[2001:db8::1]:4746\"]"},

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A client in another thread talks to the control socket of a node in this one.
+#include "../check.h"
+#include "node/control.h"
+#include "test_node.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static struct node *node;
+static struct control *control;
+static char path[108];
+
+struct conversation {
+    const char *send;
+    size_t length;
+    size_t lines; // how many answers to wait for; 0: until the server hangs up
+    char answers[8192];
+    size_t answer_length;
+    uv_async_t finished;
+    bool done;
+};
+
+static int connect_to(void)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+    int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (sock >= 0 && connect(sock, (struct sockaddr *)&address, sizeof(address)) != 0) {
+        (void)close(sock);
+        return -1;
+    }
+    return sock;
+}
+
+static size_t count_lines(const struct conversation *conversation)
+{
+    size_t lines = 0;
+    for (size_t i = 0; i < conversation->answer_length; i++)
+        lines += conversation->answers[i] == '\n';
+    return lines;
+}
+
+static void talk(void *state)
+{
+    struct conversation *conversation = state;
+    int sock = connect_to();
+    const char *next = conversation->send;
+    size_t left = conversation->length;
+    while (sock >= 0 && left > 0) {
+        ssize_t sent = send(sock, next, left, MSG_NOSIGNAL);
+        if (sent <= 0)
+            break;
+        next += sent;
+        left -= (size_t)sent;
+    }
+    while (sock >= 0 &&
+           (conversation->lines == 0 || count_lines(conversation) < conversation->lines)) {
+        ssize_t length = read(sock, conversation->answers + conversation->answer_length,
+                              sizeof(conversation->answers) - 1 - conversation->answer_length);
+        if (length <= 0)
+            break;
+        conversation->answer_length += (size_t)length;
+    }
+    if (sock >= 0)
+        (void)close(sock);
+    (void)uv_async_send(&conversation->finished);
+}
+
+static void on_finished(uv_async_t *async)
+{
+    ((struct conversation *)async->data)->done = true;
+}
+
+static void converse(struct conversation *conversation)
+{
+    uv_thread_t thread;
+    (void)uv_async_init(node_loop(node), &conversation->finished, on_finished);
+    conversation->finished.data = conversation;
+    assert_int_equal(uv_thread_create(&thread, talk, conversation), 0);
+    test_run_until(node, &conversation->done);
+    (void)uv_thread_join(&thread);
+    uv_close((uv_handle_t *)&conversation->finished, NULL);
+    (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+}
+
+static json_t *on_double(void *state, const json_t *request, struct error *error)
+{
+    assert_ptr_equal(state, &node);
+    const json_t *number = json_object_get(request, "number");
+    if (!json_is_integer(number)) {
+        error_set(error, ERROR_INPUT, "no-number", "a number was expected");
+        return NULL;
+    }
+    return json_pack("{s:I}", "double", json_integer_value(number) * 2);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    node = test_node();
+    (void)snprintf(path, sizeof(path), "%s.sock", test_file(""));
+    control = control_new(node);
+    control_add(control, "double", on_double, &node);
+    struct error error = {0};
+    if (!control_open(control, path, &error))
+        fail_msg("%s", error.text);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    control_close(control);
+    node_free(node);
+    assert_int_equal(access(path, F_OK), -1);
+    test_files_remove();
+    return 0;
+}
+
+#define SAY(text) .send = (text), .length = sizeof(text) - 1
+
+static void test_commands(void **state)
+{
+    (void)state;
+    struct conversation conversation = {
+        SAY("{\"command\":\"double\",\"number\":21}\n{\"command\":\"double\"}\n"
+            "{\"command\":\"what\"}\nno json\n[]\n"),
+        .lines = 5};
+    converse(&conversation);
+    assert_string_equal(
+        conversation.answers,
+        "{\"double\":42,\"v\":1}\n"
+        "{\"v\":1,\"error\":{\"reason\":\"no-number\",\"text\":\"a number was expected\"}}\n"
+        "{\"v\":1,\"error\":{\"reason\":\"unknown-command\",\"text\":\"this node has no command "
+        "\\\"what\\\"; it may lack the role that does it\"}}\n"
+        "{\"v\":1,\"error\":{\"reason\":\"bad-request\",\"text\":\"not JSON: '[' or '{' expected "
+        "near 'no' (column 2)\"}}\n"
+        "{\"v\":1,\"error\":{\"reason\":\"bad-request\",\"text\":\"a request is a JSON object with "
+        "\\\"command\\\", such as {\\\"command\\\":\\\"status\\\"}\"}}\n");
+}
+
+static void test_mode(void **state)
+{
+    (void)state;
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void test_long_line(void **state)
+{
+    (void)state;
+    char *line = malloc(CONTROL_LINE_MAX + 1);
+    assert_non_null(line);
+    memset(line, ' ', CONTROL_LINE_MAX + 1);
+    struct conversation conversation = {.send = line, .length = CONTROL_LINE_MAX + 1};
+    converse(&conversation);
+    assert_int_equal(conversation.answer_length, 0);
+    free(line);
+}
+
+static void test_too_many_clients(void **state)
+{
+    (void)state;
+    int socks[CONTROL_CLIENTS_MAX];
+    for (size_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+        socks[i] = connect_to();
+        assert_true(socks[i] >= 0);
+        (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+    }
+    struct conversation refused = {SAY("{\"command\":\"double\",\"number\":1}\n")};
+    converse(&refused);
+    assert_int_equal(refused.answer_length, 0);
+    (void)close(socks[0]);
+    (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+    (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+    struct conversation taken = {SAY("{\"command\":\"double\",\"number\":1}\n"), .lines = 1};
+    converse(&taken);
+    assert_string_equal(taken.answers, "{\"double\":2,\"v\":1}\n");
+    for (size_t i = 1; i < CONTROL_CLIENTS_MAX; i++)
+        (void)close(socks[i]);
+}
+
+static void expect_refusal(const char *at, const char *reason)
+{
+    struct control *second = control_new(node);
+    struct error error = {0};
+    assert_false(control_open(second, at, &error));
+    assert_string_equal(error.reason, reason);
+    control_close(second);
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    expect_refusal(path, "already-running");
+    expect_refusal(test_file("precious"), "bad-control");
+    expect_refusal("/nonexistent/x.sock", "cannot-listen");
+    char deep[200] = {0};
+    memset(deep, 'x', sizeof(deep) - 1);
+    expect_refusal(deep, "bad-control");
+}
+
+// A node that was killed leaves its socket; the next one takes the place.
+static void test_left_behind(void **state)
+{
+    (void)state;
+    char left[sizeof(path) + 8];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(left, sizeof(left), "%.90s.left", path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", left);
+    int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(sock, (struct sockaddr *)&address, sizeof(address)), 0);
+    (void)close(sock);
+    struct control *next = control_new(node);
+    struct error error = {0};
+    if (!control_open(next, left, &error))
+        fail_msg("%s", error.text);
+    control_close(next);
+    (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_commands, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mode, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_long_line, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_too_many_clients, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_left_behind, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
