@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "mapping/mapping.h"
+
+#include "base/memory.h"
+#include "mapping/mapping_state.h"
+
+#include <assert.h>
+
+// Units whose ETRs are looked up under one look at the sequence lock.
+#define BATCH 64
+
+struct mapping *mapping_new(const struct prefix *mab, struct error *error)
+{
+    struct range units;
+    if (!mab_check(mab, &units, error))
+        return NULL;
+    struct mapping *mapping = memory_new(sizeof(*mapping));
+    mapping->mab = *mab;
+    store_init(&mapping->store, &units);
+    etr_table_init(&mapping->etrs);
+    return mapping;
+}
+
+void mapping_free(struct mapping *mapping)
+{
+    if (mapping == NULL)
+        return;
+    store_release(&mapping->store);
+    etr_table_release(&mapping->etrs);
+    memory_free(mapping->undo.changes);
+    memory_free(mapping);
+}
+
+const struct prefix *mapping_mab(const struct mapping *mapping)
+{
+    return &mapping->mab;
+}
+
+const struct range *mapping_units(const struct mapping *mapping)
+{
+    return &mapping->store.units;
+}
+
+uint64_t mapping_count(const struct mapping *mapping)
+{
+    return mapping->count;
+}
+
+size_t mapping_memory(const struct mapping *mapping)
+{
+    return sizeof(*mapping) + store_memory(&mapping->store) + etr_table_memory(&mapping->etrs) +
+           mapping->undo.capacity * sizeof(*mapping->undo.changes);
+}
+
+struct mapping_hash mapping_hash(const struct mapping *mapping)
+{
+    return mapping->hash;
+}
+
+bool mapping_hash_equal(const struct mapping_hash *a, const struct mapping_hash *b)
+{
+    return a->lanes[0] == b->lanes[0] && a->lanes[1] == b->lanes[1];
+}
+
+static enum mapping_state state_of(uint32_t value)
+{
+    return value >= ETR_FIRST ? MAPPING_MAPPED : value == ETR_ZERO ? MAPPING_ZERO : MAPPING_GAP;
+}
+
+static struct range range_of(const struct mapping *mapping, const struct interval *interval)
+{
+    return (struct range){mapping->store.units.family, {interval->start}, {interval->length}};
+}
+
+SEQUENCE_READER enum mapping_state mapping_lookup(const struct mapping *mapping, struct unit unit,
+                                                  struct micronet *found)
+{
+    assert(range_contains_unit(mapping_units(mapping), mapping->store.units.family, unit));
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        struct interval at = store_find(&mapping->store, unit.index);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        struct address etr = etr_table_get(&mapping->etrs, at.value);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        *found = (struct micronet){range_of(mapping, &at), etr};
+        return state_of(at.value);
+    }
+}
+
+SEQUENCE_READER struct address mapping_etr(const struct mapping *mapping, struct unit unit)
+{
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        uint32_t value = store_value(&mapping->store, unit.index);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        struct address etr = etr_table_get(&mapping->etrs, value);
+        if (!sequence_retry(&mapping->sequence, begun))
+            return etr;
+    }
+}
+
+// ETRs of up to BATCH units, all from one state of the database.
+SEQUENCE_READER static void etr_batch(const struct mapping *mapping, const struct unit *units,
+                                      size_t count, struct address *etrs)
+{
+    uint32_t values[BATCH];
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        store_value_many(&mapping->store, units, count, values);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        for (size_t i = 0; i < count; i++)
+            etrs[i] = etr_table_get(&mapping->etrs, values[i]);
+        if (!sequence_retry(&mapping->sequence, begun))
+            return;
+    }
+}
+
+void mapping_etr_many(const struct mapping *mapping, const struct unit *units, size_t count,
+                      struct address *etrs)
+{
+    for (size_t done = 0; done < count; done += BATCH)
+        etr_batch(mapping, units + done, count - done < BATCH ? count - done : BATCH, etrs + done);
+}
+
+SEQUENCE_READER bool mapping_next(const struct mapping *mapping, struct unit from,
+                                  struct micronet *found)
+{
+    const struct range *units = mapping_units(mapping);
+    uint64_t unit = from.index < units->start.index ? units->start.index : from.index;
+    if (unit > range_last(units).index)
+        return false;
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        struct interval at = {0};
+        bool any = store_next(&mapping->store, unit, &at);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        struct address etr = etr_table_get(&mapping->etrs, any ? at.value : ETR_GAP);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        *found = (struct micronet){range_of(mapping, &at), etr};
+        return any;
+    }
+}

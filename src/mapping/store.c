@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "mapping/store.h"
+
+#include "mapping/etr_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+// Units looked up side by side.
+#define BATCH 32
+
+void store_init(struct store *store, const struct range *units)
+{
+    memset(store, 0, sizeof(*store));
+    store->units = *units;
+    if (units->family == FAMILY_IPV6)
+        store->tree = interval_map_new();
+    else
+        flat_map_init(&store->flat, (uint32_t)units->length.units);
+}
+
+void store_release(struct store *store)
+{
+    if (store->tree != NULL)
+        interval_map_free(store->tree);
+    else
+        flat_map_release(&store->flat);
+}
+
+size_t store_memory(const struct store *store)
+{
+    return store->tree != NULL ? interval_map_memory(store->tree) : flat_map_memory(&store->flat);
+}
+
+static uint32_t place_of(const struct store *store, uint64_t unit)
+{
+    assert(unit - store->units.start.index < store->units.length.units);
+    return (uint32_t)(unit - store->units.start.index);
+}
+
+// A micronet as the flat map places it.
+static struct interval placed(const struct store *store, const struct interval *micronet)
+{
+    return (struct interval){place_of(store, micronet->start), micronet->length, micronet->value};
+}
+
+// The gap around a unit that no interval of the tree contains.
+static struct interval gap_of(const struct store *store, uint64_t unit)
+{
+    struct interval at = {0};
+    uint64_t start = store->units.start.index;
+    uint64_t end = start + store->units.length.units; // may be 0 at the end of all space
+    if (interval_map_previous(store->tree, unit, &at))
+        start = at.start + at.length;
+    if (interval_map_next(store->tree, unit, &at))
+        end = at.start;
+    return (struct interval){start, end - start, ETR_GAP};
+}
+
+struct interval store_find(const struct store *store, uint64_t unit)
+{
+    struct interval found;
+    if (store->tree != NULL)
+        return interval_map_find(store->tree, unit, &found) ? found : gap_of(store, unit);
+    found = flat_map_find(&store->flat, place_of(store, unit));
+    found.start += store->units.start.index;
+    return found;
+}
+
+uint32_t store_value(const struct store *store, uint64_t unit)
+{
+    if (store->tree == NULL)
+        return flat_map_value(&store->flat, place_of(store, unit));
+    struct interval found;
+    return interval_map_find(store->tree, unit, &found) ? found.value : ETR_GAP;
+}
+
+static void tree_value_many(const struct store *store, const struct unit *units, size_t count,
+                            uint32_t *values)
+{
+    _Static_assert(sizeof(struct unit) == sizeof(uint64_t), "a unit is its number");
+    struct interval found[BATCH];
+    for (size_t done = 0; done < count; done += BATCH) {
+        size_t batch = count - done < BATCH ? count - done : BATCH;
+        interval_map_find_many(store->tree, &units[done].index, batch, found);
+        for (size_t i = 0; i < batch; i++)
+            values[done + i] = found[i].length > 0 ? found[i].value : ETR_GAP;
+    }
+}
+
+void store_value_many(const struct store *store, const struct unit *units, size_t count,
+                      uint32_t *values)
+{
+    if (store->tree != NULL) {
+        tree_value_many(store, units, count, values);
+        return;
+    }
+    // Independent loads: the machine overlaps their misses by itself.
+    for (size_t i = 0; i < count; i++)
+        values[i] = flat_map_value(&store->flat, place_of(store, units[i].index));
+}
+
+bool store_next(const struct store *store, uint64_t unit, struct interval *micronet)
+{
+    if (store->tree != NULL)
+        return interval_map_next(store->tree, unit, micronet);
+    uint32_t place = place_of(store, unit);
+    struct interval run = flat_map_find(&store->flat, place);
+    if (run.value == ETR_GAP) {
+        uint64_t end = run.start + run.length;
+        if (end >= store->flat.size)
+            return false;
+        run = flat_map_find(&store->flat, (uint32_t)end); // gaps have no gaps behind them
+    }
+    run.start += store->units.start.index;
+    *micronet = run;
+    return true;
+}
+
+void store_add(struct store *store, const struct interval *micronet)
+{
+    if (store->tree != NULL) {
+        bool added = interval_map_insert(store->tree, micronet);
+        assert(added);
+        (void)added;
+    } else {
+        struct interval at = placed(store, micronet);
+        flat_map_add(&store->flat, &at);
+    }
+}
+
+void store_remove(struct store *store, const struct interval *micronet)
+{
+    if (store->tree != NULL) {
+        bool removed = interval_map_remove(store->tree, micronet->start);
+        assert(removed);
+        (void)removed;
+    } else {
+        struct interval at = placed(store, micronet);
+        flat_map_remove(&store->flat, &at);
+    }
+}
+
+void store_set(struct store *store, const struct interval *micronet, uint32_t value)
+{
+    if (store->tree != NULL) {
+        bool set = interval_map_set_value(store->tree, micronet->start, value);
+        assert(set);
+        (void)set;
+    } else {
+        struct interval at = placed(store, micronet);
+        flat_map_set(&store->flat, &at, value);
+    }
+}
