@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// How much traffic each micronet got: packets and octets of inner packets, as they leave the ITR
+// (each segment of a super-packet counts). What the operator of a DITR charges MABOCs by, and they
+// their end users (DRTM §3.1).
+//
+// Bounded: with `limit` micronets counted, traffic of further ones goes to one common record until
+// records are taken out.
+#ifndef IVIP_TUNNEL_USAGE_H
+#define IVIP_TUNNEL_USAGE_H
+
+#include "base/hash.h"
+#include "base/range.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct usage_table;
+
+struct usage {
+    struct range range;
+    uint64_t packets;
+    uint64_t octets;
+};
+
+struct usage_table *usage_new(size_t limit, struct hash_key key);
+void usage_free(struct usage_table *table);
+
+void usage_add(struct usage_table *table, const struct range *range, uint64_t packets,
+               uint64_t octets);
+// Takes one record out, in no particular order; false when there is none. What is taken is the
+// caller's to keep: its counting starts again from nothing.
+bool usage_take(struct usage_table *table, struct usage *usage);
+// Walks all without taking: from *place 0 on; false at the end.
+bool usage_next(const struct usage_table *table, size_t *place, struct usage *usage);
+size_t usage_count(const struct usage_table *table);
+// The common record; its range means nothing.
+struct usage usage_uncounted(const struct usage_table *table);
+
+#endif
