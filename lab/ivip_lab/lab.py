@@ -1,0 +1,292 @@
+"""Up and down.
+
+Up goes in stages, each done for all nodes side by side: namespaces, links, addresses and routes,
+daemons; then it waits until BGP has converged and the Ivip roles are healthy, and has the operator
+of the RUAS make the users and the first micronets. When a stage fails, everything is taken down.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from . import bird, control, ivip, namespace
+from .namespace import namespace_name
+from .plan import Interface, NodePlan, Plan, make_plan
+from .problem import Problem
+from .process import Process, stop_all
+from .programs import bird_program, wire_program
+from .record import NOT_A_NODE, Record, labs, locked
+from .topology import Topology, find_topology, load_topology
+
+WORKERS = 8            # commands run side by side; each mostly waits for the kernel
+WIRE_NODE = f"{NOT_A_NODE}wire"
+WAIT_SECONDS = 30.0    # for BGP and for each Ivip node
+POLL_SECONDS = 0.03
+LOG_LINES_SHOWN = 5
+
+Say = Callable[[str], None]
+
+
+class Lab:
+    """A lab that is up, or on its way there."""
+
+    def __init__(self, record: Record, topology: Topology, plan: Plan) -> None:
+        self.record = record
+        self.topology = topology
+        self.plan = plan
+
+    @property
+    def name(self) -> str:
+        return self.topology.name
+
+    def namespace(self, node: str) -> str:
+        return namespace_name(self.name, node)
+
+    def command_in(self, node: str, command: list[str]) -> list[str]:
+        """The command line that runs a command on a node, with the lab's names in /etc/hosts."""
+        return [*namespace.enter(self.namespace(node), self.record.hosts_file), *command]
+
+    def processes(self, node: str) -> list[Process]:
+        return [process for process in self.record.journal.alive() if process.node == node]
+
+    def start(self, node: str, program: str, command: list[str]) -> Process:
+        """Starts a daemon on a node; its output goes to PROGRAM.log in the node's folder."""
+        folder = self.record.node_folder(node)
+        folder.mkdir(exist_ok=True)
+        return self.record.journal.start(node, program,
+                                         [*namespace.enter(self.namespace(node)), *command],
+                                         folder / f"{program}.log")
+
+    def await_that(self, node: str, program: str, condition: Callable[[], bool]) -> None:
+        """Waits for a condition; a problem with the end of the log when the program ended or the
+        time is up."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition():
+            running = any(process.program == program for process in self.processes(node))
+            if not running or time.monotonic() > deadline:
+                why = "has not become ready" if running else "ended"
+                raise Problem(f"{program} on {node} {why}:{self.end_of_log(node, program)}")
+            time.sleep(POLL_SECONDS)
+
+    def end_of_log(self, node: str, program: str) -> str:
+        log = self.record.node_folder(node) / f"{program}.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() \
+            if log.exists() else []
+        return "".join(f"\n  {line}" for line in lines[-LOG_LINES_SHOWN:]) or " its log is empty"
+
+
+def open_lab(name: str | None) -> Lab:
+    """A lab that is up: by name, or the only one. Raises Problem."""
+    present = labs()
+    if name is None:
+        if len(present) != 1:
+            raise Problem("no lab is up: ivip lab up fig3" if not present else
+                          f"several labs are up; name one: {', '.join(present)}")
+        name = present[0]
+    record = Record(name)
+    kept = record.read_json("lab.json")
+    if not kept.get("complete"):
+        state = "is there in part only: take it down with ivip lab down" if record.exists() \
+            else "is not up" + (f"; up: {', '.join(present)}" if present else "")
+        raise Problem(f"lab {name} {state}")
+    topology = load_topology(record.topology_file, name)
+    if kept.get("plain"):
+        topology = topology.without_ivip()
+    return Lab(record, topology, make_plan(topology))
+
+
+def each(work: Callable, items: Iterable) -> None:
+    """Does the work for all items, several at a time; the first problem is raised at the end."""
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
+        for future in [pool.submit(work, item) for item in items]:
+            future.result()
+
+
+# ---- up
+
+
+def up(file: Path, name: str | None, say: Say, plain: bool = False,
+       keep: bool = False) -> Lab:
+    """Brings a lab up and returns it. `plain` leaves out all of Ivip: routing alone. `keep` leaves
+    what is there when something fails, to look at."""
+    if os.geteuid() != 0:
+        raise Problem("namespaces need root: run it with sudo")
+    topology = load_topology(file, name)
+    if plain:
+        topology = topology.without_ivip()
+    plan = make_plan(topology)
+    record = Record(topology.name)
+    lab = Lab(record, topology, plan)
+    with locked():
+        if record.exists():
+            raise Problem(f"lab {lab.name} is there already; ivip lab down {lab.name} removes it")
+        try:
+            record.create(file, plain)
+            build(lab, say)
+        except BaseException:
+            if not keep:
+                take_down(record)
+            raise
+    return lab
+
+
+@contextlib.contextmanager
+def stage(say: Say, title: str) -> Iterator[None]:
+    begin = time.monotonic()
+    yield
+    say(f"{title:58} {time.monotonic() - begin:5.2f} s")
+
+
+def build(lab: Lab, say: Say) -> None:
+    topology, plan = lab.topology, lab.plan
+    speakers = [node for node in topology.nodes.values() if node.bgp]
+    with stage(say, f"{len(plan.nodes)} namespaces"):
+        make_namespaces(lab)
+    with stage(say, f"{len(topology.links)} links, addresses, routes"):
+        make_links(lab)
+        each(lambda node: add_addresses(lab, node), plan.nodes.values())
+        each(lambda node: add_routes(lab, node), plan.nodes.values())
+        write_hosts(lab)
+    begin = time.monotonic()
+    each(lambda node: start_bird(lab, node.name), speakers)
+    ivip.start_nodes(lab, each)
+    if speakers:
+        await_bgp(lab)
+        say(f"{f'BGP between {len(speakers)} routers':58} {time.monotonic() - begin:5.2f} s")
+    if topology.with_role("ruas"):
+        ivip.await_nodes(lab, [node.name for node in topology.nodes.values() if node.roles])
+        say(f"{'Ivip nodes healthy':58} {time.monotonic() - begin:5.2f} s")
+        with stage(say, f"{len(topology.users)} users, {len(topology.spi_uses())} uses of SPI"):
+            ivip.make_users(lab)
+    lab.record.write_json("lab.json", lab.record.read_json("lab.json") | {"complete": True})
+
+
+def make_namespaces(lab: Lab) -> None:
+    names = [lab.namespace(name) for name in lab.plan.nodes]
+    if any(link.shaped for link in lab.topology.links):
+        names.append(lab.namespace(WIRE_NODE))
+    namespace.run_ip([], "".join(f"netns add {name}\n" for name in names))
+    forwards = {lab.namespace(name): node.forwards for name, node in lab.plan.nodes.items()}
+    each(lambda name: namespace.set_sysctls(name, forwards.get(name, False)), names)
+
+
+def make_links(lab: Lab) -> None:
+    """Plain links are veth pairs; those with delay, loss or a rate go through the wire program."""
+    plain = [link for link in lab.topology.links if not link.shaped]
+    namespace.run_ip([], "".join(
+        f"link add {link.b} netns {lab.namespace(link.a)} mtu {link.mtu} type veth "
+        f"peer name {link.a} netns {lab.namespace(link.b)} mtu {link.mtu}\n" for link in plain))
+    shaped = [link for link in lab.topology.links if link.shaped]
+    if not shaped:
+        return
+    folder = lab.record.node_folder(WIRE_NODE)
+    folder.mkdir()
+    wires = folder / "wires"
+    wires.write_text("".join(
+        f"{lab.namespace(link.a)} {link.b} {lab.namespace(link.b)} {link.a} "
+        f"{link.delay_us} {link.jitter_us} {link.loss_ppm} {link.rate_bps} {link.mtu}\n"
+        for link in shaped), encoding="ascii")
+    lab.start(WIRE_NODE, "wire", ["sh", "-c", 'exec "$0" <"$1"', str(wire_program()), str(wires)])
+    log = folder / "wire.log"
+    lab.await_that(WIRE_NODE, "wire", lambda: "ready" in log.read_text(encoding="utf-8"))
+
+
+def interface_commands(node: NodePlan, interface: Interface) -> Iterator[str]:
+    yield f"link set {interface.device} up"
+    for family, remote in interface.remote.items():
+        local = node.addresses.get(family)
+        if local is not None:
+            nodad = " nodad" if family == 6 else ""
+            yield f"address add {local} peer {remote} dev {interface.device}{nodad}"
+        if local is not None and family == 6:
+            # The kernel makes this route itself, but not always when the other end of the link
+            # comes up a moment later.
+            yield f"route replace {remote} dev {interface.device} proto kernel metric 256"
+
+
+def route_command(family: int, prefix: object, via: str, metric: int) -> str:
+    target = prefix or ("0.0.0.0/0" if family == 4 else "::/0")
+    kind = "" if via else "unreachable "
+    return f"route add {kind}{target} {via} metric {metric} proto static"
+
+
+def add_addresses(lab: Lab, node: NodePlan) -> None:
+    commands = ["link set lo up"]
+    for interface in node.interfaces:
+        commands += interface_commands(node, interface)
+    namespace.run_ip(["-n", lab.namespace(node.name)], "\n".join(commands) + "\n")
+
+
+def add_routes(lab: Lab, node: NodePlan) -> None:
+    """Says "onlink" as the kernel may not have noticed yet that the other end of a link came up."""
+    commands = []
+    for route in node.routes:
+        via = f"via {route.gateway} dev {route.device} onlink" if route.device else ""
+        commands.append(route_command(route.family, route.prefix, via, route.metric))
+    namespace.run_ip(["-n", lab.namespace(node.name)], "\n".join(commands) + "\n")
+
+
+def write_hosts(lab: Lab) -> None:
+    lines = ["127.0.0.1 localhost", "::1 localhost"]
+    lines += [f"{address} {name}" for name, node in lab.plan.nodes.items()
+              for address in node.addresses.values()]
+    lab.record.hosts_file.write_text("\n".join(lines) + "\n", encoding="ascii")
+
+
+# ---- daemons
+
+
+def start_bird(lab: Lab, name: str) -> Process:
+    folder = lab.record.node_folder(name)
+    folder.mkdir(exist_ok=True)
+    config = folder / "bird.conf"
+    config.write_text(bird.bird_config(lab.plan, lab.topology.nodes[name]), encoding="ascii")
+    return lab.start(name, "bird",
+                 [str(bird_program()), "-f", "-c", str(config), "-s", str(folder / "bird.ctl"),
+                  "-P", str(folder / "bird.pid")])
+
+
+def await_bgp(lab: Lab) -> None:
+    """Waits until all sessions stand and every border router knows every network's prefix."""
+    for node in lab.topology.nodes.values():
+        if node.bgp:
+            socket = lab.record.node_folder(node.name) / "bird.ctl"
+            lab.await_that(node.name, "bird",
+                       lambda socket=socket: control.bgp_established(socket))
+    prefixes = bird.announced_prefixes(lab.plan)
+    for node in lab.topology.nodes.values():
+        if lab.topology.is_border(node):
+            socket = lab.record.node_folder(node.name) / "bird.ctl"
+            lab.await_that(node.name, "bird",
+                       lambda socket=socket: control.bgp_knows(socket, prefixes))
+
+
+# ---- down
+
+
+def down(name: str) -> None:
+    """Removes everything of a lab, whatever state it is in."""
+    record = Record(name)
+    if os.geteuid() != 0:
+        raise Problem("namespaces need root: run it with sudo")
+    with locked():
+        if not record.exists():
+            present = labs()
+            raise Problem(f"lab {name} is not up" +
+                          (f"; up: {', '.join(present)}" if present else ""))
+        take_down(record)
+
+
+def take_down(record: Record) -> None:
+    """Daemons by the journal, then whatever else runs in the lab's namespaces, then those."""
+    stop_all(record.journal.all())
+    names = namespace.namespaces_of(record.lab)
+    strays = [Process.of(pid) for name in names for pid in namespace.processes_in(name)]
+    stop_all(process for process in strays if process.pid != os.getpid())
+    namespace.remove_namespaces(names)
+    record.remove()

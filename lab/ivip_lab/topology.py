@@ -1,0 +1,328 @@
+"""The topology file: networks, nodes, links, and who uses what space.
+
+Only what cannot be derived is written there; plan.py derives the rest. docs/lab.md describes the
+format for people. Everything is checked here, so that later stages can rely on it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from .document import Value, read_document
+from .problem import Problem
+
+TOPOLOGY_FOLDER = Path(__file__).resolve().parent.parent / "topologies"
+
+Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+ROLES = ("ruas", "qsa", "qsr", "itr", "etr")
+NETWORKS_MAX = 250          # each has a /24 and a /56 of its own
+NODES_MAX = 250             # in a network
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,9}")  # also a device name, with a suffix
+RESERVED_NAMES = {"lo", "all", "default"}
+
+
+@dataclass(frozen=True)
+class Spi:
+    """Scalable PI space in use somewhere: its ranges, the ETRs that deliver to it, whose it is."""
+
+    prefixes: tuple[Prefix, ...]
+    etrs: tuple[str, ...]
+    owner: str
+
+
+@dataclass(frozen=True)
+class Network:
+    name: str
+    number: int               # 1 for the first in the file; addresses come from it
+    asn: int | None           # autonomous system; None: no BGP of its own
+    transit: bool             # passes on what its neighbours announce
+    spi: Spi | None           # an end-user network, numbered from this space
+
+
+@dataclass(frozen=True)
+class Node:
+    name: str
+    network: str
+    number: int               # 1 for the first node of its network
+    bgp: bool
+    spi: Spi | None           # a host with SPI addresses alone
+    roles: dict[str, dict[str, bool]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Link:
+    a: str
+    b: str
+    delay_us: int = 0         # each way
+    jitter_us: int = 0        # at most so much more or less
+    loss_ppm: int = 0         # packets lost in a million
+    rate_bps: int = 0         # bits a second; 0: as fast as it goes
+    mtu: int = 1500
+
+    @property
+    def shaped(self) -> bool:
+        return bool(self.delay_us or self.jitter_us or self.loss_ppm or self.rate_bps)
+
+    def other(self, name: str) -> str:
+        return self.b if name == self.a else self.a
+
+
+@dataclass(frozen=True)
+class Topology:
+    name: str
+    file: Path
+    about: str
+    networks: dict[str, Network]
+    nodes: dict[str, Node]
+    links: tuple[Link, ...]
+    mabs: tuple[Prefix, ...]
+    users: dict[str, tuple[Prefix, ...]]
+
+    def without_ivip(self) -> Topology:
+        """The same network with routing alone: no roles anywhere."""
+        nodes = {name: replace(node, roles={}) for name, node in self.nodes.items()}
+        return replace(self, nodes=nodes)
+
+    def links_of(self, name: str) -> list[Link]:
+        return [link for link in self.links if name in (link.a, link.b)]
+
+    def with_role(self, role: str) -> list[Node]:
+        return [node for node in self.nodes.values() if role in node.roles]
+
+    def is_border(self, node: Node) -> bool:
+        """A BGP speaker with a BGP neighbour in another network."""
+        return node.bgp and any(
+            other.bgp and other.network != node.network
+            for other in (self.nodes[link.other(node.name)] for link in self.links_of(node.name)))
+
+    def spi_uses(self) -> list[tuple[str, Spi]]:
+        """Every piece of SPI space in use, with the network or node that uses it."""
+        users: list[Network | Node] = [*self.networks.values(), *self.nodes.values()]
+        return [(user.name, user.spi) for user in users if user.spi]
+
+
+def topology_names() -> list[str]:
+    """The topologies that come with Ivip."""
+    return sorted(file.stem for file in TOPOLOGY_FOLDER.glob("*.yaml"))
+
+
+def find_topology(name: str) -> Path:
+    """A path as it is; a bare name among those that come with Ivip. Raises Problem."""
+    if "/" in name or name.endswith(".yaml"):
+        file = Path(name)
+    else:
+        file = TOPOLOGY_FOLDER / f"{name}.yaml"
+    if not file.is_file():
+        raise Problem(f'there is no topology "{name}"; known by name: {", ".join(topology_names())}'
+                      "; or give the path of a YAML file")
+    return file
+
+
+def load_topology(file: Path, name: str | None = None) -> Topology:
+    """Reads and checks a topology. `name` replaces the file's as name of the lab."""
+    top = read_document(file)
+    fields = top.fields("about", "networks", "nodes", "links", "mabs", "users")
+    for key in ("networks", "nodes"):
+        if key not in fields:
+            raise top.wrong(f'"{key}" is missing')
+    lab_name = name or file.stem
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,31}", lab_name):
+        raise Problem(f'"{lab_name}" is no name for a lab: at most 32 of a-z, 0-9, "_" and "-"')
+    networks = read_networks(fields["networks"])
+    nodes = read_nodes(fields["nodes"], networks)
+    topology = Topology(
+        name=lab_name, file=file.resolve(),
+        about=fields["about"].text() if "about" in fields else "",
+        networks=networks, nodes=nodes,
+        links=read_links(fields["links"], nodes) if "links" in fields else (),
+        mabs=tuple(read_prefixes(fields["mabs"])) if "mabs" in fields else (),
+        users=read_users(fields["users"]) if "users" in fields else {})
+    check_whole(topology, fields)
+    return topology
+
+
+# ---- the parts of the file
+
+
+def read_name(name: str, value: Value) -> str:
+    if not NAME.fullmatch(name) or name in RESERVED_NAMES or name.startswith("ivip"):
+        raise value.wrong(f'"{name}" is no good name: a letter, then at most 9 letters or digits')
+    return name
+
+
+def read_prefix(value: Value) -> Prefix:
+    try:
+        return ipaddress.ip_network(value.text())
+    except ValueError as error:
+        raise value.wrong(f"expected a prefix such as 20.1.0.16/28: {error}") from error
+
+
+def read_prefixes(value: Value) -> list[Prefix]:
+    return [read_prefix(item) for item in value.items()]
+
+
+def read_spi(fields: dict[str, Value]) -> Spi | None:
+    given = [key for key in ("spi", "etrs", "owner") if key in fields]
+    if not given:
+        return None
+    if len(given) < 3:
+        raise fields[given[0]].wrong("spi, etrs and owner belong together")
+    return Spi(tuple(read_prefixes(fields["spi"])), tuple(fields["etrs"].texts()),
+               fields["owner"].text())
+
+
+def read_networks(value: Value) -> dict[str, Network]:
+    networks: dict[str, Network] = {}
+    for name, entry in value.entries():
+        fields = entry.fields("as", "transit", "spi", "etrs", "owner")
+        network = Network(
+            name=read_name(name, entry), number=len(networks) + 1,
+            asn=fields["as"].integer(1, 2**32 - 1) if "as" in fields else None,
+            transit="transit" in fields and fields["transit"].flag(),
+            spi=read_spi(fields))
+        if network.asn and network.asn in {other.asn for other in networks.values()}:
+            raise fields["as"].wrong(f"AS {network.asn} is another network's")
+        networks[name] = network
+    if not 1 <= len(networks) <= NETWORKS_MAX:
+        raise value.wrong(f"expected 1 to {NETWORKS_MAX} networks")
+    return networks
+
+
+def read_roles(value: Value) -> dict[str, dict[str, bool]]:
+    roles: dict[str, dict[str, bool]] = {}
+    for name, entry in value.entries():
+        if name not in ROLES:
+            raise entry.wrong(f"no such role; roles are {', '.join(ROLES)}")
+        known = ("ditr",) if name == "itr" else ()
+        roles[name] = {key: option.flag() for key, option in entry.fields(*known).items()}
+    return roles
+
+
+def read_nodes(value: Value, networks: dict[str, Network]) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    counts = dict.fromkeys(networks, 0)
+    for name, entry in value.entries():
+        fields = entry.fields("network", "bgp", "spi", "etrs", "owner", "roles")
+        if "network" not in fields:
+            raise entry.wrong('"network" is missing')
+        network = fields["network"].text()
+        if network not in networks:
+            raise fields["network"].wrong(
+                f'there is no network "{network}"; there are: {", ".join(networks)}')
+        bgp = "bgp" in fields and fields["bgp"].flag()
+        if bgp and networks[network].asn is None:
+            raise fields["bgp"].wrong(f"a BGP speaker needs an AS: give network {network} one")
+        counts[network] += 1
+        if counts[network] > NODES_MAX:
+            raise entry.wrong(f"more than {NODES_MAX} nodes in network {network}")
+        nodes[name] = Node(read_name(name, entry), network, counts[network], bgp, read_spi(fields),
+                           read_roles(fields["roles"]) if "roles" in fields else {})
+    if not nodes:
+        raise value.wrong("expected at least one node")
+    return nodes
+
+
+DURATIONS = {"us": 1, "ms": 1000, "s": 1_000_000}
+RATES = {"kbit": 1000, "Mbit": 1_000_000, "Gbit": 1_000_000_000}
+
+
+def read_amount(value: Value, units: dict[str, int], example: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([a-zA-Z]+)", value.text())
+    if not found or found.group(2) not in units:
+        raise value.wrong(f'expected a number and a unit ({", ".join(units)}), such as {example}')
+    return round(float(found.group(1)) * units[found.group(2)])
+
+
+def read_percent(value: Value) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)%", value.text())
+    if not found or float(found.group(1)) > 100:
+        raise value.wrong("expected a percentage, such as 0.5%")
+    return round(float(found.group(1)) * 10_000)
+
+
+def read_links(value: Value, nodes: dict[str, Node]) -> tuple[Link, ...]:
+    links: list[Link] = []
+    for item in value.items():
+        parts = item.items()
+        if len(parts) not in (2, 3):
+            raise item.wrong("expected [A, B] or [A, B, {delay: 5ms, ...}]")
+        ends = [part.text() for part in parts[:2]]
+        for end in ends:
+            if end not in nodes:
+                raise item.wrong(f'there is no node "{end}"')
+        if ends[0] == ends[1]:
+            raise item.wrong(f"links {ends[0]} with itself")
+        if any({link.a, link.b} == set(ends) for link in links):
+            raise item.wrong(f"{ends[0]} and {ends[1]} are linked already")
+        options = parts[2].fields("delay", "jitter", "loss", "rate", "mtu") \
+            if len(parts) == 3 else {}
+        links.append(Link(
+            ends[0], ends[1],
+            delay_us=read_amount(options["delay"], DURATIONS, "5ms") if "delay" in options else 0,
+            jitter_us=read_amount(options["jitter"], DURATIONS, "1ms")
+            if "jitter" in options else 0,
+            loss_ppm=read_percent(options["loss"]) if "loss" in options else 0,
+            rate_bps=read_amount(options["rate"], RATES, "100Mbit") if "rate" in options else 0,
+            mtu=options["mtu"].integer(1280, 9000) if "mtu" in options else 1500))
+    return tuple(links)
+
+
+def read_users(value: Value) -> dict[str, tuple[Prefix, ...]]:
+    users: dict[str, tuple[Prefix, ...]] = {}
+    for name, entry in value.entries():
+        if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", name):
+            raise entry.wrong(f'"{name}" is no user name: a letter, then a-z, 0-9, "_" or "-"')
+        fields = entry.fields("uabs")
+        users[name] = tuple(read_prefixes(fields["uabs"])) if "uabs" in fields else ()
+    return users
+
+
+# ---- what must fit together
+
+
+def inside(inner: Prefix, outers: tuple[Prefix, ...]) -> bool:
+    return any(inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]
+               for outer in outers)
+
+
+def check_whole(topology: Topology, fields: dict[str, Value]) -> None:
+    nodes_value = fields["nodes"]
+    for name in topology.nodes:
+        if len(topology.nodes) > 1 and not topology.links_of(name):
+            raise nodes_value.wrong(f"{name} has no link")
+    for user, spi in topology.spi_uses():
+        check_spi(topology, user, spi, nodes_value)
+    for user, uabs in topology.users.items():
+        for uab in uabs:
+            if not inside(uab, topology.mabs):
+                raise fields["users"].wrong(f"UAB {uab} of {user} lies in none of the MABs")
+    has_ivip = any(node.roles for node in topology.nodes.values())
+    if has_ivip and not topology.with_role("ruas"):
+        raise nodes_value.wrong("there are Ivip roles but no node with the role ruas")
+    if has_ivip and not topology.mabs:
+        raise nodes_value.wrong('there are Ivip roles but no "mabs"')
+    for role in ("qsr", "itr"):
+        if topology.with_role(role) and not topology.with_role("qsa"):
+            raise nodes_value.wrong(f"the role {role} needs a node with the role qsa to ask")
+
+
+def check_spi(topology: Topology, user: str, spi: Spi, value: Value) -> None:
+    if not spi.etrs:
+        raise value.wrong(f"{user}: etrs is empty: who delivers to it?")
+    for etr in spi.etrs:
+        if etr not in topology.nodes or "etr" not in topology.nodes[etr].roles:
+            raise value.wrong(f"{user}: {etr} is no node with the role etr")
+    if spi.owner not in topology.users:
+        raise value.wrong(f'{user}: the owner "{spi.owner}" is not among the users')
+    versions = [prefix.version for prefix in spi.prefixes]
+    if len(set(versions)) != len(versions) or not versions:
+        raise value.wrong(f"{user}: spi takes one IPv4 and one IPv6 prefix, or one of them")
+    for prefix in spi.prefixes:
+        if not inside(prefix, topology.users[spi.owner]):
+            raise value.wrong(f"{user}: {prefix} lies in none of the UABs of {spi.owner}")
+        if prefix.version == 6 and prefix.prefixlen > 64:
+            raise value.wrong(f"{user}: {prefix} is smaller than a /64")

@@ -1,0 +1,62 @@
+"""Fixtures for tests of the lab: labs with names of their own, removed whatever happens."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parent.parent.parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(TOP / "lab"))
+
+from ivip_lab import lab as engine  # noqa: E402
+from ivip_lab import namespace, record  # noqa: E402
+
+LAB_COMMAND = TOP / "lab" / "ivip-lab"
+
+
+def run_lab(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Runs `ivip lab WORDS...` and returns its exit status and output."""
+    return subprocess.run([str(LAB_COMMAND), *words], capture_output=True, text=True, check=False,
+                          timeout=timeout)
+
+
+def leftovers(lab: str) -> list[str]:
+    """Everything of a lab that is still there."""
+    folder = [str(record.RUN / lab)] if (record.RUN / lab).exists() else []
+    return namespace.namespaces_of(lab) + folder
+
+
+@pytest.fixture
+def root() -> None:
+    if os.geteuid() != 0:
+        pytest.skip("namespaces need root")
+
+
+@pytest.fixture
+def lab_name(root: None, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name for a lab; what the test leaves of it is removed."""
+    name = f"t{os.getpid()}-{abs(hash(request.node.name)) % 1000}"
+    yield name
+    if record.Record(name).exists():
+        engine.down(name)
+
+
+@pytest.fixture(scope="module")
+def module_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., engine.Lab]]:
+    """A function that brings up a lab for all tests of a file; removed after the last."""
+    if os.geteuid() != 0:
+        pytest.skip("namespaces need root")
+    name = f"t{os.getpid()}-{request.module.__name__.rsplit('_', 1)[-1]}"
+
+    def bring_up(topology: str, plain: bool = False) -> engine.Lab:
+        return engine.up(engine.find_topology(topology), name, lambda _text: None, plain)
+
+    yield bring_up
+    if record.Record(name).exists():
+        engine.down(name)
