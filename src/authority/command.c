@@ -198,7 +198,7 @@ bool command_set_translate(const struct command_set *set, struct update_set *upd
     for (size_t i = 0; i < set->count; i++)
         if (!translate(&set->commands[i], i, updates)) {
             *failed = i;
-            return error_set(error, ERROR_LIMIT, "set-too-large",
+            return error_set(error, ERROR_INPUT, "set-too-large",
                              "the set has more than %d updates (a split into n parts counts n-1); "
                              "send it as several sets",
                              UPDATE_SET_MAX);

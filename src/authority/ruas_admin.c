@@ -131,7 +131,7 @@ static bool check_token_request(const struct ruas *ruas, const struct token_requ
     if (user == NULL)
         return false;
     if (user->tokens >= TOKENS_USER_MAX)
-        return error_set(error, ERROR_LIMIT, "too-many-tokens",
+        return error_set(error, ERROR_CONFLICT, "too-many-tokens",
                          "\"%s\" has %zu tokens, the most a user may have; revoke some", user->name,
                          user->tokens);
     if (request->expires.ms != 0 && request->expires.ms <= request->time.ms)

@@ -40,7 +40,7 @@ bool ruas_prepare_schedule(struct ruas *ruas, const struct ruas_request *request
     assert(user != NULL); // the set lies in a UAB of theirs
     *failed = request->set->count;
     if (user->scheduled >= SCHEDULED_WAITING_MAX)
-        return error_set(error, ERROR_LIMIT, "too-many-scheduled",
+        return error_set(error, ERROR_CONFLICT, "too-many-scheduled",
                          "%zu sets of yours wait already, the most there may be; cancel some",
                          user->scheduled);
     ruas_begin_change(ruas, change, CHANGE_SCHEDULE_ADD, request->time);

@@ -104,7 +104,7 @@ static bool check_micronets(const struct ruas *ruas, struct error *error)
         const struct uab *uab = ruas->pending_uabs[i];
         if (uab->pending <= 0 || uab->micronets + (uint64_t)uab->pending <= uab->micronets_max)
             continue;
-        return error_set(error, ERROR_LIMIT, "too-many-micronets",
+        return error_set(error, ERROR_CONFLICT, "too-many-micronets",
                          "UAB %s would have %" PRIu64 " micronets, and %" PRIu64
                          " is its limit; join some, or ask the operator for more",
                          range_print(&uab->range, text), uab->micronets + (uint64_t)uab->pending,

@@ -80,7 +80,7 @@ static bool get_parts(const json_t *object, const char *name, struct command *co
             return false;
         }
         if (!command_add_part(command, &part))
-            return error_set(error, ERROR_LIMIT, "set-too-large",
+            return error_set(error, ERROR_INPUT, "set-too-large",
                              "\"%s\" has more than %d ranges; do it in steps", name,
                              COMMAND_PARTS_MAX);
     }
@@ -124,7 +124,7 @@ static bool get_command(const json_t *json, struct command_set *set, struct erro
         return false;
     struct command *command = command_set_add(set, kind);
     if (command == NULL)
-        return error_set(error, ERROR_LIMIT, "set-too-large",
+        return error_set(error, ERROR_INPUT, "set-too-large",
                          "a set has %d commands at most; send it as several sets", COMMAND_SET_MAX);
     return get_members(json, command, error);
 }

@@ -442,7 +442,7 @@ void http_reply(struct http_exchange *exchange, unsigned status, const char *typ
     http_reply_owned(exchange, status, type, memory_copy(bytes, length), length);
 }
 
-static unsigned status_of(enum error_code code)
+unsigned http_status(enum error_code code)
 {
     switch (code) {
     case ERROR_INPUT:
@@ -468,7 +468,7 @@ static unsigned status_of(enum error_code code)
 
 void http_reply_error(struct http_exchange *exchange, const struct error *error)
 {
-    http_reply_json(exchange, status_of(error->code), json_of_error(error));
+    http_reply_json(exchange, http_status(error->code), json_of_error(error));
 }
 
 void http_reply_json(struct http_exchange *exchange, unsigned status, json_t *json)

@@ -3,6 +3,7 @@
 #ifndef IVIP_NODE_HTTP_SERVER_H
 #define IVIP_NODE_HTTP_SERVER_H
 
+#include "base/error.h"
 #include "node/node.h"
 
 #include <stdbool.h>
@@ -39,6 +40,8 @@ void http_reply_owned(struct http_exchange *exchange, unsigned status, const cha
                       void *bytes, size_t length);
 // Adds a header to the answer still to come.
 void http_reply_header(struct http_exchange *exchange, const char *name, const char *value);
+// The HTTP status that fits an error.
+unsigned http_status(enum error_code code);
 // Answers with {"v":1,"error":{"reason":...,"text":...}} and the status that fits error->code.
 void http_reply_error(struct http_exchange *exchange, const struct error *error);
 // Answers with a JSON document; takes over the reference.
