@@ -56,7 +56,7 @@ const char *option_value(const struct arguments *arguments, const char *name)
     for (size_t i = 0; options[i].name != NULL; i++)
         if (strcmp(options[i].name, name) == 0)
             return arguments->values[i];
-    assert(!"an option of this command");
+    assert(false && "an option of this command");
     return NULL;
 }
 

@@ -40,6 +40,9 @@ void config_memory_release(struct config_memory *memory)
 }
 
 static bool refuse(struct config_reader *reader, const yaml_mark_t *mark, const char *format,
+                   va_list arguments) __attribute__((format(printf, 3, 0)));
+
+static bool refuse(struct config_reader *reader, const yaml_mark_t *mark, const char *format,
                    va_list arguments)
 {
     char text[ERROR_TEXT_MAX];
