@@ -391,3 +391,31 @@ bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t v
     sequence_write_end(&map->sequence);
     return true;
 }
+
+const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key)
+{
+    struct path path;
+    return descend(map, key, &path);
+}
+
+unsigned interval_tree_append(struct interval_map *map, const struct interval *intervals,
+                              unsigned count)
+{
+    struct path path;
+    struct leaf *last = descend(map, UINT64_MAX, &path);
+    unsigned taken = 0;
+    while (taken < count && last->count < (last->wide ? LEAF_WIDE_FILL : LEAF_NARROW_FILL) &&
+           leaf_insert(last, last->count, &intervals[taken]))
+        taken++;
+    if (taken > 0)
+        return taken;
+    if (last->count == 0) {
+        leaf_write(last, intervals, count);
+        return count;
+    }
+    struct leaf *leaf = new_leaf(map);
+    leaf_write(leaf, intervals, count);
+    link_behind(last, leaf);
+    add_child(map, &path, map->height, intervals[0].start, leaf);
+    return count;
+}

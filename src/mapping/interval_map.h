@@ -46,4 +46,14 @@ bool interval_map_remove(struct interval_map *map, uint64_t start);
 // Gives the interval that starts at `start` another value; false where none does.
 bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t value);
 
+// Bulk, for the writer alone.
+
+// Adds intervals that are in order and start behind all that are there, several times as fast as
+// one by one. False, and nothing changes, where they are not.
+bool interval_map_append(struct interval_map *map, const struct interval *intervals, size_t count);
+// Copies out up to `size` intervals that start at `key` or after it, in order, and returns how
+// many.
+size_t interval_map_read(const struct interval_map *map, uint64_t key, struct interval *intervals,
+                         size_t size);
+
 #endif

@@ -10,6 +10,10 @@
 // with few children each, 16 levels hold more than 2^64 keys.
 #define INTERVAL_HEIGHT_MAX 16
 
+// Bulk building fills leaves this far, so that the first updates find room.
+#define LEAF_NARROW_FILL 36
+#define LEAF_WIDE_FILL   22
+
 struct interval_map {
     struct sequence sequence;
     void *root;      // an inner node, or a leaf where height is 0; never NULL
@@ -17,5 +21,12 @@ struct interval_map {
     size_t count;
     struct pool pool;
 };
+
+// The leaf that a key leads to. For the writer.
+const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key);
+// Puts up to `count` intervals (which fit one leaf) behind all others: into the last leaf as far as
+// it takes them, or else all into a new one. Returns how many. The caller has begun a change.
+unsigned interval_tree_append(struct interval_map *map, const struct interval *intervals,
+                              unsigned count);
 
 #endif

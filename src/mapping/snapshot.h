@@ -13,6 +13,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Larger snapshots are refused before anything else is looked at.
+#define SNAPSHOT_BYTES_MAX (1 << 30)
+// Most micronets of one MAB that a snapshot may hold.
+#define SNAPSHOT_MICRONETS_MAX (1 << 28)
+
 struct snapshot_info {
     uint64_t ruas;  // key_id of the RUAS's key
     uint64_t epoch; // of the RUAS's payload numbering
@@ -30,11 +35,15 @@ struct snapshot_bytes {
 };
 
 // Writes `mapping`; of `info`, the caller fills ruas, epoch, sequence and time, the rest is taken
-// from the mapping and filled in.
+// from the mapping and filled in. Not beside a writer of the mapping. The same database with the
+// same `info` gives the same bytes.
 bool snapshot_write(const struct mapping *mapping, struct snapshot_info *info,
                     const struct secret_key *key, struct snapshot_bytes *snapshot,
                     struct error *error);
 // Checks the signature and everything else and builds a new database, which the caller owns.
+// Reasons: not-a-snapshot, snapshot-truncated, snapshot-too-large, snapshot-too-new,
+// snapshot-forged, snapshot-corrupt, bad-mab. Memory is bounded by SNAPSHOT_MICRONETS_MAX and the
+// size of the MAB, and is only taken once the signature was found good.
 bool snapshot_read(const void *bytes, size_t length, const struct public_key *key,
                    struct snapshot_info *info, struct mapping **mapping, struct error *error);
 // Reads only what it says of itself, checking nothing but the format: for `ivip snapshot FILE`.

@@ -152,3 +152,36 @@ void store_set(struct store *store, const struct interval *micronet, uint32_t va
         flat_map_set(&store->flat, &at, value);
     }
 }
+
+void store_append(struct store *store, const struct interval *micronets, size_t count)
+{
+    if (store->tree != NULL) {
+        bool appended = interval_map_append(store->tree, micronets, count);
+        assert(appended);
+        (void)appended;
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct interval at = placed(store, &micronets[i]);
+        flat_map_add(&store->flat, &at);
+    }
+}
+
+void store_expect(struct store *store, uint64_t micronets)
+{
+    if (store->tree == NULL && micronets >= store->flat.size / 4)
+        flat_map_expect_dense(&store->flat);
+}
+
+size_t store_read(const struct store *store, uint64_t unit, struct interval *micronets, size_t size)
+{
+    if (store->tree != NULL)
+        return interval_map_read(store->tree, unit, micronets, size);
+    size_t count = 0;
+    uint64_t last = range_last(&store->units).index;
+    while (count < size && unit <= last && store_next(store, unit, &micronets[count])) {
+        unit = micronets[count].start + micronets[count].length;
+        count++;
+    }
+    return count;
+}

@@ -35,4 +35,13 @@ void store_add(struct store *store, const struct interval *micronet);
 void store_remove(struct store *store, const struct interval *micronet);
 void store_set(struct store *store, const struct interval *micronet, uint32_t value);
 
+// Bulk: `count` micronets in order, behind all that are there.
+void store_append(struct store *store, const struct interval *micronets, size_t count);
+// Says how many micronets are to come in bulk.
+void store_expect(struct store *store, uint64_t micronets);
+// Copies out up to `size` micronets that start at `unit` (in the MAB) or after it, and returns how
+// many. Not beside the writer.
+size_t store_read(const struct store *store, uint64_t unit, struct interval *micronets,
+                  size_t size);
+
 #endif

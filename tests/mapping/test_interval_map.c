@@ -250,12 +250,52 @@ static void test_memory(void **state)
     }
 }
 
+// Building in bulk, in pieces of all sizes, then changing what was built.
+static void test_bulk(void **state)
+{
+    (void)state;
+    struct random_source random;
+    struct model *model = memory_new(sizeof(*model));
+    struct interval *out = memory_new_array(MODEL_MAX, sizeof(*out));
+    for (size_t i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++) {
+        random_init(&random, random_seed_from_number(100 + i));
+        struct interval_map *map = interval_map_new();
+        model->count = 0;
+        for (unsigned tries = 0; tries < 9000; tries++) {
+            struct interval added = {pick(&random, &spaces[i]), 1, (uint32_t)tries};
+            (void)model_insert(model, &added);
+        }
+        for (size_t done = 0; done < model->count;) {
+            size_t piece = random_below(&random, 200);
+            piece = piece < model->count - done ? piece : model->count - done;
+            assert_true(interval_map_append(map, model->items + done, piece));
+            done += piece;
+        }
+        compare_all(map, model);
+        assert_int_equal(interval_map_read(map, 0, out, MODEL_MAX), model->count);
+        for (size_t j = 0; j < model->count; j++)
+            same(true, &out[j], true, &model->items[j]);
+        assert_int_equal(interval_map_read(map, model->items[model->count / 2].start + 1, out, 3),
+                         3);
+        same(true, &out[0], true, &model->items[model->count / 2 + 1]);
+        struct interval wrong[2] = {model->items[model->count - 1], {UINT64_MAX, 1, 0}};
+        assert_false(interval_map_append(map, wrong, 2));
+        for (unsigned round = 0; round < 8000; round++)
+            step(map, model, &random, &spaces[i], round < 4000);
+        compare_all(map, model);
+        interval_map_free(map);
+    }
+    memory_free(out);
+    memory_free(model);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_bulk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

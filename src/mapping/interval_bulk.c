@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Whole databases in and out of an interval map: leaf by leaf instead of interval by interval.
+#include "mapping/interval_tree.h"
+
+static bool in_order(const struct interval_map *map, const struct interval *intervals, size_t count)
+{
+    struct interval before;
+    bool any = interval_map_previous(map, UINT64_MAX, &before);
+    for (size_t i = 0; i < count; i++) {
+        const struct interval *at = &intervals[i];
+        if (at->length == 0 || at->length - 1 > UINT64_MAX - at->start)
+            return false;
+        if (any && (at->start <= before.start || interval_holds(&before, at->start)))
+            return false;
+        before = *at;
+        any = true;
+    }
+    return true;
+}
+
+bool interval_map_append(struct interval_map *map, const struct interval *intervals, size_t count)
+{
+    if (!in_order(map, intervals, count))
+        return false;
+    sequence_write_begin(&map->sequence);
+    for (size_t done = 0; done < count;) {
+        size_t left = count - done;
+        unsigned take = left < LEAF_NARROW_FILL ? (unsigned)left : LEAF_NARROW_FILL;
+        if (!leaf_fits(intervals + done, take))
+            take = LEAF_WIDE_FILL;
+        done += interval_tree_append(map, intervals + done, take);
+    }
+    map->count += count;
+    sequence_write_end(&map->sequence);
+    return true;
+}
+
+size_t interval_map_read(const struct interval_map *map, uint64_t key, struct interval *intervals,
+                         size_t size)
+{
+    struct interval first;
+    if (!interval_map_next(map, key, &first))
+        return 0;
+    if (first.start < key) {
+        uint64_t end = first.start + first.length;
+        if (end == 0 || !interval_map_next(map, end, &first))
+            return 0;
+    }
+    const struct leaf *leaf = interval_tree_leaf(map, first.start);
+    size_t count = 0;
+    unsigned place = leaf_rank(leaf, first.start) - 1;
+    for (; leaf != NULL && count < size; leaf = leaf->next, place = 0)
+        for (; place < leaf->count && count < size; place++)
+            intervals[count++] = leaf_get(leaf, place);
+    return count;
+}
