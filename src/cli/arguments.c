@@ -9,12 +9,12 @@
 
 static const struct command_option no_options[] = {{0}};
 
-static const struct command_option *options_of(const struct command *command)
+static const struct command_option *options_of(const struct cli_command *command)
 {
     return command->options != NULL ? command->options : no_options;
 }
 
-static void print_help(const struct command *command)
+static void print_help(const struct cli_command *command)
 {
     (void)printf("ivip %s - %s\n\nUsage: ivip %s%s%s\n\n%s", command->name, command->summary,
                  command->name, command->synopsis[0] == '\0' ? "" : " ", command->synopsis,
@@ -37,7 +37,7 @@ static void print_help(const struct command *command)
                  command->read_on);
 }
 
-int usage_error(const struct command *command, const char *format, ...)
+int usage_error(const struct cli_command *command, const char *format, ...)
 {
     char text[400];
     va_list arguments;
@@ -62,7 +62,7 @@ const char *option_value(const struct arguments *arguments, const char *name)
 
 // Takes one option, at words[0]; `next` is the word behind it or NULL. Returns how many words it
 // took; 0 after a mistake.
-static size_t take_option(const struct command *command, const char *word, const char *next,
+static size_t take_option(const struct cli_command *command, const char *word, const char *next,
                           struct arguments *arguments, int *status)
 {
     const struct command_option *options = options_of(command);
@@ -89,7 +89,7 @@ static size_t take_option(const struct command *command, const char *word, const
     return 0;
 }
 
-static bool check_words(const struct command *command, const struct arguments *arguments,
+static bool check_words(const struct cli_command *command, const struct arguments *arguments,
                         int *status)
 {
     if (arguments->count < command->words_min)
@@ -102,7 +102,7 @@ static bool check_words(const struct command *command, const struct arguments *a
     return false;
 }
 
-bool arguments_read(const struct command *command, size_t count, char **words,
+bool arguments_read(const struct cli_command *command, size_t count, char **words,
                     struct arguments *arguments, int *status)
 {
     *arguments = (struct arguments){.command = command, .words = words};

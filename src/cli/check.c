@@ -80,7 +80,7 @@ static int run(const struct arguments *arguments)
     return STATUS_DONE;
 }
 
-const struct command command_check = {
+const struct cli_command cli_check = {
     .name = "check",
     .synopsis = "FILE",
     .summary = "check a config file",

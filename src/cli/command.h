@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The commands of `ivip`: each is a table entry with its options and its help, and one function.
 //
-//     main.c -> command_find -> arguments_read (options, --help, --json) -> command->run
+//     main.c -> cli_command_find -> arguments_read (options, --help, --json) -> command->run
 //
 // What a command prints on standard output is its result, for people or as JSON; everything else
 // goes to standard error.
@@ -30,7 +30,7 @@ struct command_option {
 
 struct arguments;
 
-struct command {
+struct cli_command {
     const char *name;
     const char *synopsis;                 // what stands behind the name: "MICRONET ETR"
     const char *summary;                  // one line, for the list of commands
@@ -45,7 +45,7 @@ struct command {
 
 // A command line, taken apart. The texts are those of the command line.
 struct arguments {
-    const struct command *command;
+    const struct cli_command *command;
     const char *values[COMMAND_OPTIONS_MAX]; // as command->options; NULL: not given
     bool json;
     size_t count;
@@ -57,17 +57,18 @@ const char *option_value(const struct arguments *arguments, const char *name);
 
 // Takes apart what stands behind the command's name; `words` is reordered. True when the command is
 // to be run; otherwise *status is what to exit with (help was printed, or a mistake named).
-bool arguments_read(const struct command *command, size_t count, char **words,
+bool arguments_read(const struct cli_command *command, size_t count, char **words,
                     struct arguments *arguments, int *status);
 
 // Says what is wrong with the command line and how it is written; returns STATUS_USAGE.
-int usage_error(const struct command *command, const char *format, ...)
+int usage_error(const struct cli_command *command, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 // All commands in the order in which `ivip help` lists them, ended by NULL.
-extern const struct command *const commands[];
-const struct command *command_find(const char *name);
+extern const struct cli_command *const cli_commands[];
+const struct cli_command *cli_command_find(const char *name);
 
-extern const struct command command_run, command_check, command_key, command_version;
+extern const struct cli_command cli_run, cli_check, cli_key, cli_status, cli_show, cli_map,
+    cli_define, cli_split, cli_join, cli_drop, cli_apply, cli_user, cli_uab, cli_token, cli_version;
 
 #endif

@@ -69,7 +69,7 @@ static const struct command_option options[] = {
     {0},
 };
 
-const struct command command_key = {
+const struct cli_command cli_key = {
     .name = "key",
     .synopsis = "[--public]",
     .summary = "make a node's key, or show its public half",

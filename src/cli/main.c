@@ -7,15 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct command *const commands[] = {
-    &command_run, &command_check, &command_key, &command_version, NULL,
+const struct cli_command *const cli_commands[] = {
+    &cli_run,  &cli_check, &cli_key,   &cli_status, &cli_show, &cli_map,   &cli_define,  &cli_split,
+    &cli_join, &cli_drop,  &cli_apply, &cli_user,   &cli_uab,  &cli_token, &cli_version, NULL,
 };
 
-const struct command *command_find(const char *name)
+const struct cli_command *cli_command_find(const char *name)
 {
-    for (size_t i = 0; commands[i] != NULL; i++)
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
+    for (size_t i = 0; cli_commands[i] != NULL; i++)
+        if (strcmp(cli_commands[i]->name, name) == 0)
+            return cli_commands[i];
     return NULL;
 }
 
@@ -23,8 +24,8 @@ static void print_commands(FILE *out)
 {
     (void)fprintf(out, "ivip - IP addresses that stay yours wherever you connect\n\n"
                        "Usage: ivip COMMAND ...\n\n");
-    for (size_t i = 0; commands[i] != NULL; i++)
-        (void)fprintf(out, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
+    for (size_t i = 0; cli_commands[i] != NULL; i++)
+        (void)fprintf(out, "  %-10s %s\n", cli_commands[i]->name, cli_commands[i]->summary);
     (void)fprintf(out, "\nEach explains itself: ivip COMMAND --help. All of them: man ivip.\n"
                        "Start here: make demo, then docs/architecture.md.\n");
 }
@@ -54,7 +55,8 @@ int main(int count, char **words)
         print_commands(stderr);
         return STATUS_USAGE;
     }
-    const struct command *command = command_find(strcmp(name, "--version") == 0 ? "version" : name);
+    const struct cli_command *command =
+        cli_command_find(strcmp(name, "--version") == 0 ? "version" : name);
     if (command == NULL) {
         print_error("there is no command \"%.60s\"; `ivip help` lists them", name);
         return STATUS_USAGE;

@@ -80,16 +80,18 @@ const char *color_end(void)
 
 struct table_text {
     size_t columns;
+    int depth;
     size_t *widths;
     char **cells; // row after row
     size_t count;
     size_t capacity;
 };
 
-struct table_text *table_text_new(size_t columns)
+struct table_text *table_text_new(size_t columns, int depth)
 {
     struct table_text *table = memory_new(sizeof(*table));
     table->columns = columns;
+    table->depth = depth;
     table->widths = memory_new_array(columns, sizeof(table->widths[0]));
     return table;
 }
@@ -113,6 +115,8 @@ void table_text_print(struct table_text *table)
     for (size_t i = 0; i < table->count; i++) {
         size_t column = i % table->columns;
         bool last = column + 1 == table->columns;
+        if (column == 0)
+            (void)printf("%*s", table->depth, "");
         if (last)
             (void)printf("%s\n", table->cells[i]);
         else

@@ -24,10 +24,10 @@ const char *color_dim(void);
 const char *color_bold(void);
 const char *color_end(void);
 
-// A table with aligned columns: each call adds a row of `columns` cells, table_print writes it and
-// frees it.
+// A table with aligned columns, indented by `depth`: rows of `columns` cells are added, then all is
+// written and freed.
 struct table_text;
-struct table_text *table_text_new(size_t columns);
+struct table_text *table_text_new(size_t columns, int depth);
 void table_text_row(struct table_text *table, const char *const *cells);
 void table_text_print(struct table_text *table);
 

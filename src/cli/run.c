@@ -12,7 +12,7 @@ static int run(const struct arguments *arguments)
     return STATUS_REFUSED;
 }
 
-const struct command command_run = {
+const struct cli_command cli_run = {
     .name = "run",
     .synopsis = "FILE",
     .summary = "run a node",

@@ -13,7 +13,7 @@ static int run(const struct arguments *arguments)
     return STATUS_DONE;
 }
 
-const struct command command_version = {
+const struct cli_command cli_version = {
     .name = "version",
     .synopsis = "",
     .summary = "print the version",

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "cli/password.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+// Reads a line into `text`, without its end; false where it is too long or there is none.
+static bool read_line(char text[PASSWORD_TEXT_MAX])
+{
+    if (fgets(text, PASSWORD_TEXT_MAX, stdin) == NULL)
+        return false;
+    size_t length = strcspn(text, "\r\n");
+    bool whole = text[length] != '\0' || feof(stdin) != 0;
+    text[length] = '\0';
+    return whole;
+}
+
+// Reads from the terminal with its echo off.
+static bool ask(const char *question, const char *user, char text[PASSWORD_TEXT_MAX])
+{
+    struct termios before;
+    (void)fprintf(stderr, "%s %s: ", question, user);
+    (void)fflush(stderr);
+    if (tcgetattr(STDIN_FILENO, &before) != 0)
+        return false;
+    struct termios hidden = before;
+    hidden.c_lflag &= (tcflag_t)~ECHO;
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0)
+        return false;
+    bool good = read_line(text);
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    (void)fputc('\n', stderr);
+    return good;
+}
+
+bool password_read(const char *user, char password[PASSWORD_TEXT_MAX], struct error *error)
+{
+    if (isatty(STDIN_FILENO) == 0)
+        return read_line(password) ||
+               error_set(error, ERROR_INPUT, "no-password",
+                         "a password of at most %d characters was expected on standard input",
+                         PASSWORD_TEXT_MAX - 2);
+    char again[PASSWORD_TEXT_MAX];
+    bool good = ask("Password for", user, password) && ask("Once more, for", user, again);
+    bool equal = good && strcmp(password, again) == 0;
+    sodium_memzero(again, sizeof(again));
+    if (!good)
+        return error_set(error, ERROR_INPUT, "no-password", "no password was typed");
+    return equal || error_set(error, ERROR_INPUT, "no-password",
+                              "the two were not the same; nothing was changed");
+}

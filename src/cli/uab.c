@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "base/range.h"
+#include "cli/control_client.h"
+#include "cli/operator.h"
+
+#include <string.h>
+
+// The request with the range in its normal form; NULL after a mistake.
+static json_t *with_range(const struct arguments *arguments, const char *command)
+{
+    struct range range;
+    struct error error = {0};
+    char text[RANGE_TEXT_MAX];
+    if (!range_parse(arguments->words[1], &range, &error)) {
+        (void)usage_error(arguments->command, "%s", error.text);
+        return NULL;
+    }
+    return json_pack("{s:s, s:s}", "command", command, "range", range_print(&range, text));
+}
+
+static int run(const struct arguments *arguments)
+{
+    const char *verb = arguments->words[0];
+    json_t *request = NULL;
+    if (strcmp(verb, "list") == 0 && arguments->count == 1)
+        return operator_list(arguments, json_pack("{s:s}", "command", "ruas.uab-list"), "uabs");
+    if (strcmp(verb, "add") == 0 && arguments->count == 3) {
+        request = with_range(arguments, "ruas.uab-add");
+        if (request == NULL)
+            return STATUS_USAGE;
+        (void)json_object_set_new(request, "user", json_string(arguments->words[2]));
+        return operator_do(arguments, request, "UAB delegated.");
+    }
+    if (strcmp(verb, "remove") == 0 && arguments->count == 2) {
+        request = with_range(arguments, "ruas.uab-remove");
+        if (request == NULL)
+            return STATUS_USAGE;
+        if (option_value(arguments, "force") != NULL)
+            (void)json_object_set_new(request, "force", json_true());
+        return operator_do(arguments, request, "UAB taken back.");
+    }
+    return usage_error(arguments->command, "add RANGE USER, list or remove RANGE was expected");
+}
+
+static const struct command_option options[] = {
+    {"force", NULL, "remove: although there are micronets in it"},
+    CONTROL_OPTION,
+    {0},
+};
+
+const struct cli_command cli_uab = {
+    .name = "uab",
+    .synopsis = "add RANGE USER | list | remove RANGE",
+    .summary = "address blocks of end users (its operator)",
+    .help = "Delegates a range of a MAB to an end user, who may then make micronets in it; lists\n"
+            "what is delegated to whom; takes it back. A UAB with micronets in it is only taken\n"
+            "back with --force: they stay as they are, and nobody can change them until the range\n"
+            "is delegated again.\n\n"
+            "Examples:\n"
+            "  sudo ivip uab add 20.1.0.0/24 anna\n"
+            "  sudo ivip uab list\n",
+    .read_on = "ivip user --help, docs/glossary.md (UAB)",
+    .options = options,
+    .words_min = 1,
+    .words_max = 3,
+    .run = run,
+};
