@@ -27,15 +27,22 @@ struct querier_config {
     size_t cached_max; // most ranges remembered; the least recently used is forgotten
 };
 
+// What was learned is held until this at most, whatever a server says.
+#define CACHING_MS_MAX (24 * 3600 * 1000)
+
 enum querier_event_kind {
     QUERIER_LEARNED, // a reply or an update: the range has this mapping until `expires`
     QUERIER_FORGET,  // drop what was learned for the range: flushed, expired or its server is gone
     QUERIER_FAILED,  // no server answered for `question`
 };
 
+// Questions for addresses of one unit are one question: `question` is the address that was asked
+// first, and stands for all of them. Events come in the order in which they hold: a shell that
+// applies each in turn never ends with what was true before.
 struct querier_event {
     enum querier_event_kind kind;
     struct address question;  // failed; learned: the address asked for, FAMILY_NONE for an update
+    struct duration waited;   // failed; learned with a question: since it was asked
     enum query_status status; // learned: mapped, zero or not-in-MAB
     struct range range;       // learned, forget
     struct address etr;       // learned with status mapped
@@ -47,9 +54,20 @@ struct querier_event {
 // Why messages were dropped and how questions went; only ever grow.
 struct querier_counters {
     uint64_t asked, answered, retried, failed, refused_full;
-    uint64_t updates, repeated, flushed;
-    uint64_t dropped_malformed, dropped_source, dropped_nonce, dropped_range;
-    uint64_t alive_sent, upstreams_lost;
+    uint64_t updates, repeated, flushed, expired, evicted;
+    uint64_t dropped_malformed, dropped_source, dropped_nonce, dropped_range, dropped_stale;
+    uint64_t told_to_prove, told_another, told_busy;
+    uint64_t alive_sent, upstreams_lost, upstreams_restarted;
+};
+
+// A server as this querier sees it now, for status pages.
+struct querier_upstream {
+    struct endpoint endpoint;
+    bool avoided;                // it failed, others are asked first
+    uint8_t load;                // what it said last
+    struct duration retry_time;  // how long it is waited for
+    size_t learned;              // ranges cached from it
+    struct instant heard;        // when it last showed that it lives
 };
 
 struct querier;
@@ -70,6 +88,19 @@ size_t querier_next_output(struct querier *querier, struct instant now, struct e
 bool querier_next_event(struct querier *querier, struct querier_event *event);
 struct instant querier_next_deadline(const struct querier *querier);
 void querier_tick(struct querier *querier, struct instant now);
+
+// What is cached for an address, as an event QUERIER_LEARNED without a question, and notes that it
+// was used. False where nothing is.
+bool querier_find(struct querier *querier, const struct address *address,
+                  struct querier_event *learned);
+// Ranges cached and questions open, now.
+size_t querier_cached(const struct querier *querier);
+size_t querier_open(const struct querier *querier);
+// Bytes of memory in use for the cache.
+size_t querier_memory(const struct querier *querier);
+// The upstream with that index in the config.
+void querier_upstream(const struct querier *querier, size_t index,
+                      struct querier_upstream *upstream);
 
 const struct querier_counters *querier_counters(const struct querier *querier);
 

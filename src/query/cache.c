@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "query/cache.h"
+
+#include <assert.h>
+#include <string.h>
+
+void cache_init(struct cache *cache, struct hash_key key)
+{
+    memset(cache, 0, sizeof(*cache));
+    cache->key = key;
+    pool_init(&cache->pool, sizeof(struct learned));
+    range_map_init(&cache->ranges);
+    table_init(&cache->nonces);
+    heap_init(&cache->expiries);
+    list_init(&cache->uses);
+}
+
+void cache_release(struct cache *cache)
+{
+    heap_release(&cache->expiries);
+    table_release(&cache->nonces);
+    range_map_release(&cache->ranges);
+    pool_release(&cache->pool);
+}
+
+struct learned *cache_find(const struct cache *cache, enum family family, struct unit unit)
+{
+    return range_map_find(&cache->ranges, family, unit);
+}
+
+static bool nonce_matches(const struct table_node *node, const void *key)
+{
+    return container_of(node, const struct learned, by_nonce)->nonce == *(const uint64_t *)key;
+}
+
+static uint64_t nonce_hash(const struct cache *cache, uint64_t nonce)
+{
+    return hash_bytes(&cache->key, &nonce, sizeof(nonce));
+}
+
+struct learned *cache_find_nonce(const struct cache *cache, uint64_t nonce)
+{
+    struct table_node *node =
+        table_find(&cache->nonces, nonce_hash(cache, nonce), nonce_matches, &nonce);
+    return node == NULL ? NULL : container_of(node, struct learned, by_nonce);
+}
+
+struct learned *cache_first_in(const struct cache *cache, const struct range *range)
+{
+    return range_map_first_in(&cache->ranges, range);
+}
+
+struct learned *cache_oldest(const struct cache *cache)
+{
+    struct list_node *node = list_first(&cache->uses);
+    return node == NULL ? NULL : container_of(node, struct learned, use);
+}
+
+struct learned *cache_first_to_expire(const struct cache *cache)
+{
+    struct heap_node *node = heap_first(&cache->expiries);
+    return node == NULL ? NULL : container_of(node, struct learned, expiry);
+}
+
+struct learned *cache_add(struct cache *cache, const struct range *range, uint64_t nonce,
+                          struct instant expires)
+{
+    struct learned *learned = pool_take(&cache->pool);
+    learned->range = *range;
+    learned->nonce = nonce;
+    list_init(&learned->of_upstream);
+    list_init(&learned->event.node);
+    range_map_insert(&cache->ranges, range, learned);
+    table_insert(&cache->nonces, &learned->by_nonce, nonce_hash(cache, nonce));
+    heap_set(&cache->expiries, &learned->expiry, expires);
+    list_append(&cache->uses, &learned->use);
+    cache->count++;
+    return learned;
+}
+
+void cache_renew(struct cache *cache, struct learned *learned, uint64_t nonce,
+                 struct instant expires)
+{
+    assert(!learned->doomed);
+    if (learned->nonce != nonce) {
+        table_remove(&cache->nonces, &learned->by_nonce);
+        learned->nonce = nonce;
+        table_insert(&cache->nonces, &learned->by_nonce, nonce_hash(cache, nonce));
+    }
+    heap_set(&cache->expiries, &learned->expiry, expires);
+}
+
+void cache_touch(struct cache *cache, struct learned *learned)
+{
+    assert(!learned->doomed);
+    list_remove(&learned->use);
+    list_append(&cache->uses, &learned->use);
+}
+
+void cache_doom(struct cache *cache, struct learned *learned)
+{
+    assert(!learned->doomed && cache->count > 0);
+    range_map_remove(&cache->ranges, &learned->range);
+    table_remove(&cache->nonces, &learned->by_nonce);
+    heap_remove(&cache->expiries, &learned->expiry);
+    list_remove(&learned->use);
+    list_remove(&learned->of_upstream);
+    learned->doomed = true;
+    cache->count--;
+}
+
+void cache_free_doomed(struct cache *cache, struct learned *learned)
+{
+    assert(learned->doomed);
+    list_remove(&learned->event.node);
+    pool_give(&cache->pool, learned);
+}
+
+size_t cache_memory(const struct cache *cache)
+{
+    return range_map_memory(&cache->ranges) + cache->pool.used * cache->pool.size +
+           cache->nonces.bucket_count * sizeof(void *) + cache->expiries.capacity * sizeof(void *);
+}

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "query/told.h"
+
+#include <assert.h>
+#include <string.h>
+
+void told_init(struct told_memory *memory, struct hash_key key)
+{
+    memset(memory, 0, sizeof(*memory));
+    memory->key = key;
+    pool_init(&memory->accounts, sizeof(struct account));
+    pool_init(&memory->subjects, sizeof(struct subject));
+    pool_init(&memory->tellings, sizeof(struct told));
+    table_init(&memory->by_endpoint);
+    table_init(&memory->by_nonce);
+    table_init(&memory->by_place);
+    range_map_init(&memory->current);
+    heap_init(&memory->deadlines);
+    list_init(&memory->uses);
+}
+
+void told_release(struct told_memory *memory)
+{
+    heap_release(&memory->deadlines);
+    range_map_release(&memory->current);
+    table_release(&memory->by_place);
+    table_release(&memory->by_nonce);
+    table_release(&memory->by_endpoint);
+    pool_release(&memory->tellings);
+    pool_release(&memory->subjects);
+    pool_release(&memory->accounts);
+}
+
+size_t told_count(const struct told_memory *memory)
+{
+    return memory->tellings.used;
+}
+
+size_t told_accounts(const struct told_memory *memory)
+{
+    return memory->accounts.used;
+}
+
+size_t told_bytes(const struct told_memory *memory)
+{
+    size_t buckets = memory->by_endpoint.bucket_count + memory->by_nonce.bucket_count +
+                     memory->by_place.bucket_count + memory->deadlines.capacity;
+    return memory->accounts.used * memory->accounts.size +
+           memory->subjects.used * memory->subjects.size +
+           memory->tellings.used * memory->tellings.size + buckets * sizeof(void *) +
+           range_map_memory(&memory->current);
+}
+
+// Accounts
+
+static uint64_t endpoint_hash(const struct told_memory *memory, const struct endpoint *endpoint)
+{
+    uint8_t key[sizeof(endpoint->address) + sizeof(endpoint->port)];
+    memcpy(key, &endpoint->address, sizeof(endpoint->address));
+    memcpy(key + sizeof(endpoint->address), &endpoint->port, sizeof(endpoint->port));
+    return hash_bytes(&memory->key, key, sizeof(key));
+}
+
+static bool endpoint_matches(const struct table_node *node, const void *key)
+{
+    return endpoint_equal(&container_of(node, const struct account, by_endpoint)->endpoint, key);
+}
+
+struct account *told_find_account(const struct told_memory *memory,
+                                  const struct endpoint *endpoint)
+{
+    struct table_node *node = table_find(&memory->by_endpoint, endpoint_hash(memory, endpoint),
+                                         endpoint_matches, endpoint);
+    return node == NULL ? NULL : container_of(node, struct account, by_endpoint);
+}
+
+struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
+                                 uint64_t instance)
+{
+    struct account *account = pool_take(&memory->accounts);
+    account->endpoint = *endpoint;
+    account->instance = instance;
+    list_init(&account->told);
+    table_insert(&memory->by_endpoint, &account->by_endpoint, endpoint_hash(memory, endpoint));
+    memory->unproven_count++;
+    return account;
+}
+
+static void remove_account(struct told_memory *memory, struct account *account)
+{
+    assert(account->told_count == 0 && account->flush_count == 0);
+    table_remove(&memory->by_endpoint, &account->by_endpoint);
+    if (!account->ever_proven)
+        memory->unproven_count--;
+    pool_give(&memory->accounts, account);
+}
+
+void told_forget_account(struct told_memory *memory, struct account *account)
+{
+    // The account goes with the last of its told.
+    for (size_t left = account->told_count; left > 0; left--)
+        told_remove(memory, container_of(list_first(&account->told), struct told, of_account));
+}
+
+// Subjects
+
+struct subject *told_find_subject(const struct told_memory *memory, enum family family,
+                                  struct unit unit)
+{
+    return range_map_find(&memory->current, family, unit);
+}
+
+struct subject *told_first_in(const struct told_memory *memory, const struct range *range)
+{
+    return range_map_first_in(&memory->current, range);
+}
+
+struct subject *told_add_subject(struct told_memory *memory, const struct range *range)
+{
+    struct subject *subject = pool_take(&memory->subjects);
+    subject->range = *range;
+    subject->current = true;
+    list_init(&subject->told);
+    range_map_insert(&memory->current, range, subject);
+    return subject;
+}
+
+void told_detach(struct told_memory *memory, struct subject *subject)
+{
+    assert(subject->current);
+    range_map_remove(&memory->current, &subject->range);
+    subject->current = false;
+}
+
+static void remove_subject(struct told_memory *memory, struct subject *subject)
+{
+    if (subject->current)
+        told_detach(memory, subject);
+    pool_give(&memory->subjects, subject);
+}
+
+// Told
+
+// Pointers stand for the account and subject: they are unique while these live.
+struct pair_key {
+    uint64_t first;
+    uint64_t second;
+};
+
+static struct pair_key nonce_key(const struct account *account, uint64_t nonce)
+{
+    return (struct pair_key){(uintptr_t)account, nonce};
+}
+
+static struct pair_key place_key(const struct account *account, const struct subject *subject)
+{
+    return (struct pair_key){(uintptr_t)account, (uintptr_t)subject};
+}
+
+static uint64_t pair_hash(const struct told_memory *memory, const struct pair_key *key)
+{
+    return hash_bytes(&memory->key, key, sizeof(*key));
+}
+
+static bool nonce_matches(const struct table_node *node, const void *key)
+{
+    const struct told *told = container_of(node, const struct told, by_nonce);
+    const struct pair_key *wanted = key;
+    return told->nonce == wanted->second && (uintptr_t)told->account == wanted->first;
+}
+
+static bool place_matches(const struct table_node *node, const void *key)
+{
+    const struct told *told = container_of(node, const struct told, by_place);
+    const struct pair_key *wanted = key;
+    return (uintptr_t)told->subject == wanted->second && (uintptr_t)told->account == wanted->first;
+}
+
+struct told *told_find(const struct told_memory *memory, const struct account *account,
+                       uint64_t nonce)
+{
+    struct pair_key key = nonce_key(account, nonce);
+    struct table_node *node =
+        table_find(&memory->by_nonce, pair_hash(memory, &key), nonce_matches, &key);
+    return node == NULL ? NULL : container_of(node, struct told, by_nonce);
+}
+
+// The newest told of that querier for that subject, or NULL.
+static struct told *find_newest(const struct told_memory *memory, const struct account *account,
+                                const struct subject *subject)
+{
+    struct pair_key key = place_key(account, subject);
+    struct table_node *node =
+        table_find(&memory->by_place, pair_hash(memory, &key), place_matches, &key);
+    return node == NULL ? NULL : container_of(node, struct told, by_place);
+}
+
+static void set_newest(struct told_memory *memory, struct told *told)
+{
+    struct pair_key key = place_key(told->account, told->subject);
+    table_insert(&memory->by_place, &told->by_place, pair_hash(memory, &key));
+}
+
+struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
+                      uint64_t nonce, struct instant expires)
+{
+    struct told *told = pool_take(&memory->tellings);
+    struct pair_key key = nonce_key(account, nonce);
+    told->subject = subject;
+    told->account = account;
+    told->nonce = nonce;
+    told->expires = expires;
+    told->older = find_newest(memory, account, subject);
+    if (told->older != NULL)
+        table_remove(&memory->by_place, &told->older->by_place);
+    set_newest(memory, told);
+    table_insert(&memory->by_nonce, &told->by_nonce, pair_hash(memory, &key));
+    list_append(&subject->told, &told->of_subject);
+    list_append(&account->told, &told->of_account);
+    list_append(&memory->uses, &told->use);
+    heap_set(&memory->deadlines, &told->deadline, expires);
+    account->told_count++;
+    return told;
+}
+
+// Takes it out of the chain of its place.
+static void unchain(struct told_memory *memory, struct told *told)
+{
+    struct told *newest = find_newest(memory, told->account, told->subject);
+    assert(newest != NULL);
+    if (newest == told) {
+        table_remove(&memory->by_place, &told->by_place);
+        if (told->older != NULL)
+            set_newest(memory, told->older);
+        return;
+    }
+    while (newest->older != told) {
+        newest = newest->older;
+        assert(newest != NULL);
+    }
+    newest->older = told->older;
+}
+
+void told_confirm(struct told_memory *memory, struct told *told)
+{
+    while (told->older != NULL)
+        told_remove(memory, told->older);
+}
+
+void told_remove(struct told_memory *memory, struct told *told)
+{
+    struct account *account = told->account;
+    struct subject *subject = told->subject;
+    unchain(memory, told);
+    table_remove(&memory->by_nonce, &told->by_nonce);
+    heap_remove(&memory->deadlines, &told->deadline);
+    list_remove(&told->of_subject);
+    list_remove(&told->of_account);
+    list_remove(&told->use);
+    account->told_count--;
+    if (told->flush)
+        account->flush_count--;
+    pool_give(&memory->tellings, told);
+    if (list_empty(&subject->told))
+        remove_subject(memory, subject);
+    if (account->told_count == 0)
+        remove_account(memory, account);
+}
+
+void told_touch(struct told_memory *memory, struct told *told)
+{
+    assert(!told->flush);
+    list_remove(&told->use);
+    list_append(&memory->uses, &told->use);
+}
+
+void told_mark_flush(struct told *told)
+{
+    assert(!told->flush);
+    told->flush = true;
+    told->account->flush_count++;
+    list_remove(&told->use);
+}

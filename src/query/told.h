@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Who was told what: the memory behind Cache Updates (arch §2.21, §2.22; docs/protocol.md,
+// rule 4).
+//
+//     subject 20.1.0.16/28 -- told -- told -- told         a range, as it was last told
+//                               |       |       |
+//     account 192.0.2.9 --------+-------|-------+          a querier
+//     account 192.0.2.8 ----------------+
+//
+// A subject is current while answers may still be given for it: current subjects never overlap and
+// are found by unit, so a change costs in proportion to those who were told. Once its boundaries
+// changed it is detached, and lives on until each querier has confirmed the flush.
+//
+// This file keeps the structure whole; teller.c decides what is sent.
+#ifndef IVIP_QUERY_TOLD_H
+#define IVIP_QUERY_TOLD_H
+
+#include "base/hash.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "base/table.h"
+#include "query/pool.h"
+#include "query/range_map.h"
+#include "wire/query.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// A querier to which something was told. It is made with the first such answer and ends with the
+// last range told: so a querier that meets another instance than before knows that nothing it
+// holds from here is remembered.
+struct account {
+    struct endpoint endpoint;
+    struct table_node by_endpoint;
+    uint64_t instance;         // random; what this querier knows us by
+    uint32_t server_sequence;  // of the last message sent to it
+    bool ever_proven;          // it has returned a token at least once
+    struct instant proven_until;
+    uint32_t credit;           // octets it may still be sent while its address is not proven
+    size_t told_count;
+    size_t flush_count;        // of these, flushes not yet confirmed
+    struct list_node told;     // in the order told
+};
+
+// A range and what those who were told it believe.
+struct subject {
+    struct range range;
+    enum query_status status; // mapped or zero
+    struct address etr;
+    uint64_t mab_sequence;
+    bool current;
+    struct list_node told;
+};
+
+// One answer to one request.
+struct told {
+    struct subject *subject;
+    struct account *account;
+    uint64_t nonce;
+    struct instant expires;
+    uint32_t reply_sequence;  // server sequence of the Map Reply
+    uint32_t update_sequence; // of the Cache Update last sent
+    bool pending;             // an update is not yet acknowledged
+    bool unsent;              // ... nor sent
+    bool flush;               // the update says: forget the range
+    uint8_t tries;            // how often it was sent
+    struct heap_node deadline; // expiry, or the next sending
+    struct list_node of_subject;
+    struct list_node of_account;
+    struct list_node use; // in told_memory.uses; only while not flushed
+    struct table_node by_nonce;
+    struct table_node by_place; // (account, subject): the newest of its chain
+    struct told *older;         // told to the same querier for the same subject before
+};
+
+struct told_memory {
+    struct hash_key key;
+    struct pool accounts, subjects, tellings;
+    struct table by_endpoint, by_nonce, by_place;
+    struct range_map current;
+    struct heap deadlines;
+    struct list_node uses;   // least recently told first
+    size_t unproven_count;   // accounts that never returned a token
+};
+
+void told_init(struct told_memory *memory, struct hash_key key);
+void told_release(struct told_memory *memory);
+
+size_t told_count(const struct told_memory *memory);
+size_t told_accounts(const struct told_memory *memory);
+size_t told_bytes(const struct told_memory *memory);
+
+struct account *told_find_account(const struct told_memory *memory,
+                                  const struct endpoint *endpoint);
+struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
+                                 uint64_t instance);
+// Forgets an account and all it was told.
+void told_forget_account(struct told_memory *memory, struct account *account);
+
+// The current subject that covers a unit, or NULL.
+struct subject *told_find_subject(const struct told_memory *memory, enum family family,
+                                  struct unit unit);
+// The first current subject that overlaps the range, or NULL.
+struct subject *told_first_in(const struct told_memory *memory, const struct range *range);
+// A new current subject; none may overlap it. It lives until the last told of it goes, so one must
+// be added.
+struct subject *told_add_subject(struct told_memory *memory, const struct range *range);
+// No more answers are given for it.
+void told_detach(struct told_memory *memory, struct subject *subject);
+
+// What was told under that nonce, or NULL.
+struct told *told_find(const struct told_memory *memory, const struct account *account,
+                       uint64_t nonce);
+struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
+                      uint64_t nonce, struct instant expires);
+// The querier holds the range under this nonce: what it was told of it before counts no more.
+void told_confirm(struct told_memory *memory, struct told *told);
+// Takes it out; subject and account end with their last.
+void told_remove(struct told_memory *memory, struct told *told);
+// It was told again, now.
+void told_touch(struct told_memory *memory, struct told *told);
+// What it was told is to be flushed: it is no longer among the uses.
+void told_mark_flush(struct told *told);
+
+#endif

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "wire/query.h"
+
+#include "base/cursor.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum extension_type {
+    EXTENSION_PADDING = 0,
+    EXTENSION_ALTERNATIVE = 1,
+};
+
+#define EXTENSION_HEADER_BYTES 4
+#define ALTERNATIVE_BYTES      20
+#define ADDRESS_FIELD_BYTES    16
+#define ANSWER_BODY_BYTES      48
+
+static_assert(QUERY_HEADER_BYTES + ANSWER_BODY_BYTES +
+                      QUERY_ALTERNATIVES_MAX * (EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES) <=
+                  QUERY_REQUEST_BYTES,
+              "no answer may be larger than the least request");
+
+static bool is_request(enum message_type type)
+{
+    return type == MESSAGE_MAP_REQUEST || type == MESSAGE_ALIVE_REQUEST;
+}
+
+static bool is_answer(enum message_type type)
+{
+    return type == MESSAGE_MAP_REPLY || type == MESSAGE_CACHE_UPDATE;
+}
+
+// An address in a field of 16 octets; what the family does not use is zero.
+static void encode_address(struct writer *writer, const struct address *address)
+{
+    writer_bytes(writer, address->octets, ADDRESS_FIELD_BYTES);
+}
+
+static bool decode_address(struct reader *reader, uint8_t family, struct address *address)
+{
+    memset(address, 0, sizeof(*address));
+    address->family = family;
+    reader_bytes(reader, address->octets, ADDRESS_FIELD_BYTES);
+    for (size_t i = family_octets((enum family)family); i < ADDRESS_FIELD_BYTES; i++)
+        if (address->octets[i] != 0)
+            return false;
+    return true;
+}
+
+static bool family_known(uint8_t family)
+{
+    return family == FAMILY_IPV4 || family == FAMILY_IPV6;
+}
+
+static void encode_answer(struct writer *writer, const struct query_message *message)
+{
+    assert(message->alternative_count <= QUERY_ALTERNATIVES_MAX);
+    assert((message->status == QUERY_MAPPED) == !address_is_zero(&message->etr));
+    writer_u8(writer, (uint8_t)message->status);
+    writer_u8(writer, (uint8_t)message->range.family);
+    writer_u8(writer, message->etr.family);
+    writer_u8(writer, message->load);
+    writer_u32(writer, message->caching_ms);
+    writer_u64(writer, message->range.start.index);
+    writer_u64(writer, message->range.length.units);
+    encode_address(writer, &message->etr);
+    writer_u64(writer, message->mab_sequence);
+    for (size_t i = 0; i < message->alternative_count; i++) {
+        const struct endpoint *alternative = &message->alternatives[i];
+        writer_u16(writer, EXTENSION_ALTERNATIVE);
+        writer_u16(writer, ALTERNATIVE_BYTES);
+        writer_u8(writer, alternative->address.family);
+        writer_u8(writer, 0);
+        writer_u16(writer, alternative->port);
+        encode_address(writer, &alternative->address);
+    }
+}
+
+// Fills up to the least size of a request.
+static void encode_padding(struct writer *writer)
+{
+    size_t length = writer_length(writer) + EXTENSION_HEADER_BYTES;
+    assert(length <= QUERY_REQUEST_BYTES);
+    writer_u16(writer, EXTENSION_PADDING);
+    writer_u16(writer, (uint16_t)(QUERY_REQUEST_BYTES - length));
+    writer_zeros(writer, QUERY_REQUEST_BYTES - length);
+}
+
+size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t size)
+{
+    struct writer writer = writer_over(buffer, size);
+    message_encode_header(&writer, message->type);
+    writer_u64(&writer, message->nonce);
+    writer_u64(&writer, message->token);
+    writer_u32(&writer, message->querier_sequence);
+    writer_u32(&writer, message->server_sequence);
+    writer_u64(&writer, message->instance);
+    if (message->type == MESSAGE_MAP_REQUEST) {
+        writer_u8(&writer, message->question.family);
+        writer_zeros(&writer, 3);
+        encode_address(&writer, &message->question);
+    }
+    if (is_answer(message->type))
+        encode_answer(&writer, message);
+    if (is_request(message->type))
+        encode_padding(&writer);
+    return message_finish(&writer);
+}
+
+static enum decode_reason decode_question(struct reader *reader, struct query_message *message)
+{
+    uint8_t family = reader_u8(reader);
+    (void)reader_take(reader, 3);
+    bool clean = decode_address(reader, family, &message->question);
+    if (reader->failed)
+        return DECODE_SHORT;
+    return clean && family_known(family) ? DECODE_OK : DECODE_VALUE;
+}
+
+// Whether the status may stand in this message, and the fields that depend on it are right.
+static bool answer_consistent(const struct query_message *message)
+{
+    const struct range *range = &message->range;
+    bool one_unit = range->length.units == 1;
+    bool update = message->type == MESSAGE_CACHE_UPDATE;
+    if (!range_valid(range))
+        return false;
+    if ((message->status == QUERY_MAPPED) != family_known(message->etr.family))
+        return false;
+    switch (message->status) {
+    case QUERY_MAPPED:
+    case QUERY_ZERO:
+        return true;
+    case QUERY_NOT_IN_MAB:
+    case QUERY_TRY_ANOTHER:
+    case QUERY_BUSY:
+        return !update && one_unit;
+    case QUERY_FLUSH:
+        return update;
+    }
+    return false;
+}
+
+static enum decode_reason decode_answer(struct reader *reader, struct query_message *message)
+{
+    uint8_t status = reader_u8(reader);
+    uint8_t range_family = reader_u8(reader);
+    uint8_t etr_family = reader_u8(reader);
+    message->load = reader_u8(reader);
+    message->caching_ms = reader_u32(reader);
+    message->range.start.index = reader_u64(reader);
+    message->range.length.units = reader_u64(reader);
+    bool clean = decode_address(reader, etr_family, &message->etr);
+    message->mab_sequence = reader_u64(reader);
+    if (reader->failed)
+        return DECODE_SHORT;
+    if (!clean || status > QUERY_FLUSH || !family_known(range_family) ||
+        (etr_family != FAMILY_NONE && !family_known(etr_family)))
+        return DECODE_VALUE;
+    message->status = (enum query_status)status;
+    message->range.family = (enum family)range_family;
+    return answer_consistent(message) ? DECODE_OK : DECODE_VALUE;
+}
+
+static enum decode_reason decode_alternative(struct reader *value, struct query_message *message)
+{
+    if (message->alternative_count == QUERY_ALTERNATIVES_MAX)
+        return DECODE_EXTENSION;
+    struct endpoint *alternative = &message->alternatives[message->alternative_count];
+    uint8_t family = reader_u8(value);
+    (void)reader_u8(value);
+    alternative->port = reader_u16(value);
+    bool clean = decode_address(value, family, &alternative->address);
+    if (value->failed || reader_left(value) != 0)
+        return DECODE_EXTENSION;
+    if (!clean || !family_known(family) || alternative->port == 0)
+        return DECODE_VALUE;
+    message->alternative_count++;
+    return DECODE_OK;
+}
+
+static enum decode_reason decode_extensions(struct reader *reader, struct query_message *message)
+{
+    while (reader_left(reader) > 0) {
+        uint16_t type = reader_u16(reader);
+        uint16_t length = reader_u16(reader);
+        struct reader value = reader_sub(reader, length);
+        if (reader->failed)
+            return DECODE_EXTENSION;
+        if (type != EXTENSION_ALTERNATIVE || !is_answer(message->type))
+            continue;
+        enum decode_reason reason = decode_alternative(&value, message);
+        if (reason != DECODE_OK)
+            return reason;
+    }
+    return DECODE_OK;
+}
+
+// Which length a datagram of this type may have.
+static enum decode_reason check_length(enum message_type type, size_t length)
+{
+    if (length > QUERY_MESSAGE_BYTES_MAX)
+        return DECODE_LENGTH;
+    if (is_request(type) && length < QUERY_REQUEST_BYTES)
+        return DECODE_SHORT;
+    return DECODE_OK;
+}
+
+enum decode_reason query_decode(const uint8_t *bytes, size_t length, struct query_message *message)
+{
+    struct reader reader = reader_over(bytes, length);
+    memset(message, 0, sizeof(*message));
+    enum decode_reason reason = message_decode_header(&reader, length, &message->type);
+    if (reason != DECODE_OK)
+        return reason;
+    if (message->type < MESSAGE_MAP_REQUEST || message->type > MESSAGE_ALIVE_REPLY)
+        return DECODE_TYPE;
+    reason = check_length(message->type, length);
+    if (reason != DECODE_OK)
+        return reason;
+    message->nonce = reader_u64(&reader);
+    message->token = reader_u64(&reader);
+    message->querier_sequence = reader_u32(&reader);
+    message->server_sequence = reader_u32(&reader);
+    message->instance = reader_u64(&reader);
+    if (reader.failed)
+        return DECODE_SHORT;
+    if (message->instance == 0)
+        return DECODE_VALUE;
+    if (message->type == MESSAGE_MAP_REQUEST)
+        reason = decode_question(&reader, message);
+    else if (is_answer(message->type))
+        reason = decode_answer(&reader, message);
+    return reason == DECODE_OK ? decode_extensions(&reader, message) : reason;
+}
+
+const char *query_status_name(enum query_status status)
+{
+    switch (status) {
+    case QUERY_MAPPED:
+        return "mapped";
+    case QUERY_ZERO:
+        return "zero";
+    case QUERY_NOT_IN_MAB:
+        return "not-in-mab";
+    case QUERY_TRY_ANOTHER:
+        return "try-another";
+    case QUERY_BUSY:
+        return "busy";
+    case QUERY_FLUSH:
+        return "flush";
+    }
+    return "unknown";
+}
