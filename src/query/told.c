@@ -95,6 +95,12 @@ static void remove_account(struct told_memory *memory, struct account *account)
     pool_give(&memory->accounts, account);
 }
 
+void told_drop_idle_account(struct told_memory *memory, struct account *account)
+{
+    if (account->told_count == 0)
+        remove_account(memory, account);
+}
+
 void told_forget_account(struct told_memory *memory, struct account *account)
 {
     // The account goes with the last of its told.
@@ -201,6 +207,15 @@ static void set_newest(struct told_memory *memory, struct told *told)
     table_insert(&memory->by_place, &told->by_place, pair_hash(memory, &key));
 }
 
+// Puts it first in the chain of its place.
+static void chain(struct told_memory *memory, struct told *told)
+{
+    told->older = find_newest(memory, told->account, told->subject);
+    if (told->older != NULL)
+        table_remove(&memory->by_place, &told->older->by_place);
+    set_newest(memory, told);
+}
+
 struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
                       uint64_t nonce, struct instant expires)
 {
@@ -210,10 +225,7 @@ struct told *told_add(struct told_memory *memory, struct account *account, struc
     told->account = account;
     told->nonce = nonce;
     told->expires = expires;
-    told->older = find_newest(memory, account, subject);
-    if (told->older != NULL)
-        table_remove(&memory->by_place, &told->older->by_place);
-    set_newest(memory, told);
+    chain(memory, told);
     table_insert(&memory->by_nonce, &told->by_nonce, pair_hash(memory, &key));
     list_append(&subject->told, &told->of_subject);
     list_append(&account->told, &told->of_account);
@@ -267,9 +279,11 @@ void told_remove(struct told_memory *memory, struct told *told)
         remove_account(memory, account);
 }
 
-void told_touch(struct told_memory *memory, struct told *told)
+void told_again(struct told_memory *memory, struct told *told)
 {
     assert(!told->flush);
+    unchain(memory, told);
+    chain(memory, told);
     list_remove(&told->use);
     list_append(&memory->uses, &told->use);
 }

@@ -38,6 +38,7 @@ struct account {
     bool ever_proven;          // it has returned a token at least once
     struct instant proven_until;
     uint32_t credit;           // octets it may still be sent while its address is not proven
+    bool waiting;              // an update waits for proof or credit
     size_t told_count;
     size_t flush_count;        // of these, flushes not yet confirmed
     struct list_node told;     // in the order told
@@ -95,6 +96,8 @@ struct account *told_find_account(const struct told_memory *memory,
                                   const struct endpoint *endpoint);
 struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
                                  uint64_t instance);
+// Removes an account to which nothing is told.
+void told_drop_idle_account(struct told_memory *memory, struct account *account);
 // Forgets an account and all it was told.
 void told_forget_account(struct told_memory *memory, struct account *account);
 
@@ -118,8 +121,8 @@ struct told *told_add(struct told_memory *memory, struct account *account, struc
 void told_confirm(struct told_memory *memory, struct told *told);
 // Takes it out; subject and account end with their last.
 void told_remove(struct told_memory *memory, struct told *told);
-// It was told again, now.
-void told_touch(struct told_memory *memory, struct told *told);
+// The same request was answered again: it is now the newest of its querier and subject.
+void told_again(struct told_memory *memory, struct told *told);
 // What it was told is to be flushed: it is no longer among the uses.
 void told_mark_flush(struct told *told);
 

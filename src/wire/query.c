@@ -14,10 +14,8 @@ enum extension_type {
 #define EXTENSION_HEADER_BYTES 4
 #define ALTERNATIVE_BYTES      20
 #define ADDRESS_FIELD_BYTES    16
-#define ANSWER_BODY_BYTES      48
 
-static_assert(QUERY_HEADER_BYTES + ANSWER_BODY_BYTES +
-                      QUERY_ALTERNATIVES_MAX * (EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES) <=
+static_assert(QUERY_ANSWER_BYTES + QUERY_ALTERNATIVES_MAX * (EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES) <=
                   QUERY_REQUEST_BYTES,
               "no answer may be larger than the least request");
 

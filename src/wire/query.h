@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #define QUERY_HEADER_BYTES      40
+#define QUERY_ANSWER_BYTES      88  // a Map Reply or Cache Update without extensions
 #define QUERY_REQUEST_BYTES     192 // least size of a request, so that no reply is larger
 #define QUERY_MESSAGE_BYTES_MAX 512
 #define QUERY_ALTERNATIVES_MAX  4

@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What was told is remembered in told.c; here is what follows from it.
+//
+// Three promises shape this file:
+//   - Everyone who was told gets told. Nothing is dropped from memory while its querier may still
+//     believe it: memory that runs full is freed by flushes, which count as used until they are
+//     acknowledged, and meanwhile new questions get "busy".
+//   - A querier that cannot be reached is forgotten whole, and with it the instance that it knows
+//     us by. When it comes back it sees another instance and drops all it had from us (rule 8).
+//   - An address that is not proven never gets more octets than came from it. An update that has to
+//     wait for that is sent when the proof comes.
+#include "query/teller.h"
+
+#include "base/memory.h"
+#include "query/outbox.h"
+#include "query/told.h"
+#include "query/token.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define CREDIT_MAX 65536 // octets; more is not kept for an address that is not proven
+
+struct teller {
+    struct teller_config config;
+    struct random_source random;
+    struct hash_key token_key;
+    uint64_t instance; // what queriers without an account know us by
+    uint8_t load;
+    struct told_memory memory;
+    struct outbox outbox;
+    struct teller_counters counters;
+};
+
+static uint64_t random_nonzero(struct random_source *random)
+{
+    uint64_t value = random_u64(random);
+    while (value == 0)
+        value = random_u64(random);
+    return value;
+}
+
+struct teller *teller_new(const struct teller_config *config, struct random_seed seed,
+                          struct instant now)
+{
+    (void)now;
+    assert(config->told_max > 0 && config->told_per_querier_max > 0 && config->queriers_max > 0);
+    struct teller *teller = memory_new(sizeof(*teller));
+    struct hash_key key;
+    teller->config = *config;
+    random_init(&teller->random, seed);
+    random_bytes(&teller->random, teller->token_key.bytes, sizeof(teller->token_key.bytes));
+    random_bytes(&teller->random, key.bytes, sizeof(key.bytes));
+    teller->instance = random_nonzero(&teller->random);
+    told_init(&teller->memory, key);
+    outbox_init(&teller->outbox);
+    return teller;
+}
+
+void teller_free(struct teller *teller)
+{
+    if (teller == NULL)
+        return;
+    outbox_release(&teller->outbox);
+    told_release(&teller->memory);
+    memory_free(teller);
+}
+
+// Proof of address and credit
+
+static bool is_proven(const struct account *account, struct instant now)
+{
+    return account->ever_proven && instant_before(now, account->proven_until);
+}
+
+static uint32_t add_credit(uint32_t credit, size_t octets)
+{
+    size_t sum = credit + octets;
+    return sum < CREDIT_MAX ? (uint32_t)sum : CREDIT_MAX;
+}
+
+// Takes the octets of one message off the credit; false where the address is not proven and they
+// are more than came from it.
+static bool spend(struct account *account, struct instant now, size_t octets)
+{
+    if (is_proven(account, now))
+        return true;
+    if (account->credit < octets)
+        return false;
+    account->credit -= (uint32_t)octets;
+    return true;
+}
+
+// Updates that wait for a proof, or for credit, are due.
+static void release_waiting(struct teller *teller, struct instant now, struct account *account)
+{
+    account->waiting = false;
+    for (struct list_node *node = account->told.next; node != &account->told; node = node->next) {
+        struct told *told = container_of(node, struct told, of_account);
+        if (told->pending)
+            heap_set(&teller->memory.deadlines, &told->deadline, now);
+    }
+}
+
+static void prove(struct teller *teller, struct instant now, struct account *account)
+{
+    if (!account->ever_proven) {
+        account->ever_proven = true;
+        teller->memory.unproven_count--;
+        teller->counters.proven++;
+    }
+    account->proven_until = instant_add(now, duration_s(PROOF_SECONDS));
+}
+
+// Books a message that came from a querier: its octets, and its token when it is good.
+static void book(struct teller *teller, struct instant now, struct account *account, bool proven,
+                 size_t length)
+{
+    account->credit = add_credit(account->credit, length);
+    if (proven)
+        prove(teller, now, account);
+    if (account->waiting)
+        release_waiting(teller, now, account);
+}
+
+// Messages
+
+// The header of a message to a querier; `account` may be NULL.
+static struct query_message message_to(struct teller *teller, struct instant now,
+                                       const struct endpoint *to, struct account *account,
+                                       enum message_type type)
+{
+    return (struct query_message){
+        .type = type,
+        .token = token_make(&teller->token_key, now, to),
+        .server_sequence = account == NULL ? 0 : ++account->server_sequence,
+        .instance = account == NULL ? teller->instance : account->instance,
+        .load = teller->load,
+    };
+}
+
+static uint32_t milliseconds_left(struct instant now, struct instant expires)
+{
+    uint64_t ms = instant_since(expires, now).ns / duration_ms(1).ns;
+    return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
+}
+
+// Sends an answer. Without an account its length is covered by the request itself.
+static void send_answer(struct teller *teller, struct instant now, const struct asker *asker,
+                        struct account *account, const struct answer *answer)
+{
+    struct query_message message =
+        message_to(teller, now, &asker->endpoint, account, MESSAGE_MAP_REPLY);
+    message.nonce = asker->nonce;
+    message.querier_sequence = asker->querier_sequence;
+    message.status = answer->status;
+    message.range = answer->range;
+    message.etr = answer->etr;
+    message.mab_sequence = answer->mab_sequence;
+    message.caching_ms = milliseconds_left(now, answer->expires);
+    teller->counters.answers[answer->status]++;
+    if (account != NULL && !spend(account, now, QUERY_ANSWER_BYTES)) {
+        teller->counters.dropped_credit++;
+        return;
+    }
+    if (outbox_put(&teller->outbox, &asker->endpoint, &message) == 0)
+        teller->counters.dropped_full++;
+}
+
+// Requests
+
+// Whether someone at an address that is not proven must prove it before more state is kept.
+static bool must_prove(const struct teller *teller, const struct account *account,
+                       struct instant now)
+{
+    if (account == NULL)
+        return teller->memory.unproven_count >= teller->config.unproven_max;
+    return !is_proven(account, now) && account->told_count >= TELLER_UNPROVEN_TOLD_MAX;
+}
+
+static void demand_proof(struct teller *teller, struct instant now, const struct endpoint *to,
+                         struct account *account, const struct query_message *request)
+{
+    struct query_message message = message_to(teller, now, to, account, MESSAGE_MAP_REQUEST_ACK);
+    message.nonce = request->nonce;
+    message.querier_sequence = request->querier_sequence;
+    teller->counters.told_to_prove++;
+    if (account != NULL && !spend(account, now, QUERY_HEADER_BYTES)) {
+        teller->counters.dropped_credit++;
+        return;
+    }
+    if (outbox_put(&teller->outbox, to, &message) == 0)
+        teller->counters.dropped_full++;
+}
+
+enum teller_verdict teller_admit(struct teller *teller, struct instant now,
+                                 const struct endpoint *from, const struct query_message *request,
+                                 size_t length, struct asker *asker)
+{
+    struct account *account = told_find_account(&teller->memory, from);
+    bool proven = token_valid(&teller->token_key, now, from, request->token);
+    teller->counters.requests++;
+    if (account != NULL)
+        book(teller, now, account, proven, length);
+    if (!proven && must_prove(teller, account, now)) {
+        demand_proof(teller, now, from, account, request);
+        return TELLER_DROPPED;
+    }
+    *asker = (struct asker){
+        .endpoint = *from,
+        .nonce = request->nonce,
+        .querier_sequence = request->querier_sequence,
+        .unit = unit_of_address(&request->question),
+        .credit = account == NULL ? (uint32_t)length : 0,
+        .proven = proven,
+    };
+    return TELLER_ANSWER;
+}
+
+// Telling
+
+// The update of `told` is to be sent, now.
+static void notify(struct teller *teller, struct instant now, struct told *told)
+{
+    told->pending = true;
+    told->unsent = true;
+    told->tries = 0;
+    heap_set(&teller->memory.deadlines, &told->deadline, now);
+}
+
+static void notify_flush(struct teller *teller, struct instant now, struct told *told)
+{
+    if (told->flush)
+        return;
+    told_mark_flush(told);
+    notify(teller, now, told);
+}
+
+// Flushes the least recently told range of an account that is not yet being flushed.
+static void evict_of(struct teller *teller, struct instant now, struct account *account)
+{
+    for (struct list_node *node = account->told.next; node != &account->told; node = node->next) {
+        struct told *told = container_of(node, struct told, of_account);
+        if (told->flush)
+            continue;
+        teller->counters.evicted++;
+        notify_flush(teller, now, told);
+        // Behind those that are not flushed, so that the next search is short.
+        list_remove(&told->of_account);
+        list_append(&account->told, &told->of_account);
+        return;
+    }
+}
+
+// Makes room for one more range told to that account. False where all room is taken by what is
+// not yet confirmed.
+static bool make_room(struct teller *teller, struct instant now, struct account *account)
+{
+    const struct teller_config *config = &teller->config;
+    size_t count = told_count(&teller->memory);
+    if (account->told_count >= config->told_per_querier_max + config->told_per_querier_max / 4 ||
+        count >= config->told_max + config->told_max / 4)
+        return false;
+    if (account->told_count - account->flush_count >= config->told_per_querier_max)
+        evict_of(teller, now, account);
+    struct list_node *oldest = list_first(&teller->memory.uses);
+    if (count >= config->told_max && oldest != NULL) {
+        teller->counters.evicted++;
+        notify_flush(teller, now, container_of(oldest, struct told, use));
+    }
+    return true;
+}
+
+// The account of who asks; a new one where there is none yet. NULL where no more are taken.
+static struct account *open_account(struct teller *teller, struct instant now,
+                                    const struct asker *asker)
+{
+    struct account *account = told_find_account(&teller->memory, &asker->endpoint);
+    if (account == NULL) {
+        if (told_accounts(&teller->memory) >= teller->config.queriers_max)
+            return NULL;
+        account = told_add_account(&teller->memory, &asker->endpoint,
+                                   random_nonzero(&teller->random));
+    }
+    book(teller, now, account, asker->proven, asker->credit);
+    return account;
+}
+
+static bool says_the_same(const struct subject *subject, const struct answer *answer)
+{
+    return subject->status == answer->status && address_equal(&subject->etr, &answer->etr);
+}
+
+static void set_subject(struct subject *subject, const struct answer *answer)
+{
+    subject->status = answer->status;
+    subject->etr = answer->etr;
+    subject->mab_sequence = answer->mab_sequence;
+}
+
+static void flush_subject(struct teller *teller, struct instant now, struct subject *subject)
+{
+    told_detach(&teller->memory, subject);
+    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next)
+        notify_flush(teller, now, container_of(node, struct told, of_subject));
+}
+
+// The subject of exactly that range, with what is true of it now. Others that overlap it are
+// flushed: two answers that overlap cannot both be true.
+static struct subject *current_subject(struct teller *teller, struct instant now,
+                                       const struct answer *answer)
+{
+    for (;;) {
+        struct subject *subject = told_first_in(&teller->memory, &answer->range);
+        if (subject == NULL) {
+            subject = told_add_subject(&teller->memory, &answer->range);
+            set_subject(subject, answer);
+            return subject;
+        }
+        if (range_equal(&subject->range, &answer->range)) {
+            teller_change(teller, now, answer);
+            return subject;
+        }
+        flush_subject(teller, now, subject);
+    }
+}
+
+// Remembers that the asker is told this. NULL where the request repeats one whose answer is being
+// flushed, or where there is no room.
+static struct told *remember(struct teller *teller, struct instant now, struct account *account,
+                             const struct asker *asker, const struct answer *answer)
+{
+    struct told *told = told_find(&teller->memory, account, asker->nonce);
+    if (told == NULL)
+        return told_add(&teller->memory, account, current_subject(teller, now, answer),
+                        asker->nonce, answer->expires);
+    assert(!told->flush && range_equal(&told->subject->range, &answer->range));
+    teller_change(teller, now, answer);
+    told_again(&teller->memory, told);
+    told->expires = answer->expires;
+    if (!told->pending)
+        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+    return told;
+}
+
+// A request that came twice, and the first answer is no longer good: its querier is being told.
+static bool repeats_in_vain(const struct teller *teller, const struct account *account,
+                            const struct asker *asker, const struct answer *answer)
+{
+    const struct told *told = told_find(&teller->memory, account, asker->nonce);
+    return told != NULL && (told->flush || !range_equal(&told->subject->range, &answer->range));
+}
+
+static void answer_busy(struct teller *teller, struct instant now, const struct asker *asker,
+                        const struct answer *answer)
+{
+    struct answer busy = {
+        .status = QUERY_BUSY,
+        .range = {answer->range.family, asker->unit, {1}},
+        .expires = now,
+    };
+    send_answer(teller, now, asker, told_find_account(&teller->memory, &asker->endpoint), &busy);
+}
+
+void teller_answer(struct teller *teller, struct instant now, const struct asker *asker,
+                   const struct answer *answer)
+{
+    assert(answer->status != QUERY_FLUSH && range_valid(&answer->range));
+    if (answer->status != QUERY_MAPPED && answer->status != QUERY_ZERO) {
+        struct account *account = told_find_account(&teller->memory, &asker->endpoint);
+        if (account != NULL)
+            book(teller, now, account, asker->proven, asker->credit);
+        send_answer(teller, now, asker, account, answer);
+        return;
+    }
+    struct account *account = open_account(teller, now, asker);
+    if (account != NULL && repeats_in_vain(teller, account, asker, answer)) {
+        teller->counters.dropped_repeated++;
+        return;
+    }
+    if (account == NULL || !make_room(teller, now, account)) {
+        answer_busy(teller, now, asker, answer);
+        if (account != NULL)
+            told_drop_idle_account(&teller->memory, account);
+        return;
+    }
+    struct told *told = remember(teller, now, account, asker, answer);
+    send_answer(teller, now, asker, account, answer);
+    told->reply_sequence = account->server_sequence;
+}
+
+bool teller_next_told(const struct teller *teller, const struct range *range, struct range *told)
+{
+    const struct subject *subject = told_first_in(&teller->memory, range);
+    if (subject == NULL)
+        return false;
+    *told = subject->range;
+    return true;
+}
+
+// The subject of exactly that range, or NULL.
+static struct subject *find_exactly(const struct teller *teller, const struct range *range)
+{
+    struct subject *subject = told_find_subject(&teller->memory, range->family, range->start);
+    return subject != NULL && range_equal(&subject->range, range) ? subject : NULL;
+}
+
+void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
+{
+    struct subject *subject = find_exactly(teller, &answer->range);
+    if (subject == NULL)
+        return;
+    bool same = says_the_same(subject, answer);
+    set_subject(subject, answer);
+    if (same)
+        return;
+    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next) {
+        struct told *told = container_of(node, struct told, of_subject);
+        told->expires = instant_earlier(told->expires, answer->expires);
+        if (!told->flush)
+            notify(teller, now, told);
+    }
+}
+
+void teller_flush(struct teller *teller, struct instant now, const struct range *range)
+{
+    struct subject *subject = find_exactly(teller, range);
+    if (subject != NULL)
+        flush_subject(teller, now, subject);
+}
+
+// Acknowledgements and alive checks
+
+static void receive_reply_ack(struct teller *teller, const struct query_message *message,
+                              struct told *told)
+{
+    if (message->server_sequence == told->reply_sequence)
+        told_confirm(&teller->memory, told);
+}
+
+static void receive_update_ack(struct teller *teller, const struct query_message *message,
+                               struct told *told)
+{
+    if (!told->pending || told->unsent || message->server_sequence != told->update_sequence)
+        return;
+    teller->counters.acknowledged++;
+    told->pending = false;
+    if (told->flush)
+        told_remove(&teller->memory, told);
+    else
+        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+}
+
+static void receive_alive(struct teller *teller, struct instant now, const struct endpoint *from,
+                          struct account *account, const struct query_message *request)
+{
+    struct query_message message = message_to(teller, now, from, account, MESSAGE_ALIVE_REPLY);
+    message.nonce = request->nonce;
+    message.querier_sequence = request->querier_sequence;
+    teller->counters.alive++;
+    if (account != NULL && !spend(account, now, QUERY_HEADER_BYTES)) {
+        teller->counters.dropped_credit++;
+        return;
+    }
+    if (outbox_put(&teller->outbox, from, &message) == 0)
+        teller->counters.dropped_full++;
+}
+
+void teller_input(struct teller *teller, struct instant now, const struct endpoint *from,
+                  const struct query_message *message, size_t length)
+{
+    struct account *account = told_find_account(&teller->memory, from);
+    if (account != NULL)
+        book(teller, now, account, token_valid(&teller->token_key, now, from, message->token),
+             length);
+    if (message->type == MESSAGE_ALIVE_REQUEST) {
+        receive_alive(teller, now, from, account, message);
+        return;
+    }
+    struct told *told =
+        account == NULL ? NULL : told_find(&teller->memory, account, message->nonce);
+    if (told == NULL)
+        teller->counters.dropped_nonce++;
+    else if (message->type == MESSAGE_MAP_REPLY_ACK)
+        receive_reply_ack(teller, message, told);
+    else if (message->type == MESSAGE_CACHE_UPDATE_ACK)
+        receive_update_ack(teller, message, told);
+}
+
+// Sending
+
+static struct query_message update_message(struct teller *teller, struct instant now,
+                                           const struct told *told)
+{
+    const struct subject *subject = told->subject;
+    bool mapped = !told->flush && subject->status == QUERY_MAPPED;
+    return (struct query_message){
+        .type = MESSAGE_CACHE_UPDATE,
+        .nonce = told->nonce,
+        .token = token_make(&teller->token_key, now, &told->account->endpoint),
+        .server_sequence = told->update_sequence,
+        .instance = told->account->instance,
+        .load = teller->load,
+        .status = told->flush ? QUERY_FLUSH : subject->status,
+        .range = subject->range,
+        .etr = mapped ? subject->etr : ADDRESS_ZERO,
+        .mab_sequence = subject->mab_sequence,
+        .caching_ms = milliseconds_left(now, told->expires),
+    };
+}
+
+// How long to wait for the acknowledgement after a number of tries.
+static struct duration update_patience(unsigned tries)
+{
+    uint64_t ms = (uint64_t)UPDATE_RETRY_MS << (tries - 1);
+    return duration_ms(ms < UPDATE_RETRY_MS_MAX ? ms : UPDATE_RETRY_MS_MAX);
+}
+
+// Sends the update of a told, or lets it wait where the address must be proven first: then 0.
+static size_t send_update(struct teller *teller, struct instant now, struct told *told,
+                          struct endpoint *to, uint8_t *buffer)
+{
+    struct account *account = told->account;
+    if (!spend(account, now, QUERY_ANSWER_BYTES)) {
+        account->waiting = true;
+        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+        return 0;
+    }
+    if (told->unsent)
+        told->update_sequence = ++account->server_sequence;
+    else
+        teller->counters.updates_repeated++;
+    told->unsent = false;
+    told->tries++;
+    teller->counters.updates_sent++;
+    teller->counters.flushes_sent += told->flush;
+    struct instant again = instant_add(now, update_patience(told->tries));
+    heap_set(&teller->memory.deadlines, &told->deadline, instant_earlier(again, told->expires));
+    struct query_message message = update_message(teller, now, told);
+    *to = account->endpoint;
+    return query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
+}
+
+size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
+                          uint8_t *buffer)
+{
+    size_t length = outbox_take(&teller->outbox, to, buffer);
+    while (length == 0 && instant_reached(now, heap_deadline(&teller->memory.deadlines))) {
+        struct told *told =
+            container_of(heap_first(&teller->memory.deadlines), struct told, deadline);
+        if (instant_reached(now, told->expires)) {
+            teller->counters.expired++;
+            told_remove(&teller->memory, told);
+        } else if (told->tries >= UPDATE_TRIES_MAX) {
+            teller->counters.queriers_lost++;
+            told_forget_account(&teller->memory, told->account);
+        } else {
+            length = send_update(teller, now, told, to, buffer);
+        }
+    }
+    return length;
+}
+
+struct instant teller_next_deadline(const struct teller *teller)
+{
+    return heap_deadline(&teller->memory.deadlines);
+}
+
+void teller_tick(struct teller *teller, struct instant now)
+{
+    for (;;) {
+        struct heap_node *first = heap_first(&teller->memory.deadlines);
+        if (first == NULL || !instant_reached(now, first->deadline))
+            return;
+        struct told *told = container_of(first, struct told, deadline);
+        if (!instant_reached(now, told->expires))
+            return; // an update to send: see teller_next_output
+        teller->counters.expired++;
+        told_remove(&teller->memory, told);
+    }
+}
+
+void teller_set_load(struct teller *teller, uint8_t load)
+{
+    teller->load = load;
+}
+
+size_t teller_queriers(const struct teller *teller)
+{
+    return told_accounts(&teller->memory);
+}
+
+size_t teller_told(const struct teller *teller)
+{
+    return told_count(&teller->memory);
+}
+
+size_t teller_memory(const struct teller *teller)
+{
+    return told_bytes(&teller->memory);
+}
+
+const struct teller_counters *teller_counters(const struct teller *teller)
+{
+    return &teller->counters;
+}

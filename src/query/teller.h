@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The answering side of the query protocol, shared by the QSA, which answers from its database,
+// and the QSR and QSC, which answer from a cache: replies, Cache Updates to those who were told,
+// their retransmission, proof of addresses, alive checks (docs/protocol.md, rules 3 to 8; arch
+// §2.21, §2.22; DRTM §2).
+//
+// A core without I/O, inside another: its owner decides what is true, the teller whom to tell.
+#ifndef IVIP_QUERY_TELLER_H
+#define IVIP_QUERY_TELLER_H
+
+#include "base/address.h"
+#include "base/instant.h"
+#include "base/random.h"
+#include "base/range.h"
+#include "wire/query.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define UPDATE_RETRY_MS     50   // a Cache Update is sent again after that, then doubling
+#define UPDATE_RETRY_MS_MAX 1000 // ... to at most that
+#define UPDATE_TRIES_MAX    12   // then the querier is gone, and is forgotten
+#define PROOF_SECONDS       600  // how long a returned token proves an address
+
+// Limits; role shells may set others.
+#define TELLER_QUERIERS_MAX         100000  // accounts
+#define TELLER_UNPROVEN_MAX         4096    // accounts whose address is not proven
+#define TELLER_UNPROVEN_TOLD_MAX    16      // ranges told to one of those
+#define TELLER_TOLD_MAX             4000000 // ranges told, to all
+#define TELLER_TOLD_PER_QUERIER_MAX 200000
+
+struct teller_config {
+    size_t queriers_max;
+    size_t unproven_max; // beyond it, new queriers must prove their address first
+    size_t told_max;     // beyond it, the least recently told are flushed
+    size_t told_per_querier_max;
+};
+
+// Who asks, kept by the owner until it can answer.
+struct asker {
+    struct endpoint endpoint;
+    uint64_t nonce;
+    uint32_t querier_sequence;
+    struct unit unit; // asked for
+    uint32_t credit;  // octets received that are not yet on its account
+    bool proven;      // it returned a token
+};
+
+// What is true of an address.
+struct answer {
+    enum query_status status;
+    struct range range; // one unit for a status other than mapped or zero
+    struct address etr;
+    uint64_t mab_sequence;
+    struct instant expires; // answers are not given for longer
+};
+
+enum teller_verdict {
+    TELLER_ANSWER,  // it may be answered
+    TELLER_DROPPED, // nothing more to do: it was told to prove its address, or repeated itself
+};
+
+// Only ever grow.
+struct teller_counters {
+    uint64_t requests, answers[QUERY_FLUSH + 1];
+    uint64_t told_to_prove, proven, alive;
+    uint64_t updates_sent, updates_repeated, flushes_sent, acknowledged;
+    uint64_t evicted, expired, queriers_lost;
+    uint64_t dropped_nonce, dropped_repeated, dropped_credit, dropped_full;
+};
+
+struct teller;
+
+struct teller *teller_new(const struct teller_config *config, struct random_seed seed,
+                          struct instant now);
+void teller_free(struct teller *teller);
+
+// A Map Request of `length` octets came. Fills `asker` where it may be answered.
+enum teller_verdict teller_admit(struct teller *teller, struct instant now,
+                                 const struct endpoint *from, const struct query_message *request,
+                                 size_t length, struct asker *asker);
+// Answers, and remembers what was told when it can change (mapped, zero). Where no more can be
+// remembered it says busy instead. Whatever was told of other ranges that overlap is flushed.
+void teller_answer(struct teller *teller, struct instant now, const struct asker *asker,
+                   const struct answer *answer);
+// A Map Reply Ack, Cache Update Ack or Alive Request of `length` octets came.
+void teller_input(struct teller *teller, struct instant now, const struct endpoint *from,
+                  const struct query_message *message, size_t length);
+
+// Finds the first range that someone was told and that overlaps `range`. False where there is
+// none.
+bool teller_next_told(const struct teller *teller, const struct range *range, struct range *told);
+// What is true of exactly the range of `answer` is now this. Those who were told otherwise get a
+// Cache Update; nobody else is woken.
+void teller_change(struct teller *teller, struct instant now, const struct answer *answer);
+// The boundaries of a range changed: those who were told exactly this range must forget it.
+void teller_flush(struct teller *teller, struct instant now, const struct range *range);
+
+// The next datagram, as for all cores.
+size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
+                          uint8_t *buffer);
+struct instant teller_next_deadline(const struct teller *teller);
+void teller_tick(struct teller *teller, struct instant now);
+
+// The load that answers report from now on: 0 idle, 255 send no more.
+void teller_set_load(struct teller *teller, uint8_t load);
+// Queriers and ranges remembered, and the memory they take.
+size_t teller_queriers(const struct teller *teller);
+size_t teller_told(const struct teller *teller);
+size_t teller_memory(const struct teller *teller);
+const struct teller_counters *teller_counters(const struct teller *teller);
+
+#endif
