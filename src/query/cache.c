@@ -8,7 +8,7 @@ void cache_init(struct cache *cache, struct hash_key key)
 {
     memset(cache, 0, sizeof(*cache));
     cache->key = key;
-    pool_init(&cache->pool, sizeof(struct learned));
+    slab_init(&cache->slab, sizeof(struct learned));
     range_map_init(&cache->ranges);
     table_init(&cache->nonces);
     heap_init(&cache->expiries);
@@ -20,7 +20,7 @@ void cache_release(struct cache *cache)
     heap_release(&cache->expiries);
     table_release(&cache->nonces);
     range_map_release(&cache->ranges);
-    pool_release(&cache->pool);
+    slab_release(&cache->slab);
 }
 
 struct learned *cache_find(const struct cache *cache, enum family family, struct unit unit)
@@ -65,7 +65,7 @@ struct learned *cache_first_to_expire(const struct cache *cache)
 struct learned *cache_add(struct cache *cache, const struct range *range, uint64_t nonce,
                           struct instant expires)
 {
-    struct learned *learned = pool_take(&cache->pool);
+    struct learned *learned = slab_take(&cache->slab);
     learned->range = *range;
     learned->nonce = nonce;
     list_init(&learned->of_upstream);
@@ -113,11 +113,11 @@ void cache_free_doomed(struct cache *cache, struct learned *learned)
 {
     assert(learned->doomed);
     list_remove(&learned->event.node);
-    pool_give(&cache->pool, learned);
+    slab_give(&cache->slab, learned);
 }
 
 size_t cache_memory(const struct cache *cache)
 {
-    return range_map_memory(&cache->ranges) + cache->pool.used * cache->pool.size +
+    return range_map_memory(&cache->ranges) + cache->slab.used * cache->slab.size +
            cache->nonces.bucket_count * sizeof(void *) + cache->expiries.capacity * sizeof(void *);
 }

@@ -12,8 +12,8 @@
 #include "base/list.h"
 #include "base/range.h"
 #include "base/table.h"
-#include "query/pool.h"
 #include "query/range_map.h"
+#include "query/slab.h"
 #include "wire/query.h"
 
 #include <stdbool.h>
@@ -45,7 +45,7 @@ struct learned {
 
 struct cache {
     struct hash_key key;
-    struct pool pool;
+    struct slab slab;
     struct range_map ranges;
     struct table nonces;
     struct heap expiries;

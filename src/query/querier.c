@@ -294,10 +294,10 @@ static struct learned *find_later(const struct querier *querier, size_t upstream
     struct range rest = message->range;
     for (struct learned *learned = cache_first_in(&querier->cache, &rest); learned != NULL;
          learned = cache_first_in(&querier->cache, &rest)) {
-        bool later = learned->upstream == upstream
-                         ? serial_after(learned->server_sequence, message->server_sequence)
-                         : learned->mab_sequence > message->mab_sequence &&
-                               !same_mapping(learned, message);
+        bool later =
+            learned->upstream == upstream
+                ? serial_after(learned->server_sequence, message->server_sequence)
+                : learned->mab_sequence > message->mab_sequence && !same_mapping(learned, message);
         if (later)
             return learned;
         struct unit last = range_last(&learned->range);
@@ -506,8 +506,7 @@ static void update_learned(struct querier *querier, struct instant now, struct l
         return;
     }
     apply(learned, message);
-    struct instant expires =
-        instant_earlier(learned->expiry.deadline, expiry_of(now, message));
+    struct instant expires = instant_earlier(learned->expiry.deadline, expiry_of(now, message));
     cache_renew(&querier->cache, learned, learned->nonce, expires);
     announce(querier, &learned->event);
 }
@@ -662,8 +661,8 @@ struct instant querier_next_deadline(const struct querier *querier)
 bool querier_find(struct querier *querier, const struct address *address,
                   struct querier_event *learned)
 {
-    struct learned *found = cache_find(&querier->cache, (enum family)address->family,
-                                       unit_of_address(address));
+    struct learned *found =
+        cache_find(&querier->cache, (enum family)address->family, unit_of_address(address));
     if (found == NULL)
         return false;
     cache_touch(&querier->cache, found);
@@ -686,7 +685,8 @@ size_t querier_memory(const struct querier *querier)
     return cache_memory(&querier->cache);
 }
 
-void querier_upstream(const struct querier *querier, size_t index, struct querier_upstream *upstream)
+void querier_upstream(const struct querier *querier, size_t index,
+                      struct querier_upstream *upstream)
 {
     assert(index < querier->config.upstream_count);
     const struct upstream *from = &querier->upstreams[index];

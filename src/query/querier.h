@@ -63,11 +63,11 @@ struct querier_counters {
 // A server as this querier sees it now, for status pages.
 struct querier_upstream {
     struct endpoint endpoint;
-    bool avoided;                // it failed, others are asked first
-    uint8_t load;                // what it said last
-    struct duration retry_time;  // how long it is waited for
-    size_t learned;              // ranges cached from it
-    struct instant heard;        // when it last showed that it lives
+    bool avoided;               // it failed, others are asked first
+    uint8_t load;               // what it said last
+    struct duration retry_time; // how long it is waited for
+    size_t learned;             // ranges cached from it
+    struct instant heard;       // when it last showed that it lives
 };
 
 struct querier;

@@ -8,7 +8,7 @@ void questions_init(struct questions *questions, struct hash_key key)
 {
     memset(questions, 0, sizeof(*questions));
     questions->key = key;
-    pool_init(&questions->pool, sizeof(struct question));
+    slab_init(&questions->slab, sizeof(struct question));
     table_init(&questions->units);
     table_init(&questions->nonces);
     heap_init(&questions->deadlines);
@@ -19,7 +19,7 @@ void questions_release(struct questions *questions)
     heap_release(&questions->deadlines);
     table_release(&questions->nonces);
     table_release(&questions->units);
-    pool_release(&questions->pool);
+    slab_release(&questions->slab);
 }
 
 // Two questions are the same when they are for the same unit.
@@ -80,7 +80,7 @@ struct question *questions_first_due(const struct questions *questions)
 struct question *questions_open(struct questions *questions, struct instant now,
                                 const struct address *address)
 {
-    struct question *question = pool_take(&questions->pool);
+    struct question *question = slab_take(&questions->slab);
     struct unit_key key = unit_key_of(address);
     question->address = *address;
     question->asked = now;
@@ -108,7 +108,7 @@ void questions_free(struct questions *questions, struct question *question)
 {
     assert(question->closed);
     list_remove(&question->event.node);
-    pool_give(&questions->pool, question);
+    slab_give(&questions->slab, question);
 }
 
 void questions_open_request(struct questions *questions, struct request *request, uint64_t nonce)

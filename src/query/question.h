@@ -41,7 +41,7 @@ struct question {
 
 struct questions {
     struct hash_key key;
-    struct pool pool;
+    struct slab slab;
     struct table units;
     struct table nonces;
     struct heap deadlines;

@@ -13,8 +13,8 @@
 
 #include "base/memory.h"
 #include "query/outbox.h"
-#include "query/told.h"
 #include "query/token.h"
+#include "query/told.h"
 
 #include <assert.h>
 #include <string.h>
@@ -27,6 +27,7 @@ struct teller {
     struct hash_key token_key;
     uint64_t instance; // what queriers without an account know us by
     uint8_t load;
+    bool strict;
     struct told_memory memory;
     struct outbox outbox;
     struct teller_counters counters;
@@ -173,9 +174,12 @@ static void send_answer(struct teller *teller, struct instant now, const struct 
 static bool must_prove(const struct teller *teller, const struct account *account,
                        struct instant now)
 {
-    if (account == NULL)
-        return teller->memory.unproven_count >= teller->config.unproven_max;
-    return !is_proven(account, now) && account->told_count >= TELLER_UNPROVEN_TOLD_MAX;
+    if (account != NULL && is_proven(account, now))
+        return false;
+    if (teller->strict)
+        return true;
+    return account == NULL ? teller->memory.unproven_count >= teller->config.unproven_max
+                           : account->told_count >= TELLER_UNPROVEN_TOLD_MAX;
 }
 
 static void demand_proof(struct teller *teller, struct instant now, const struct endpoint *to,
@@ -279,8 +283,8 @@ static struct account *open_account(struct teller *teller, struct instant now,
     if (account == NULL) {
         if (told_accounts(&teller->memory) >= teller->config.queriers_max)
             return NULL;
-        account = told_add_account(&teller->memory, &asker->endpoint,
-                                   random_nonzero(&teller->random));
+        account =
+            told_add_account(&teller->memory, &asker->endpoint, random_nonzero(&teller->random));
     }
     book(teller, now, account, asker->proven, asker->credit);
     return account;
@@ -578,6 +582,11 @@ void teller_tick(struct teller *teller, struct instant now)
         teller->counters.expired++;
         told_remove(&teller->memory, told);
     }
+}
+
+void teller_set_strict(struct teller *teller, bool strict)
+{
+    teller->strict = strict;
 }
 
 void teller_set_load(struct teller *teller, uint8_t load)

@@ -103,6 +103,8 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
 struct instant teller_next_deadline(const struct teller *teller);
 void teller_tick(struct teller *teller, struct instant now);
 
+// While set, everyone must prove its address before it is answered: for an owner under pressure.
+void teller_set_strict(struct teller *teller, bool strict);
 // The load that answers report from now on: 0 idle, 255 send no more.
 void teller_set_load(struct teller *teller, uint8_t load);
 // Queriers and ranges remembered, and the memory they take.

@@ -8,9 +8,9 @@ void told_init(struct told_memory *memory, struct hash_key key)
 {
     memset(memory, 0, sizeof(*memory));
     memory->key = key;
-    pool_init(&memory->accounts, sizeof(struct account));
-    pool_init(&memory->subjects, sizeof(struct subject));
-    pool_init(&memory->tellings, sizeof(struct told));
+    slab_init(&memory->accounts, sizeof(struct account));
+    slab_init(&memory->subjects, sizeof(struct subject));
+    slab_init(&memory->tellings, sizeof(struct told));
     table_init(&memory->by_endpoint);
     table_init(&memory->by_nonce);
     table_init(&memory->by_place);
@@ -26,9 +26,9 @@ void told_release(struct told_memory *memory)
     table_release(&memory->by_place);
     table_release(&memory->by_nonce);
     table_release(&memory->by_endpoint);
-    pool_release(&memory->tellings);
-    pool_release(&memory->subjects);
-    pool_release(&memory->accounts);
+    slab_release(&memory->tellings);
+    slab_release(&memory->subjects);
+    slab_release(&memory->accounts);
 }
 
 size_t told_count(const struct told_memory *memory)
@@ -66,8 +66,7 @@ static bool endpoint_matches(const struct table_node *node, const void *key)
     return endpoint_equal(&container_of(node, const struct account, by_endpoint)->endpoint, key);
 }
 
-struct account *told_find_account(const struct told_memory *memory,
-                                  const struct endpoint *endpoint)
+struct account *told_find_account(const struct told_memory *memory, const struct endpoint *endpoint)
 {
     struct table_node *node = table_find(&memory->by_endpoint, endpoint_hash(memory, endpoint),
                                          endpoint_matches, endpoint);
@@ -77,7 +76,7 @@ struct account *told_find_account(const struct told_memory *memory,
 struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
                                  uint64_t instance)
 {
-    struct account *account = pool_take(&memory->accounts);
+    struct account *account = slab_take(&memory->accounts);
     account->endpoint = *endpoint;
     account->instance = instance;
     list_init(&account->told);
@@ -92,7 +91,7 @@ static void remove_account(struct told_memory *memory, struct account *account)
     table_remove(&memory->by_endpoint, &account->by_endpoint);
     if (!account->ever_proven)
         memory->unproven_count--;
-    pool_give(&memory->accounts, account);
+    slab_give(&memory->accounts, account);
 }
 
 void told_drop_idle_account(struct told_memory *memory, struct account *account)
@@ -123,7 +122,7 @@ struct subject *told_first_in(const struct told_memory *memory, const struct ran
 
 struct subject *told_add_subject(struct told_memory *memory, const struct range *range)
 {
-    struct subject *subject = pool_take(&memory->subjects);
+    struct subject *subject = slab_take(&memory->subjects);
     subject->range = *range;
     subject->current = true;
     list_init(&subject->told);
@@ -142,7 +141,7 @@ static void remove_subject(struct told_memory *memory, struct subject *subject)
 {
     if (subject->current)
         told_detach(memory, subject);
-    pool_give(&memory->subjects, subject);
+    slab_give(&memory->subjects, subject);
 }
 
 // Told
@@ -219,7 +218,7 @@ static void chain(struct told_memory *memory, struct told *told)
 struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
                       uint64_t nonce, struct instant expires)
 {
-    struct told *told = pool_take(&memory->tellings);
+    struct told *told = slab_take(&memory->tellings);
     struct pair_key key = nonce_key(account, nonce);
     told->subject = subject;
     told->account = account;
@@ -272,7 +271,7 @@ void told_remove(struct told_memory *memory, struct told *told)
     account->told_count--;
     if (told->flush)
         account->flush_count--;
-    pool_give(&memory->tellings, told);
+    slab_give(&memory->tellings, told);
     if (list_empty(&subject->told))
         remove_subject(memory, subject);
     if (account->told_count == 0)

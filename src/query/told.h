@@ -19,8 +19,8 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/table.h"
-#include "query/pool.h"
 #include "query/range_map.h"
+#include "query/slab.h"
 #include "wire/query.h"
 
 #include <stdbool.h>
@@ -33,15 +33,15 @@
 struct account {
     struct endpoint endpoint;
     struct table_node by_endpoint;
-    uint64_t instance;         // random; what this querier knows us by
-    uint32_t server_sequence;  // of the last message sent to it
-    bool ever_proven;          // it has returned a token at least once
+    uint64_t instance;        // random; what this querier knows us by
+    uint32_t server_sequence; // of the last message sent to it
+    bool ever_proven;         // it has returned a token at least once
     struct instant proven_until;
-    uint32_t credit;           // octets it may still be sent while its address is not proven
-    bool waiting;              // an update waits for proof or credit
+    uint32_t credit; // octets it may still be sent while its address is not proven
+    bool waiting;    // an update waits for proof or credit
     size_t told_count;
-    size_t flush_count;        // of these, flushes not yet confirmed
-    struct list_node told;     // in the order told
+    size_t flush_count;    // of these, flushes not yet confirmed
+    struct list_node told; // in the order told
 };
 
 // A range and what those who were told it believe.
@@ -60,12 +60,12 @@ struct told {
     struct account *account;
     uint64_t nonce;
     struct instant expires;
-    uint32_t reply_sequence;  // server sequence of the Map Reply
-    uint32_t update_sequence; // of the Cache Update last sent
-    bool pending;             // an update is not yet acknowledged
-    bool unsent;              // ... nor sent
-    bool flush;               // the update says: forget the range
-    uint8_t tries;            // how often it was sent
+    uint32_t reply_sequence;   // server sequence of the Map Reply
+    uint32_t update_sequence;  // of the Cache Update last sent
+    bool pending;              // an update is not yet acknowledged
+    bool unsent;               // ... nor sent
+    bool flush;                // the update says: forget the range
+    uint8_t tries;             // how often it was sent
     struct heap_node deadline; // expiry, or the next sending
     struct list_node of_subject;
     struct list_node of_account;
@@ -77,12 +77,12 @@ struct told {
 
 struct told_memory {
     struct hash_key key;
-    struct pool accounts, subjects, tellings;
+    struct slab accounts, subjects, tellings;
     struct table by_endpoint, by_nonce, by_place;
     struct range_map current;
     struct heap deadlines;
-    struct list_node uses;   // least recently told first
-    size_t unproven_count;   // accounts that never returned a token
+    struct list_node uses; // least recently told first
+    size_t unproven_count; // accounts that never returned a token
 };
 
 void told_init(struct told_memory *memory, struct hash_key key);

@@ -59,8 +59,8 @@ void upstream_answered(struct upstream *upstream, struct instant now, struct dur
 
 void upstream_failed(struct upstream *upstream, struct instant now)
 {
-    bool again_soon = upstream->avoided || instant_since(now, upstream->recovered).ns <
-                                               duration_ms(UPSTREAM_GOOD_MS).ns;
+    bool again_soon = upstream->avoided ||
+                      instant_since(now, upstream->recovered).ns < duration_ms(UPSTREAM_GOOD_MS).ns;
     bool first = upstream->recovered.ns == 0 && !upstream->avoided;
     if (!again_soon || first)
         upstream->penalty = duration_ms(UPSTREAM_PENALTY_MS);
@@ -100,8 +100,7 @@ enum instance_change upstream_instance(struct upstream *upstream, uint64_t insta
                                        uint32_t sequence)
 {
     assert(instance != 0);
-    bool later =
-        upstream->instance == 0 || serial_after(sequence, upstream->instance_sequence);
+    bool later = upstream->instance == 0 || serial_after(sequence, upstream->instance_sequence);
     if (instance == upstream->instance) {
         if (later)
             upstream->instance_sequence = sequence;
@@ -124,8 +123,8 @@ struct instant upstream_deadline(const struct upstream *upstream)
     if (upstream->avoided)
         deadline = upstream->check_at;
     if (!list_empty(&upstream->learned))
-        deadline = instant_earlier(
-            deadline, instant_add(upstream->heard, duration_ms(ALIVE_SILENCE_MS)));
+        deadline =
+            instant_earlier(deadline, instant_add(upstream->heard, duration_ms(ALIVE_SILENCE_MS)));
     return deadline;
 }
 

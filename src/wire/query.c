@@ -15,7 +15,8 @@ enum extension_type {
 #define ALTERNATIVE_BYTES      20
 #define ADDRESS_FIELD_BYTES    16
 
-static_assert(QUERY_ANSWER_BYTES + QUERY_ALTERNATIVES_MAX * (EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES) <=
+static_assert(QUERY_ANSWER_BYTES +
+                      QUERY_ALTERNATIVES_MAX * (EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES) <=
                   QUERY_REQUEST_BYTES,
               "no answer may be larger than the least request");
 
@@ -231,6 +232,15 @@ enum decode_reason query_decode(const uint8_t *bytes, size_t length, struct quer
     else if (is_answer(message->type))
         reason = decode_answer(&reader, message);
     return reason == DECODE_OK ? decode_extensions(&reader, message) : reason;
+}
+
+bool query_is_for_querier(const uint8_t *bytes, size_t length)
+{
+    struct reader reader = reader_over(bytes, length);
+    (void)reader_take(&reader, 3);
+    uint8_t type = reader_u8(&reader);
+    return type == MESSAGE_MAP_REQUEST_ACK || type == MESSAGE_MAP_REPLY ||
+           type == MESSAGE_CACHE_UPDATE || type == MESSAGE_ALIVE_REPLY;
 }
 
 const char *query_status_name(enum query_status status)

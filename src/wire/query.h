@@ -7,6 +7,7 @@
 #include "base/range.h"
 #include "wire/message.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -56,6 +57,11 @@ size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t
 // Reads a datagram. Nothing in `message` may be used unless DECODE_OK is returned. A decoded range
 // is valid (range_valid) and no longer than its family's space.
 enum decode_reason query_decode(const uint8_t *bytes, size_t length, struct query_message *message);
+
+// Whether a datagram claims to be for a querier (Map Reply, Cache Update, Alive Reply, Map Request
+// Ack) rather than for a server: how a node that is both hands it to the right side. It checks
+// nothing else.
+bool query_is_for_querier(const uint8_t *bytes, size_t length);
 
 const char *query_status_name(enum query_status status);
 

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Objects of one size without an allocation for each: taken from blocks of many, given back to a
 // free list. Nothing is allocated per packet once a node has seen its usual load.
-#ifndef IVIP_QUERY_POOL_H
-#define IVIP_QUERY_POOL_H
+#ifndef IVIP_QUERY_SLAB_H
+#define IVIP_QUERY_SLAB_H
 
 #include <stddef.h>
 
-struct pool_block;
-struct pool_free;
+struct slab_block;
+struct slab_free;
 
-struct pool {
+struct slab {
     size_t size; // bytes of an object
     size_t used; // objects handed out
-    struct pool_block *blocks;
-    struct pool_free *free;
+    struct slab_block *blocks;
+    struct slab_free *free;
 };
 
 // `size` is that of one object.
-void pool_init(struct pool *pool, size_t size);
+void slab_init(struct slab *slab, size_t size);
 // Frees all memory, objects still in use included.
-void pool_release(struct pool *pool);
+void slab_release(struct slab *slab);
 
-// A zeroed object; it belongs to the caller until pool_give.
-void *pool_take(struct pool *pool);
-void pool_give(struct pool *pool, void *object);
+// A zeroed object; it belongs to the caller until slab_give.
+void *slab_take(struct slab *slab);
+void slab_give(struct slab *slab, void *object);
 
 #endif

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "query/qsa.h"
+
+#include "base/memory.h"
+#include "mapping/mab_table.h"
+
+#include <assert.h>
+#include <string.h>
+
+struct mab {
+    struct range units;
+    uint64_t sequence;
+    bool served; // else the place in the array is free
+    bool ready;  // the database holds it
+};
+
+struct qsa {
+    struct qsa_config config;
+    const struct database *database; // the caller's
+    struct mab_table *table;         // prefix -> place in `mabs`
+    struct mab *mabs;
+    uint32_t mab_count; // places, free ones included
+    bool complete;
+    struct teller *teller;
+    struct qsa_counters counters;
+};
+
+struct qsa *qsa_new(const struct qsa_config *config, struct random_seed seed, struct instant now,
+                    const struct database *database)
+{
+    struct qsa *qsa = memory_new(sizeof(*qsa));
+    qsa->config = *config;
+    qsa->database = database;
+    qsa->table = mab_table_new();
+    qsa->teller = teller_new(&config->teller, seed, now);
+    return qsa;
+}
+
+void qsa_free(struct qsa *qsa)
+{
+    if (qsa == NULL)
+        return;
+    teller_free(qsa->teller);
+    mab_table_free(qsa->table);
+    memory_free(qsa->mabs);
+    memory_free(qsa);
+}
+
+// MABs
+
+static struct mab *find_mab(const struct qsa *qsa, const struct address *address)
+{
+    uint32_t place = 0;
+    return mab_table_find(qsa->table, address, &place) ? &qsa->mabs[place] : NULL;
+}
+
+// The MAB with exactly this prefix, or NULL.
+static struct mab *get_mab(const struct qsa *qsa, const struct prefix *prefix)
+{
+    struct range units;
+    struct mab *mab = find_mab(qsa, &prefix->address);
+    bool valid = range_of_prefix(prefix, &units, NULL);
+    return mab != NULL && valid && range_equal(&mab->units, &units) ? mab : NULL;
+}
+
+static uint32_t free_place(struct qsa *qsa)
+{
+    for (uint32_t place = 0; place < qsa->mab_count; place++)
+        if (!qsa->mabs[place].served)
+            return place;
+    qsa->mabs = memory_resize(qsa->mabs, (qsa->mab_count + 1) * sizeof(struct mab));
+    return qsa->mab_count++;
+}
+
+bool qsa_mab_loading(struct qsa *qsa, const struct prefix *prefix, struct error *error)
+{
+    struct mab *mab = get_mab(qsa, prefix);
+    if (mab != NULL) {
+        mab->ready = false;
+        return true;
+    }
+    struct range units;
+    if (!mab_check(prefix, &units, error))
+        return false;
+    uint32_t place = free_place(qsa);
+    qsa->mabs[place] = (struct mab){.units = units};
+    if (!mab_table_add(qsa->table, prefix, place, error))
+        return false;
+    qsa->mabs[place].served = true;
+    return true;
+}
+
+void qsa_set_complete(struct qsa *qsa, bool complete)
+{
+    qsa->complete = complete;
+}
+
+// Answering
+
+static struct answer answer_for(const struct qsa *qsa, struct instant now, const struct mab *mab,
+                                enum mapping_state state, const struct micronet *micronet)
+{
+    return (struct answer){
+        .status = state == MAPPING_MAPPED ? QUERY_MAPPED : QUERY_ZERO,
+        .range = micronet->range,
+        .etr = micronet->etr,
+        .mab_sequence = mab->sequence,
+        .expires = instant_add(now, qsa->config.caching_time),
+    };
+}
+
+// An answer that holds for one unit only.
+static struct answer answer_for_unit(struct instant now, enum query_status status,
+                                     const struct address *question)
+{
+    uint64_t caching_ms = status == QUERY_NOT_IN_MAB ? NOT_IN_MAB_CACHING_MS : 0;
+    return (struct answer){
+        .status = status,
+        .range = {(enum family)question->family, unit_of_address(question), {1}},
+        .expires = instant_add(now, duration_ms(caching_ms)),
+    };
+}
+
+static struct answer look_up(const struct qsa *qsa, struct instant now,
+                             const struct address *question)
+{
+    const struct mab *mab = find_mab(qsa, question);
+    if (mab == NULL)
+        return answer_for_unit(now, qsa->complete ? QUERY_NOT_IN_MAB : QUERY_TRY_ANOTHER, question);
+    const struct mapping *mapping = mab->ready ? database_find(qsa->database, question) : NULL;
+    if (mapping == NULL)
+        return answer_for_unit(now, QUERY_TRY_ANOTHER, question);
+    struct micronet micronet;
+    enum mapping_state state = mapping_lookup(mapping, unit_of_address(question), &micronet);
+    return answer_for(qsa, now, mab, state, &micronet);
+}
+
+void qsa_input(struct qsa *qsa, struct instant now, const struct endpoint *from,
+               const uint8_t *bytes, size_t length)
+{
+    struct query_message message;
+    struct asker asker;
+    enum decode_reason reason = query_decode(bytes, length, &message);
+    if (reason != DECODE_OK) {
+        qsa->counters.dropped[reason]++;
+        return;
+    }
+    switch (message.type) {
+    case MESSAGE_MAP_REQUEST:
+        if (teller_admit(qsa->teller, now, from, &message, length, &asker) == TELLER_ANSWER) {
+            struct answer answer = look_up(qsa, now, &message.question);
+            teller_answer(qsa->teller, now, &asker, &answer);
+        }
+        break;
+    case MESSAGE_MAP_REPLY_ACK:
+    case MESSAGE_CACHE_UPDATE_ACK:
+    case MESSAGE_ALIVE_REQUEST:
+        teller_input(qsa->teller, now, from, &message, length);
+        break;
+    case MESSAGE_MAP_REQUEST_ACK:
+    case MESSAGE_MAP_REPLY:
+    case MESSAGE_CACHE_UPDATE:
+    case MESSAGE_ALIVE_REPLY:
+    case MESSAGE_PAYLOAD:
+        qsa->counters.dropped_type++;
+        break;
+    }
+}
+
+// Changes
+
+// Compares a range that was told with what the database says now.
+static void check_told(struct qsa *qsa, struct instant now, const struct mab *mab,
+                       const struct mapping *mapping, const struct range *told)
+{
+    struct micronet micronet;
+    enum mapping_state state = mapping_lookup(mapping, told->start, &micronet);
+    qsa->counters.ranges_checked++;
+    if (range_equal(&micronet.range, told)) {
+        struct answer answer = answer_for(qsa, now, mab, state, &micronet);
+        teller_change(qsa->teller, now, &answer);
+    } else {
+        teller_flush(qsa->teller, now, told);
+    }
+}
+
+// Calls check_told, or without a mapping flushes, for all that was told of a range.
+static void check_range(struct qsa *qsa, struct instant now, const struct mab *mab,
+                        const struct mapping *mapping, const struct range *range)
+{
+    struct range rest = *range;
+    struct range told;
+    struct unit end = range_last(range);
+    while (teller_next_told(qsa->teller, &rest, &told)) {
+        if (mapping == NULL)
+            teller_flush(qsa->teller, now, &told);
+        else
+            check_told(qsa, now, mab, mapping, &told);
+        struct unit last = range_last(&told);
+        if (last.index >= end.index)
+            return;
+        rest = range_between(range->family, (struct unit){last.index + 1}, end);
+    }
+}
+
+void qsa_mab_ready(struct qsa *qsa, struct instant now, const struct prefix *prefix,
+                   uint64_t sequence)
+{
+    struct mab *mab = get_mab(qsa, prefix);
+    assert(mab != NULL);
+    mab->ready = true;
+    mab->sequence = sequence;
+    check_range(qsa, now, mab, database_get(qsa->database, prefix), &mab->units);
+}
+
+void qsa_mab_gone(struct qsa *qsa, struct instant now, const struct prefix *prefix)
+{
+    struct mab *mab = get_mab(qsa, prefix);
+    if (mab == NULL)
+        return;
+    check_range(qsa, now, mab, NULL, &mab->units);
+    (void)mab_table_remove(qsa->table, prefix);
+    mab->served = false;
+}
+
+// The range and the units beside it: a gap next to a changed range may have grown or shrunk.
+static struct range with_neighbours(const struct range *range, const struct range *units)
+{
+    struct unit first = range->start;
+    struct unit last = range_last(range);
+    if (first.index > units->start.index)
+        first.index--;
+    if (last.index < range_last(units).index)
+        last.index++;
+    return range_between(range->family, first, last);
+}
+
+void qsa_changed(struct qsa *qsa, struct instant now, const struct prefix *prefix,
+                 uint64_t sequence, const struct update *updates, size_t count)
+{
+    struct mab *mab = get_mab(qsa, prefix);
+    const struct mapping *mapping = database_get(qsa->database, prefix);
+    if (mab == NULL || mapping == NULL)
+        return;
+    mab->sequence = sequence;
+    for (size_t i = 0; i < count; i++) {
+        struct range range = with_neighbours(&updates[i].range, &mab->units);
+        check_range(qsa, now, mab, mapping, &range);
+    }
+}
+
+// The core's other ends
+
+size_t qsa_next_output(struct qsa *qsa, struct instant now, struct endpoint *to, uint8_t *buffer)
+{
+    return teller_next_output(qsa->teller, now, to, buffer);
+}
+
+struct instant qsa_next_deadline(const struct qsa *qsa)
+{
+    return teller_next_deadline(qsa->teller);
+}
+
+void qsa_tick(struct qsa *qsa, struct instant now)
+{
+    teller_tick(qsa->teller, now);
+}
+
+struct teller *qsa_teller(struct qsa *qsa)
+{
+    return qsa->teller;
+}
+
+const struct qsa_counters *qsa_counters(const struct qsa *qsa)
+{
+    return &qsa->counters;
+}

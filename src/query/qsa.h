@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The authoritative query server: answers from a full copy of its MABs that is kept in step by
+// fast push, and tells those who asked when what they were told changes (DRTM §2; arch §2.21;
+// docs/protocol.md, "Query protocol").
+//
+// A core without I/O. Whoever applies updates to the database calls qsa_changed right after each
+// atomic set, so that the QSA speaks once for the final state of the set.
+#ifndef IVIP_QUERY_QSA_H
+#define IVIP_QUERY_QSA_H
+
+#include "mapping/database.h"
+#include "query/teller.h"
+#include "wire/message.h"
+
+// How long "not in a MAB" may be cached: it is not followed by Cache Updates.
+#define NOT_IN_MAB_CACHING_MS 10000
+
+struct qsa_config {
+    struct teller_config teller;
+    struct duration caching_time;
+};
+
+struct qsa_counters {
+    uint64_t dropped[DECODE_REASONS]; // datagrams refused, by reason
+    uint64_t dropped_type;            // messages that only a querier may get
+    uint64_t ranges_checked;          // told ranges looked at for a change
+};
+
+struct qsa;
+
+// Answers from `database`, which the caller keeps alive and in step.
+struct qsa *qsa_new(const struct qsa_config *config, struct random_seed seed, struct instant now,
+                    const struct database *database);
+void qsa_free(struct qsa *qsa);
+
+// Until all MABs there are have been named by qsa_mab_loading, an address in none is answered with
+// "try another".
+void qsa_set_complete(struct qsa *qsa, bool complete);
+// The QSA serves this MAB but cannot answer for it now: "try another". What was told stays told.
+// An overlap with another MAB is an error.
+bool qsa_mab_loading(struct qsa *qsa, const struct prefix *mab, struct error *error);
+// The database holds the MAB as of `sequence`, perhaps loaded anew: every range told of it is
+// checked. The MAB must have been named by qsa_mab_loading.
+void qsa_mab_ready(struct qsa *qsa, struct instant now, const struct prefix *mab,
+                   uint64_t sequence);
+// The QSA serves it no longer: all told of it is flushed.
+void qsa_mab_gone(struct qsa *qsa, struct instant now, const struct prefix *mab);
+// An atomic set was applied to the database, which took the MAB to `sequence`.
+void qsa_changed(struct qsa *qsa, struct instant now, const struct prefix *mab, uint64_t sequence,
+                 const struct update *updates, size_t count);
+
+void qsa_input(struct qsa *qsa, struct instant now, const struct endpoint *from,
+               const uint8_t *bytes, size_t length);
+// As for all cores: 0 when there is nothing to send.
+size_t qsa_next_output(struct qsa *qsa, struct instant now, struct endpoint *to, uint8_t *buffer);
+struct instant qsa_next_deadline(const struct qsa *qsa);
+void qsa_tick(struct qsa *qsa, struct instant now);
+
+// The answering side: its counters, limits and load.
+struct teller *qsa_teller(struct qsa *qsa);
+const struct qsa_counters *qsa_counters(const struct qsa *qsa);
+
+#endif

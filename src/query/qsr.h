@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The caching query server: answers from what it learned, asks upstream for the rest, and passes
+// every Cache Update on to those it told (DRTM §2; arch §2.22). It is the QSR, whose upstreams are
+// QSAs, and the QSC, whose upstreams are QSRs or other QSCs, in chains of any depth.
+//
+//     queriers <---> teller | waiting | querier <---> upstreams
+//
+// A core without I/O.
+#ifndef IVIP_QUERY_QSR_H
+#define IVIP_QUERY_QSR_H
+
+#include "query/querier.h"
+#include "query/teller.h"
+
+// A cached mapping with less than this left is asked for again rather than handed on: the querier
+// could hardly use it.
+#define QSR_CACHING_LEFT_MS_MIN 1000
+
+struct qsr_config {
+    struct querier_config querier; // upstreams, and the limits of the cache
+    struct teller_config teller;
+    size_t waiting_max; // most requests that wait for upstream answers
+};
+
+struct qsr_counters {
+    uint64_t dropped[DECODE_REASONS]; // datagrams of queriers refused, by reason
+    uint64_t hits, misses, merged;    // requests: answered from cache; asked; joined one asked
+    uint64_t refused_full;            // answered with busy: too many wait
+};
+
+struct qsr;
+
+struct qsr *qsr_new(const struct qsr_config *config, struct random_seed seed, struct instant now);
+void qsr_free(struct qsr *qsr);
+
+void qsr_input(struct qsr *qsr, struct instant now, const struct endpoint *from,
+               const uint8_t *bytes, size_t length);
+// As for all cores: 0 when there is nothing to send.
+size_t qsr_next_output(struct qsr *qsr, struct instant now, struct endpoint *to, uint8_t *buffer);
+struct instant qsr_next_deadline(const struct qsr *qsr);
+void qsr_tick(struct qsr *qsr, struct instant now);
+
+// Its two sides, for counters, limits and status. What they have to send or tell comes through the
+// QSR.
+const struct querier *qsr_querier(const struct qsr *qsr);
+const struct teller *qsr_teller(const struct qsr *qsr);
+// Requests that wait for upstream answers.
+size_t qsr_waiting(const struct qsr *qsr);
+const struct qsr_counters *qsr_counters(const struct qsr *qsr);
+
+#endif
