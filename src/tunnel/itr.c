@@ -13,7 +13,7 @@ struct itr {
     struct mab_table *mabs;
     struct prefix *refused;
     size_t refused_count;
-    struct cache *cache;
+    struct mapping_cache *cache;
     struct hold *hold;
     struct etr_paths *paths;
     struct usage_table *usage;
@@ -50,7 +50,7 @@ struct itr *itr_new(const struct itr_config *config, struct random_seed seed, st
     struct itr *itr = memory_new(sizeof(*itr));
     random_init(&itr->random, seed);
     itr->mabs = mab_table_new();
-    itr->cache = cache_new(limit_or(config->cached_max, ITR_CACHED_MAX));
+    itr->cache = mapping_cache_new(limit_or(config->cached_max, ITR_CACHED_MAX));
     itr->hold = hold_new(config->hold_packets, config->hold_time, random_key(&itr->random));
     itr->paths = etr_paths_new(limit_or(config->etrs_max, ITR_ETRS_MAX), random_key(&itr->random));
     itr->usage = usage_new(limit_or(config->usage_max, ITR_USAGE_MAX), random_key(&itr->random));
@@ -66,7 +66,7 @@ void itr_free(struct itr *itr)
         return;
     mab_table_free(itr->mabs);
     memory_free(itr->refused);
-    cache_free(itr->cache);
+    mapping_cache_free(itr->cache);
     hold_free(itr->hold);
     etr_paths_free(itr->paths);
     usage_free(itr->usage);
@@ -116,7 +116,7 @@ static enum answer ask_database(const struct itr *itr, const struct address *des
 static enum answer ask_cache(struct itr *itr, struct instant now, const struct address *destination,
                              struct micronet *micronet)
 {
-    const struct cached *cached = cache_use(itr->cache, now, destination);
+    const struct cached *cached = mapping_cache_use(itr->cache, now, destination);
     if (cached == NULL) {
         uint32_t number;
         return mab_table_find(itr->mabs, destination, &number) ? ANSWER_UNKNOWN : ANSWER_NOT_IN_MAB;
@@ -321,20 +321,21 @@ void itr_forget_path(struct itr *itr, const struct address *etr)
 
 bool itr_next_question(struct itr *itr, struct address *address)
 {
-    return hold_next_question(itr->hold, address) || cache_next_renewal(itr->cache, address);
+    return hold_next_question(itr->hold, address) ||
+           mapping_cache_next_renewal(itr->cache, address);
 }
 
 void itr_learn(struct itr *itr, struct instant now, const struct range *range,
                const struct address *etr, struct instant expires)
 {
     struct cached mapping = {*range, *etr, expires};
-    cache_learn(itr->cache, now, &mapping);
+    mapping_cache_learn(itr->cache, now, &mapping);
     hold_release(itr->hold, range);
 }
 
 void itr_forget(struct itr *itr, const struct range *range)
 {
-    cache_forget(itr->cache, range);
+    mapping_cache_forget(itr->cache, range);
 }
 
 void itr_failed(struct itr *itr, struct instant now, const struct address *address)
@@ -349,13 +350,13 @@ bool itr_next_ready(struct itr *itr, uint8_t *buffer, uint32_t *length, struct o
 
 struct instant itr_next_deadline(const struct itr *itr)
 {
-    return instant_earlier(hold_next_deadline(itr->hold), cache_next_deadline(itr->cache));
+    return instant_earlier(hold_next_deadline(itr->hold), mapping_cache_next_deadline(itr->cache));
 }
 
 void itr_tick(struct itr *itr, struct instant now)
 {
     hold_tick(itr->hold, now);
-    cache_tick(itr->cache, now);
+    mapping_cache_tick(itr->cache, now);
 }
 
 const struct itr_counters *itr_counters(const struct itr *itr)
@@ -368,7 +369,7 @@ const struct hold *itr_hold(const struct itr *itr)
     return itr->hold;
 }
 
-const struct cache *itr_cache(const struct itr *itr)
+const struct mapping_cache *itr_cache(const struct itr *itr)
 {
     return itr->cache;
 }

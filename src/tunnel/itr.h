@@ -26,10 +26,10 @@
 #include "base/random.h"
 #include "base/range.h"
 #include "mapping/database.h"
-#include "tunnel/cache.h"
 #include "tunnel/etr_paths.h"
 #include "tunnel/hold.h"
 #include "tunnel/icmp.h"
+#include "tunnel/mapping_cache.h"
 #include "tunnel/segments.h"
 #include "tunnel/usage.h"
 
@@ -143,7 +143,7 @@ void itr_tick(struct itr *itr, struct instant now);
 
 const struct itr_counters *itr_counters(const struct itr *itr);
 const struct hold *itr_hold(const struct itr *itr);
-const struct cache *itr_cache(const struct itr *itr);
+const struct mapping_cache *itr_cache(const struct itr *itr);
 const struct etr_paths *itr_paths(const struct itr *itr);
 struct usage_table *itr_usage(struct itr *itr);
 

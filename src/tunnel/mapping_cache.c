@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "tunnel/cache.h"
+#include "tunnel/mapping_cache.h"
 
 #include "base/heap.h"
 #include "base/list.h"
@@ -19,7 +19,7 @@ struct entry {
     bool renewing; // the renewal was asked for; the deadline is now its end
 };
 
-struct cache {
+struct mapping_cache {
     size_t limit;
     size_t count;
     struct entry *entries;
@@ -29,13 +29,13 @@ struct cache {
     struct heap deadlines;
     struct interval_map *ipv4; // unit -> index of the entry
     struct interval_map *ipv6;
-    struct cache_counters counters;
+    struct mapping_cache_counters counters;
 };
 
-struct cache *cache_new(size_t limit)
+struct mapping_cache *mapping_cache_new(size_t limit)
 {
     assert(limit > 0 && limit < UINT32_MAX);
-    struct cache *cache = memory_new(sizeof(*cache));
+    struct mapping_cache *cache = memory_new(sizeof(*cache));
     cache->limit = limit;
     cache->entries = memory_new_array(limit, sizeof(struct entry));
     list_init(&cache->free);
@@ -51,7 +51,7 @@ struct cache *cache_new(size_t limit)
     return cache;
 }
 
-void cache_free(struct cache *cache)
+void mapping_cache_free(struct mapping_cache *cache)
 {
     if (cache == NULL)
         return;
@@ -62,13 +62,13 @@ void cache_free(struct cache *cache)
     memory_free(cache);
 }
 
-static struct interval_map *map_of(const struct cache *cache, enum family family)
+static struct interval_map *map_of(const struct mapping_cache *cache, enum family family)
 {
     assert(family == FAMILY_IPV4 || family == FAMILY_IPV6);
     return family == FAMILY_IPV4 ? cache->ipv4 : cache->ipv6;
 }
 
-static void remove_entry(struct cache *cache, struct entry *entry)
+static void remove_entry(struct mapping_cache *cache, struct entry *entry)
 {
     assert(entry->in_use);
     const struct range *range = &entry->mapping.range;
@@ -84,7 +84,7 @@ static void remove_entry(struct cache *cache, struct entry *entry)
 }
 
 // Removes all entries that touch the range; returns how many.
-static uint64_t remove_touching(struct cache *cache, const struct range *range)
+static uint64_t remove_touching(struct mapping_cache *cache, const struct range *range)
 {
     struct interval_map *map = map_of(cache, range->family);
     struct interval found;
@@ -106,7 +106,8 @@ static struct instant renewal_time(struct instant now, struct instant expires)
     return (struct instant){expires.ns - before.ns};
 }
 
-void cache_learn(struct cache *cache, struct instant now, const struct cached *mapping)
+void mapping_cache_learn(struct mapping_cache *cache, struct instant now,
+                         const struct cached *mapping)
 {
     assert(range_valid(&mapping->range));
     if (instant_reached(now, mapping->expires))
@@ -138,12 +139,12 @@ void cache_learn(struct cache *cache, struct instant now, const struct cached *m
     cache->counters.learned++;
 }
 
-void cache_forget(struct cache *cache, const struct range *range)
+void mapping_cache_forget(struct mapping_cache *cache, const struct range *range)
 {
     cache->counters.forgotten += remove_touching(cache, range);
 }
 
-static struct entry *find(const struct cache *cache, struct instant now,
+static struct entry *find(const struct mapping_cache *cache, struct instant now,
                           const struct address *address)
 {
     struct interval found;
@@ -154,8 +155,8 @@ static struct entry *find(const struct cache *cache, struct instant now,
     return instant_reached(now, entry->mapping.expires) ? NULL : entry;
 }
 
-const struct cached *cache_use(struct cache *cache, struct instant now,
-                               const struct address *address)
+const struct cached *mapping_cache_use(struct mapping_cache *cache, struct instant now,
+                                       const struct address *address)
 {
     struct entry *entry = find(cache, now, address);
     if (entry == NULL)
@@ -167,14 +168,14 @@ const struct cached *cache_use(struct cache *cache, struct instant now,
     return &entry->mapping;
 }
 
-const struct cached *cache_look(const struct cache *cache, struct instant now,
-                                const struct address *address)
+const struct cached *mapping_cache_look(const struct mapping_cache *cache, struct instant now,
+                                        const struct address *address)
 {
     struct entry *entry = find(cache, now, address);
     return entry == NULL ? NULL : &entry->mapping;
 }
 
-bool cache_next_renewal(struct cache *cache, struct address *address)
+bool mapping_cache_next_renewal(struct mapping_cache *cache, struct address *address)
 {
     struct list_node *node = list_first(&cache->renewals);
     if (node == NULL)
@@ -186,12 +187,12 @@ bool cache_next_renewal(struct cache *cache, struct address *address)
     return true;
 }
 
-struct instant cache_next_deadline(const struct cache *cache)
+struct instant mapping_cache_next_deadline(const struct mapping_cache *cache)
 {
     return heap_deadline(&cache->deadlines);
 }
 
-void cache_tick(struct cache *cache, struct instant now)
+void mapping_cache_tick(struct mapping_cache *cache, struct instant now)
 {
     while (instant_reached(now, heap_deadline(&cache->deadlines))) {
         struct entry *entry = container_of(heap_first(&cache->deadlines), struct entry, deadline);
@@ -207,12 +208,12 @@ void cache_tick(struct cache *cache, struct instant now)
     }
 }
 
-size_t cache_count(const struct cache *cache)
+size_t mapping_cache_count(const struct mapping_cache *cache)
 {
     return cache->count;
 }
 
-bool cache_next(const struct cache *cache, size_t *place, struct cached *mapping)
+bool mapping_cache_next(const struct mapping_cache *cache, size_t *place, struct cached *mapping)
 {
     for (; *place < cache->limit; (*place)++) {
         if (cache->entries[*place].in_use) {
@@ -223,7 +224,7 @@ bool cache_next(const struct cache *cache, size_t *place, struct cached *mapping
     return false;
 }
 
-const struct cache_counters *cache_counters(const struct cache *cache)
+const struct mapping_cache_counters *mapping_cache_counters(const struct mapping_cache *cache)
 {
     return &cache->counters;
 }

@@ -6,8 +6,8 @@
 // server that now gives other boundaries has changed them. Bounded; the least recently used range
 // is forgotten first. A range in use is asked for again before it expires, so that traffic does
 // not have to wait.
-#ifndef IVIP_TUNNEL_CACHE_H
-#define IVIP_TUNNEL_CACHE_H
+#ifndef IVIP_TUNNEL_MAPPING_CACHE_H
+#define IVIP_TUNNEL_MAPPING_CACHE_H
 
 #include "base/instant.h"
 #include "base/range.h"
@@ -19,7 +19,7 @@
 #define CACHE_RENEW_FRACTION    8  // a range in use is renewed in the last 1/8 of its life
 #define CACHE_RENEW_SECONDS_MAX 30 // but no sooner than this before its end
 
-struct cache;
+struct mapping_cache;
 
 struct cached {
     struct range range;
@@ -27,7 +27,7 @@ struct cached {
     struct instant expires;
 };
 
-struct cache_counters {
+struct mapping_cache_counters {
     uint64_t learned;
     uint64_t replaced;  // ranges that a learned one took the place of
     uint64_t forgotten; // on request
@@ -36,28 +36,29 @@ struct cache_counters {
     uint64_t renewals;  // asked again before expiry
 };
 
-struct cache *cache_new(size_t limit);
-void cache_free(struct cache *cache);
+struct mapping_cache *mapping_cache_new(size_t limit);
+void mapping_cache_free(struct mapping_cache *cache);
 
-void cache_learn(struct cache *cache, struct instant now, const struct cached *mapping);
+void mapping_cache_learn(struct mapping_cache *cache, struct instant now,
+                         const struct cached *mapping);
 // Drops every cached range that the given one touches.
-void cache_forget(struct cache *cache, const struct range *range);
+void mapping_cache_forget(struct mapping_cache *cache, const struct range *range);
 // What covers the address of a packet, which counts as use; NULL when nothing valid does. The
 // pointer holds until the cache next changes.
-const struct cached *cache_use(struct cache *cache, struct instant now,
-                               const struct address *address);
+const struct cached *mapping_cache_use(struct mapping_cache *cache, struct instant now,
+                                       const struct address *address);
 // The same for looking only.
-const struct cached *cache_look(const struct cache *cache, struct instant now,
-                                const struct address *address);
+const struct cached *mapping_cache_look(const struct mapping_cache *cache, struct instant now,
+                                        const struct address *address);
 // An address of the next range to ask for again.
-bool cache_next_renewal(struct cache *cache, struct address *address);
+bool mapping_cache_next_renewal(struct mapping_cache *cache, struct address *address);
 
-struct instant cache_next_deadline(const struct cache *cache);
-void cache_tick(struct cache *cache, struct instant now);
+struct instant mapping_cache_next_deadline(const struct mapping_cache *cache);
+void mapping_cache_tick(struct mapping_cache *cache, struct instant now);
 
-size_t cache_count(const struct cache *cache);
+size_t mapping_cache_count(const struct mapping_cache *cache);
 // Walks all: from *place 0 on; false at the end.
-bool cache_next(const struct cache *cache, size_t *place, struct cached *mapping);
-const struct cache_counters *cache_counters(const struct cache *cache);
+bool mapping_cache_next(const struct mapping_cache *cache, size_t *place, struct cached *mapping);
+const struct mapping_cache_counters *mapping_cache_counters(const struct mapping_cache *cache);
 
 #endif
