@@ -2,6 +2,7 @@
 #include "node/roles.h"
 
 #include "base/log.h"
+#include "node/role_etr.h"
 
 // A role is started where its shell is part of the program.
 #if __has_include("node/role_ruas.h")
@@ -23,11 +24,6 @@
 #include "node/role_itr.h"
 #else
 #define role_itr_start NULL
-#endif
-#if __has_include("node/role_etr.h")
-#include "node/role_etr.h"
-#else
-#define role_etr_start NULL
 #endif
 
 typedef bool start_role(struct node *node, struct error *error);
