@@ -3,10 +3,6 @@
 // and where it may be mapped to.
 #include "authority/ruas_state.h"
 
-#include <assert.h>
-#include <stdio.h>
-#include <string.h>
-
 static bool check_scope(const struct grant *grant, const struct command *command,
                         struct error *error)
 {
@@ -94,30 +90,4 @@ bool ruas_check_set(struct ruas *ruas, const struct grant *grant, struct command
             return false;
     }
     return command_set_translate(set, &ruas->updates, failed, error);
-}
-
-static const char *state_text(enum mapping_state state, const struct micronet *micronet,
-                              char *buffer, size_t size)
-{
-    char range[RANGE_TEXT_MAX];
-    char etr[ADDRESS_TEXT_MAX];
-    (void)range_print(&micronet->range, range);
-    if (state == MAPPING_GAP)
-        (void)snprintf(buffer, size, "%s is in no micronet", range);
-    else
-        (void)snprintf(buffer, size, "micronet %s is mapped to %s", range,
-                       address_print(&micronet->etr, etr));
-    return buffer;
-}
-
-void ruas_explain(const struct ruas *ruas, size_t mab, const struct range *range,
-                  struct error *error)
-{
-    struct micronet micronet;
-    char now[RANGE_TEXT_MAX + ADDRESS_TEXT_MAX + 32];
-    enum mapping_state state = mapping_lookup(ruas->mabs[mab].mapping, range->start, &micronet);
-    size_t length = strlen(error->text);
-    assert(length < sizeof(error->text));
-    (void)snprintf(error->text + length, sizeof(error->text) - length, " (before this set, %s)",
-                   state_text(state, &micronet, now, sizeof(now)));
 }

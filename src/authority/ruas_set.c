@@ -139,7 +139,6 @@ bool ruas_apply_set(struct ruas *ruas, const struct grant *grant, struct command
     if (!mapping_apply(mapping, ruas->updates.updates, ruas->updates.count, &update, error)) {
         assert(update < ruas->updates.count);
         *failed = ruas->updates.command[update];
-        ruas_explain(ruas, mab, &ruas->updates.updates[update].range, error);
         clear_pending(ruas);
         return false;
     }

@@ -50,10 +50,6 @@ void ruas_begin_change(struct ruas *ruas, struct change *change, enum change_kin
 // ruas->updates and `*mab`.
 bool ruas_check_set(struct ruas *ruas, const struct grant *grant, struct command_set *set,
                     size_t *mab, size_t *failed, struct error *error);
-// Puts behind the sentence of a mapping error what is mapped there now.
-void ruas_explain(const struct ruas *ruas, size_t mab, const struct range *range,
-                  struct error *error);
-
 // Checks and applies a set, without the limit of commands a minute; fills the fields of a
 // CHANGE_SET (ruas_set.c).
 bool ruas_apply_set(struct ruas *ruas, const struct grant *grant, struct command_set *set,
