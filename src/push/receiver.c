@@ -28,8 +28,7 @@ struct receiver *receiver_new(const struct receiver_config *config, struct datab
     receiver->subscriptions =
         memory_new_array(config->ruas_count, sizeof(*receiver->subscriptions));
     for (size_t i = 0; i < config->ruas_count; i++)
-        subscription_init(&receiver->subscriptions[i], i, &config->ruas[i], now,
-                          &receiver->random);
+        subscription_init(&receiver->subscriptions[i], i, &config->ruas[i], now, &receiver->random);
     return receiver;
 }
 
@@ -199,8 +198,8 @@ static void hold(struct receiver *receiver, struct subscription *subscription,
     }
 }
 
-static void take_payload(struct receiver *receiver, struct instant now,
-                         const struct endpoint *from, const uint8_t *bytes, size_t length)
+static void take_payload(struct receiver *receiver, struct instant now, const struct endpoint *from,
+                         const uint8_t *bytes, size_t length)
 {
     struct payload_header header;
     struct reader sections;
@@ -298,9 +297,8 @@ static void take_mab(struct receiver *receiver, struct subscription *subscriptio
     if (moment == MOMENT_TO_COME)
         return;
     size_t before = replica->buffer_bytes;
-    enum replica_outcome outcome =
-        replica_compare(replica, listed->sequence, listed->hash_known ? &listed->hash : NULL,
-                        moment == MOMENT_NOW);
+    enum replica_outcome outcome = replica_compare(
+        replica, listed->sequence, listed->hash_known ? &listed->hash : NULL, moment == MOMENT_NOW);
     receiver->buffered += replica->buffer_bytes - before;
     receiver_follow_up(receiver, now, replica, outcome);
 }

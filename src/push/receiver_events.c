@@ -113,7 +113,7 @@ static bool apply_updates(struct receiver *receiver, struct subscription *subscr
     if (assembled == ASSEMBLY_WHOLE)
         outcome = replica_set(replica, section->mab_sequence, assembly->updates, assembly->count,
                               receiver->buffer_max - receiver->buffered);
-    else if (replica->state == REPLICA_LOADING || replica->sequence < section->mab_sequence) {
+    else if (replica_has(replica) < section->mab_sequence) {
         replica_restart(replica, section->mab_sequence);
         outcome = REPLICA_DIVERGED;
     }
@@ -225,8 +225,7 @@ static bool advance(struct receiver *receiver, struct subscription *subscription
                     struct instant now, struct receiver_event *event)
 {
     while (subscription->synced) {
-        if (subscription->check &&
-            subscription->stream.next > subscription->check_position)
+        if (subscription->check && subscription->stream.next > subscription->check_position)
             compare_all(receiver, subscription, now);
         if (!subscription->reading && !begin_payload(receiver, subscription, now))
             return false;
@@ -285,8 +284,7 @@ static bool next_snapshot(struct receiver *receiver, struct instant now,
     if (receiver->fetching == SNAPSHOT_FETCHES_MAX ||
         !instant_reached(now, heap_deadline(&receiver->fetches)))
         return false;
-    struct replica *replica =
-        container_of(heap_first(&receiver->fetches), struct replica, fetch);
+    struct replica *replica = container_of(heap_first(&receiver->fetches), struct replica, fetch);
     heap_remove(&receiver->fetches, &replica->fetch);
     replica->fetching = true;
     receiver->fetching++;
@@ -322,8 +320,7 @@ struct instant receiver_next_deadline(const struct receiver *receiver)
     if (receiver->fetching < SNAPSHOT_FETCHES_MAX)
         deadline = instant_earlier(deadline, heap_deadline(&receiver->fetches));
     for (size_t i = 0; i < receiver->subscription_count; i++)
-        deadline = instant_earlier(deadline,
-                                   subscription_deadline(&receiver->subscriptions[i]));
+        deadline = instant_earlier(deadline, subscription_deadline(&receiver->subscriptions[i]));
     return deadline;
 }
 
@@ -337,8 +334,7 @@ void receiver_tick(struct receiver *receiver, struct instant now)
     }
     for (size_t i = 0; i < receiver->subscription_count; i++) {
         struct subscription *subscription = &receiver->subscriptions[i];
-        struct instant until =
-            instant_add(subscription->behind_since, duration_s(STALE_SECONDS));
+        struct instant until = instant_add(subscription->behind_since, duration_s(STALE_SECONDS));
         if (subscription->behind && instant_reached(now, until))
             set_lost(receiver, subscription, true);
     }

@@ -48,6 +48,13 @@ void replica_free(struct replica *replica)
     memory_free(replica);
 }
 
+uint64_t replica_has(const struct replica *replica)
+{
+    if (replica->state != REPLICA_LOADING)
+        return replica->sequence;
+    return replica->floor_known ? replica->buffered : 0;
+}
+
 void replica_restart(struct replica *replica, uint64_t floor)
 {
     forget_buffer(replica);
@@ -93,9 +100,10 @@ enum replica_outcome replica_set(struct replica *replica, uint64_t sequence,
 {
     if (replica->state == REPLICA_LOADING)
         return buffer_set(replica, sequence, updates, count, room);
-    if (sequence <= replica->sequence)
+    if (replica->state == REPLICA_READY && sequence <= replica->sequence)
         return REPLICA_PASSED;
-    if (sequence > replica->sequence + 1) {
+    // An epoch begins with states: a copy still in doubt when a set comes is not worth keeping.
+    if (replica->state == REPLICA_UNSURE || sequence > replica->sequence + 1) {
         replica_restart(replica, sequence - 1);
         (void)buffer_set(replica, sequence, updates, count, room);
         return REPLICA_DIVERGED;

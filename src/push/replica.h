@@ -39,19 +39,19 @@ struct replica {
     struct prefix mab;
     struct mapping *mapping; // belongs to the database; NULL until the first snapshot
     enum replica_state state;
-    uint64_t sequence;          // of the last set in `mapping`
-    bool floor_known;           // LOADING
-    uint64_t floor;             // LOADING: least sequence of a snapshot that will do
-    uint64_t buffered;          // LOADING: sequence of the last set in the buffer, else the floor
-    size_t buffer_bytes;        // memory of the buffer
+    uint64_t sequence;            // of the last set in `mapping`
+    bool floor_known;             // LOADING
+    uint64_t floor;               // LOADING: least sequence of a snapshot that will do
+    uint64_t buffered;            // LOADING: sequence of the last set in the buffer, else the floor
+    size_t buffer_bytes;          // memory of the buffer
     struct instant answers_until; // not READY: how long the old copy may still answer
     bool removed;                 // only waits for its owner to be told so
     bool told_ready;              // what the owner was told last
     bool reloaded;                // which the owner is still to be told
-    bool fetching;              // a snapshot is on its way
-    unsigned attempts;          // fetches since it was last READY
-    bool listed;                // in the directory that is being taken over
-    bool check;                 // `expected` is to be compared when the stream gets there
+    bool fetching;                // a snapshot is on its way
+    unsigned attempts;            // fetches since it was last READY
+    bool listed;                  // in the directory that is being taken over
+    bool check;                   // `expected` is to be compared when the stream gets there
     uint64_t expected;
     bool expected_hash_known;
     struct mapping_hash expected_hash;
@@ -70,6 +70,9 @@ enum replica_outcome {
 struct replica *replica_new(const struct prefix *mab, size_t ruas);
 // Frees it and its buffer, but not the mapping.
 void replica_free(struct replica *replica);
+
+// The last sequence that it needs nothing more for: applied, buffered, or below the floor.
+uint64_t replica_has(const struct replica *replica);
 
 // Wants a snapshot of at least `floor`, with what is buffered forgotten.
 void replica_restart(struct replica *replica, uint64_t floor);

@@ -258,8 +258,8 @@ static bool add_set(struct sender *sender, struct payload_writer *payload, struc
 static void fill_updates(struct sender *sender, struct payload_writer *payload, struct instant now)
 {
     struct list_node *node = list_first(&sender->queue);
-    if (node == NULL)
-        return;
+    if (node == NULL || sender->states_urgent > 0)
+        return; // an epoch begins with states: a copy in doubt takes no sets before
     while (node != NULL && add_set(sender, payload, container_of(node, struct pending_set, node)))
         node = list_first(&sender->queue);
     sender->last_updates = now;
@@ -350,6 +350,8 @@ size_t sender_next_output(struct sender *sender, struct instant now, struct wall
     struct payload_header header = {sender->ruas, sender->config.epoch, ++sender->sequence, wall};
     struct payload_writer payload;
     payload_begin(&payload, &header);
+    if (sender->states_urgent > 0)
+        fill_states(sender, &payload, now);
     fill_updates(sender, &payload, now);
     fill_announcements(sender, &payload);
     fill_states(sender, &payload, now);

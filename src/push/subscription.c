@@ -108,7 +108,8 @@ void subscription_directory_done(struct subscription *subscription, struct insta
     subscription->directory_fetching = false;
     if (good) {
         subscription->directory_attempts = 0;
-        subscription->directory_at = soon(now, (uint64_t)DIRECTORY_SECONDS * 1000, random);
+        // What was wanted while this one was on its way still is.
+        subscription_want_directory(subscription, now, duration_s(DIRECTORY_SECONDS), random);
         return;
     }
     uint64_t delay =

@@ -33,9 +33,9 @@ struct subscription {
     uint64_t check_position;         // once the stream has passed this sequence
 
     bool payloads_fetching;
-    uint64_t asked_first; // what is being fetched, or was last
-    struct instant gap_at; // when to ask for missing payloads; never while none is missing
-    unsigned gap_attempts; // since the gap last shrank
+    uint64_t asked_first;      // what is being fetched, or was last
+    struct instant gap_at;     // when to ask for missing payloads; never while none is missing
+    unsigned gap_attempts;     // since the gap last shrank
     struct duration silence;   // how long to wait for a datagram before asking: its own
     struct instant silence_at; // when to ask for what comes next
     unsigned silence_attempts;

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Whatever the network does, a copy is what it claims to be; and when the network is well again,
+// all copies are the master's. The world checks each claim at each step.
+//
+// PUSH_SEEDS=1000 runs more worlds than the default; PUSH_SEED=N runs one, to look at a failure.
+#include "../check.h"
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SEEDS_DEFAULT 60
+
+static struct weather random_weather(struct random_source *random)
+{
+    return (struct weather){
+        .lost = (unsigned)random_below(random, 400),
+        .repeated = (unsigned)random_below(random, 200),
+        .corrupted = (unsigned)random_below(random, 200),
+        .forged = (unsigned)random_below(random, 200),
+        .replayed = (unsigned)random_below(random, 200),
+        .http_failed = (unsigned)random_below(random, 600),
+        .http_cut = (unsigned)random_below(random, 300),
+        .delay_ms = 1 + random_below(random, 120),
+    };
+}
+
+// Something that happens in the life of a RUAS or a receiver.
+static void random_mishap(struct world *world, struct random_source *random)
+{
+    switch (random_below(random, 6)) {
+    case 0:
+        world_stop_ruas(world);
+        world_run(world, duration_ms(random_below(random, 3000)));
+        world_start_ruas(world, false);
+        break;
+    case 1:
+        world_back_up(world);
+        world_run(world, duration_ms(random_below(random, 1500)));
+        world_stop_ruas(world);
+        world_start_ruas(world, true);
+        break;
+    case 2:
+        world_restart_receiver(world, random_below(random, WORLD_RECEIVERS));
+        break;
+    case 3:
+        world_lose_next(world, (unsigned)random_below(random, 60));
+        break;
+    case 4:
+        world_list_mab(world, 1, false);
+        world_run(world, duration_ms(random_below(random, 2000)));
+        world_list_mab(world, 1, true);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool all_in_step(struct world *world)
+{
+    for (size_t i = 0; i < WORLD_RECEIVERS; i++)
+        if (!world_in_step(world, i))
+            return false;
+    return true;
+}
+
+// Runs until all are in step; the milliseconds that took, or `most` + 1.
+static uint64_t until_in_step(struct world *world, uint64_t most_ms)
+{
+    for (uint64_t ms = 0; ms <= most_ms; ms += 10) {
+        if (all_in_step(world))
+            return ms;
+        world_run(world, duration_ms(10));
+    }
+    return most_ms + 1;
+}
+
+static bool any_behind(struct world *world)
+{
+    for (size_t i = 0; i < WORLD_RECEIVERS; i++)
+        if (receiver_ruas(world_receiver(world, i), 0).behind)
+            return true;
+    return false;
+}
+
+static void run_seed(uint64_t seed)
+{
+    struct random_source random;
+    random_init(&random, random_seed_from_number(seed ^ 0x5eed));
+    struct world *world = world_new(seed);
+    world_set_rate(world, 5 + (unsigned)random_below(&random, 25));
+    for (int i = 0; i < 3; i++) {
+        world_set_weather(world, random_weather(&random));
+        world_run(world, duration_ms(1000 + random_below(&random, 2000)));
+        random_mishap(world, &random);
+    }
+    world_run(world, duration_s(1));
+
+    // The network is well again, changes go on: soon all are in step.
+    world_set_weather(world, fair_weather);
+    world_run(world, duration_s(8)); // the longest wait between two tries, and the fetches
+    world_set_rate(world, 0);
+    uint64_t ms = until_in_step(world, 1500);
+    if (ms > 1500)
+        fail_msg("seed %lu: not in step again after the network was well", (unsigned long)seed);
+
+    // A gap is filled within a second.
+    for (int i = 0; i < 3; i++) {
+        world_lose_next(world, 1 + (unsigned)random_below(&random, 3));
+        for (int n = 0; n < 4; n++)
+            world_change(world, random_below(&random, WORLD_MABS), 3);
+        ms = until_in_step(world, 1000 + HEARTBEAT_MS);
+        if (ms > 1000 + HEARTBEAT_MS || any_behind(world))
+            fail_msg("seed %lu: a gap was not filled within a second", (unsigned long)seed);
+    }
+    world_free(world);
+}
+
+static void test_copies_are_what_they_claim(void **state)
+{
+    (void)state;
+    const char *one = getenv("PUSH_SEED");
+    const char *many = getenv("PUSH_SEEDS");
+    if (one != NULL) {
+        run_seed(strtoull(one, NULL, 10));
+        return;
+    }
+    uint64_t seeds = many == NULL ? SEEDS_DEFAULT : strtoull(many, NULL, 10);
+    for (uint64_t seed = 1; seed <= seeds; seed++) {
+        print_message("seed %lu\n", (unsigned long)seed);
+        run_seed(seed);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_copies_are_what_they_claim)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
