@@ -71,9 +71,12 @@ def test_query_vectors(tmp_path):
     good = [c for c in cases if "refused" not in str(c)]
     assert len(good) >= 8
     capture(tmp_path / "q.pcap", 4746, [bytes.fromhex(c["hex"]) for c in good])
-    rows = dissect(tmp_path / "q.pcap", "ivip.type", "ivip.nonce", "ivip.malformed")
-    for case, (kind, nonce, malformed) in zip(good, rows, strict=True):
+    rows = dissect(tmp_path / "q.pcap", "ivip.type", "ivip.nonce", "ivip.question", "ivip.etr",
+                   "ivip.malformed")
+    for case, (kind, nonce, question, etr, malformed) in zip(good, rows, strict=True):
         assert malformed == "", case["name"]
+        assert question == case.get("question", ""), case["name"]
+        assert f"etr={etr} " in case.get("answer", "etr= "), case["name"]
         assert kind == str(bytes.fromhex(case["hex"])[3]), case["name"]
         assert int(nonce, 16) == int.from_bytes(bytes.fromhex(case["hex"])[8:16], "big")
 
