@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Where-Are-You and I-Am-Here (overview §7.1, §8).
+//
+// Routers announce themselves, their prefixes and perhaps that they are base stations to a link's
+// All Nodes group; hosts announce their identifying addresses and groups to All Routers. Both
+// messages are believed only with the full hop limit, so none can come from another link.
+#include "sipp/lib/node_internal.h"
+
+#include <string.h>
+
+static struct link_address everyone(enum sipp_group group)
+{
+    return multicast_link(sipp_multicast(SIPP_SCOPE_LINK, group));
+}
+
+// The address by which a base station wants to be named in route sequences.
+static struct sipp_address station_address(const struct node *node)
+{
+    for (size_t i = 0; i < node->own_count; i++) {
+        if (node->own[i].source_capable)
+            return sequence_identity(&node->own[i].sequence);
+    }
+    return SIPP_ADDRESS_NONE;
+}
+
+static void announcement(const struct node *node, uint16_t interface, struct icmp_message *message)
+{
+    const struct link *link = &node->links[interface];
+    bool station = node->config.base_station && !sipp_address_none(station_address(node));
+    memset(message, 0, sizeof(*message));
+    message->type = ICMP_I_AM_HERE;
+    message->code = station ? ICMP_BASE_STATION : ICMP_ROUTER;
+    message->here.lifetime = ANNOUNCE_LIFETIME_S;
+    message->here.link = link->interface.link;
+    message->here.identity = station ? station_address(node) : link->local_use;
+    message->here.count = link->announced_count;
+    memcpy(message->here.prefixes, link->announced, sizeof(link->announced));
+}
+
+// One I-Am-Here for each identifying address; the groups go with the first.
+static void announce_host(struct node *node, uint16_t interface)
+{
+    struct sipp_address group = sipp_multicast(SIPP_SCOPE_LINK, SIPP_GROUP_ROUTERS);
+    struct link_address link = everyone(SIPP_GROUP_ROUTERS);
+    struct icmp_message message = {.type = ICMP_I_AM_HERE, .code = ICMP_HOST};
+    message.here.lifetime = ANNOUNCE_LIFETIME_S;
+    message.here.link = node->links[interface].interface.link;
+    for (size_t i = 0; i < node->own_count; i++) {
+        struct sipp_address identity = sequence_identity(&node->own[i].sequence);
+        if (!node->own[i].source_capable && message.here.count < ICMP_PREFIXES_MAX)
+            message.here.prefixes[message.here.count++] = sipp_prefix_of(identity, 64);
+    }
+    if (node->server.enabled && message.here.count < ICMP_PREFIXES_MAX)
+        message.here.prefixes[message.here.count++] =
+            sipp_prefix_of(sipp_multicast(SIPP_SCOPE_SITE, SIPP_GROUP_CONFIGURATION_SERVERS), 64);
+    bool any = false;
+    for (size_t i = 0; i < node->own_count; i++) {
+        if (!node->own[i].source_capable)
+            continue;
+        message.here.identity = sequence_identity(&node->own[i].sequence);
+        node_send_on_link(node, interface, &link, group, &message);
+        message.here.count = 0;
+        any = true;
+    }
+    if (!any) {
+        message.here.identity = node->links[interface].local_use;
+        node_send_on_link(node, interface, &link, group, &message);
+    }
+}
+
+void node_announce_all(struct node *node, struct instant now)
+{
+    for (uint16_t i = 0; i < node->link_count; i++) {
+        struct sipp_address group = sipp_multicast(SIPP_SCOPE_LINK, SIPP_GROUP_NODES);
+        struct link_address link = everyone(SIPP_GROUP_NODES);
+        struct icmp_message message;
+        if (!node->links[i].carrier)
+            continue;
+        if (!node->config.router) {
+            announce_host(node, i);
+            continue;
+        }
+        announcement(node, i, &message);
+        node_send_on_link(node, i, &link, group, &message);
+    }
+    // A tenth of jitter keeps many routers on a link from speaking at once.
+    uint64_t jitter = random_below(&node->random, ANNOUNCE_INTERVAL_MS / 10);
+    heap_set(&node->timers, &node->announce,
+             instant_add(now, duration_ms(ANNOUNCE_INTERVAL_MS - jitter)));
+}
+
+void node_ask(struct node *node, uint16_t interface, struct sipp_address sought)
+{
+    enum sipp_group group = sipp_address_none(sought) ? SIPP_GROUP_ROUTERS : SIPP_GROUP_NODES;
+    struct link_address link = everyone(group);
+    struct icmp_message message = {.type = ICMP_WHERE_ARE_YOU};
+    message.where.link = node->links[interface].interface.link;
+    message.where.sought = sought;
+    node_send_on_link(node, interface, &link, sipp_multicast(SIPP_SCOPE_LINK, group), &message);
+}
+
+static bool from_this_link(const struct transit *transit)
+{
+    return transit->in != NODE_NO_INTERFACE && transit->packet.hop_limit == HOP_LIMIT_LINK &&
+           transit->packet.route.count == 2;
+}
+
+void node_hear_where_are_you(struct node *node, struct instant now, const struct transit *transit,
+                             const struct icmp_message *message)
+{
+    struct sipp_address asker = route_source(&transit->packet.route);
+    struct sipp_address sought = message->where.sought;
+    const struct link *link = &node->links[transit->in];
+    struct icmp_message answer;
+    if (!from_this_link(transit)) {
+        node_count(node, DROP_BAD_ICMP);
+        return;
+    }
+    if (sipp_address_none(sought) && node->config.router) {
+        announcement(node, transit->in, &answer);
+    } else if (!sipp_address_none(sought) && node_is_own(node, sought)) {
+        memset(&answer, 0, sizeof(answer));
+        answer.type = ICMP_I_AM_HERE;
+        answer.code = ICMP_HOST;
+        answer.here.lifetime = NEIGHBOUR_LIFETIME_S;
+        answer.here.link = link->interface.link;
+        answer.here.identity = sought;
+    } else {
+        return;
+    }
+    (void)neighbour_learn(node, now, transit->in, asker, &message->where.link,
+                          NEIGHBOUR_LIFETIME_S);
+    node_send_on_link(node, transit->in, &message->where.link, asker, &answer);
+}
+
+// A host sends what it has no better way for to the router that it heard, and what lies in the
+// link's prefixes straight to the link.
+static void follow_router(struct node *node, struct instant now, uint16_t interface,
+                          const struct icmp_i_am_here *here)
+{
+    struct sipp_prefix everything = {SIPP_ADDRESS_NONE, 0};
+    if (here->lifetime == 0 || node->mobile.enabled)
+        return;
+    const struct next_hop *current = forwarding_get(node->forwarding, &everything);
+    bool other = current != NULL && (current->interface != interface ||
+                                     !sipp_address_equal(current->gateway, here->identity));
+    for (uint8_t i = 0; i < here->count; i++)
+        forwarding_set(node->forwarding, &here->prefixes[i],
+                       (struct next_hop){interface, SIPP_ADDRESS_NONE});
+    if (other)
+        return;
+    forwarding_set(node->forwarding, &everything, (struct next_hop){interface, here->identity});
+    heap_set(&node->timers, &node->router_expiry, instant_add(now, duration_s(here->lifetime)));
+}
+
+void node_router_expired(struct node *node, struct instant now)
+{
+    struct sipp_prefix everything = {SIPP_ADDRESS_NONE, 0};
+    (void)forwarding_remove(node->forwarding, &everything);
+    for (uint16_t i = 0; i < node->link_count; i++)
+        node_ask(node, i, SIPP_ADDRESS_NONE);
+    (void)now;
+}
+
+static void hear_router(struct node *node, struct instant now, uint16_t interface,
+                        const struct icmp_message *message)
+{
+    bool station = message->code == ICMP_BASE_STATION;
+    node->links[interface].routers_until = instant_add(now, duration_s(message->here.lifetime));
+    if (node->config.router)
+        return;
+    follow_router(node, now, interface, &message->here);
+    mobile_base_heard(node, now, interface, &message->here, station);
+    configure_router_heard(node, now, interface, &message->here);
+}
+
+void node_hear_i_am_here(struct node *node, struct instant now, const struct transit *transit,
+                         const struct icmp_message *message)
+{
+    const struct icmp_i_am_here *here = &message->here;
+    bool announced = sipp_address_multicast(route_destination(&transit->packet.route));
+    if (!from_this_link(transit) || sipp_address_none(here->identity) ||
+        sipp_address_multicast(here->identity) || node_is_own(node, here->identity)) {
+        node_count(node, DROP_BAD_ICMP);
+        return;
+    }
+    struct neighbour *neighbour =
+        neighbour_learn(node, now, transit->in, here->identity, &here->link, here->lifetime);
+    if (message->code != ICMP_HOST) {
+        hear_router(node, now, transit->in, message);
+        return;
+    }
+    neighbour->present = neighbour->present || announced;
+    for (uint8_t i = 0; i < here->count; i++) {
+        if (here->prefixes[i].length == SIPP_ADDRESS_BITS &&
+            sipp_address_multicast(here->prefixes[i].address))
+            node_heard_member(node, now, transit->in, here->prefixes[i].address, here->lifetime);
+    }
+}

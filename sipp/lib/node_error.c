@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// ICMP errors: told to the sender along the addresses that the packet has used, in reverse, so
+// that they arrive even where the source address alone leads nowhere.
+#include "sipp/lib/node_internal.h"
+
+// One error costs 1/errors_per_second of waiting; a second's worth can be saved up.
+static bool take_token(struct node *node, struct instant now)
+{
+    const uint64_t second = 1000000000;
+    uint64_t cost = second / node->config.errors_per_second;
+    uint64_t saved = instant_since(now, node->error_tokens_at).ns;
+    node->error_tokens = saved >= second - node->error_tokens ? second : node->error_tokens + saved;
+    node->error_tokens_at = now;
+    if (node->error_tokens < cost) {
+        node_count(node, DROP_ERROR_LIMIT);
+        return false;
+    }
+    node->error_tokens -= cost;
+    return true;
+}
+
+// Nobody is told of an error about an error, or about a packet to a group.
+static bool may_be_told(const struct transit *transit)
+{
+    const struct packet *packet = &transit->packet;
+    const struct route *route = &packet->route;
+    for (uint8_t i = 0; i < route->count; i++) {
+        if (sipp_address_multicast(route->addresses[i]))
+            return false;
+    }
+    return packet->payload_type != SIPP_PAYLOAD_ICMP ||
+           (packet->payload_length >= 1 && !icmp_is_error(transit->bytes[packet->payload_offset]));
+}
+
+// Our own sequence that errors along `way` come from: the best match, or else the local-use
+// address of a link that both share.
+static bool choose_source(const struct node *node, const struct transit *transit,
+                          struct sipp_address towards, struct sequence *source)
+{
+    size_t best = sequence_choose(node->own, node->own_count, towards);
+    if (best < node->own_count) {
+        *source = node->own[best].sequence;
+        return true;
+    }
+    if (transit->in == NODE_NO_INTERFACE || sipp_address_none(node->links[transit->in].local_use))
+        return false;
+    *source = sequence_of(node->links[transit->in].local_use);
+    return true;
+}
+
+void node_error(struct node *node, struct instant now, const struct transit *transit, uint8_t type,
+                uint8_t code, uint32_t parameter)
+{
+    const struct route *route = &transit->packet.route;
+    struct sequence source;
+    struct route back;
+    if (!may_be_told(transit) ||
+        !choose_source(node, transit, route->addresses[route->active - 1], &source) ||
+        !route_error_back(route, &source, &back) || !take_token(node, now))
+        return;
+    struct icmp_message message = {.type = type, .code = code};
+    message.error.parameter = parameter;
+    message.error.quote = transit->bytes;
+    message.error.quote_length = transit->packet.length;
+    node_count(node, COUNT_ERRORS_SENT);
+    node_send_icmp(node, now, transit->in, &back, SIPP_HOP_LIMIT_DEFAULT, &message);
+}
+
+void node_error_malformed(struct node *node, struct instant now, const uint8_t *bytes,
+                          size_t length, uint32_t pointer)
+{
+    struct reader reader = reader_over(bytes, length);
+    (void)reader_take(&reader, 8);
+    struct sipp_address source = {reader_u64(&reader)};
+    struct sipp_address destination = {reader_u64(&reader)};
+    size_t best = sequence_choose(node->own, node->own_count, source);
+    if (reader.failed || sipp_address_none(source) || sipp_address_multicast(source) ||
+        sipp_address_multicast(destination) || best == node->own_count || !take_token(node, now))
+        return;
+    struct path towards = {.count = 1, .addresses = {source}};
+    struct route back;
+    if (!route_form(&node->own[best].sequence, NULL, &towards, &back))
+        return;
+    struct icmp_message message = {.type = ICMP_PARAMETER_PROBLEM};
+    message.error.parameter = pointer;
+    message.error.quote = bytes;
+    message.error.quote_length = length;
+    node_count(node, COUNT_ERRORS_SENT);
+    node_send_icmp(node, now, NODE_NO_INTERFACE, &back, SIPP_HOP_LIMIT_DEFAULT, &message);
+}
