@@ -109,7 +109,8 @@ bool arguments_read(const struct cli_command *command, size_t count, char **word
     bool options_end = command->verbatim;
     for (size_t i = 0; i < count; i++) {
         const char *word = words[i];
-        if (!options_end && (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)) {
+        bool help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+        if (help && (!options_end || (command->verbatim && count == 1))) {
             print_help(command);
             *status = STATUS_DONE;
             return false;

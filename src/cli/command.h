@@ -68,7 +68,8 @@ int usage_error(const struct cli_command *command, const char *format, ...)
 extern const struct cli_command *const cli_commands[];
 const struct cli_command *cli_command_find(const char *name);
 
-extern const struct cli_command cli_run, cli_check, cli_key, cli_status, cli_show, cli_map,
-    cli_define, cli_split, cli_join, cli_drop, cli_apply, cli_user, cli_uab, cli_token, cli_version;
+extern const struct cli_command cli_run, cli_check, cli_key, cli_status, cli_doctor, cli_show,
+    cli_map, cli_define, cli_split, cli_join, cli_drop, cli_apply, cli_query, cli_snapshot,
+    cli_user, cli_uab, cli_token, cli_lab, cli_version;
 
 #endif

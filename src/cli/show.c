@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PAGE_MICRONETS 1000 // asked for at a time
+#define PATH_TEXT_MAX  1024
+
 // Percent-encodes what a range may hold besides letters and digits.
 static void encode(const char *text, char *buffer, size_t size)
 {
@@ -38,23 +41,46 @@ static void print(const json_t *answer)
         (void)fprintf(stderr, "No micronets there; `ivip define` makes one of unused space.\n");
 }
 
+// All pages of the answer in one list; NULL with `error` filled.
+static json_t *fetch(const struct client *client, const char *range, struct error *error)
+{
+    json_t *all = json_array();
+    char after[3 * RANGE_TEXT_MAX] = "";
+    for (;;) {
+        char path[PATH_TEXT_MAX];
+        (void)snprintf(path, sizeof(path), "/v1/micronets?limit=%d%s%s%s%s", PAGE_MICRONETS,
+                       range[0] == '\0' ? "" : "&range=", range,
+                       after[0] == '\0' ? "" : "&after=", after);
+        json_t *page = client_call(client, "GET", path, NULL, NULL, error);
+        if (page == NULL) {
+            json_decref(all);
+            return NULL;
+        }
+        (void)json_array_extend(all, json_object_get(page, "micronets"));
+        const char *next = json_string_value(json_object_get(page, "next"));
+        if (next != NULL)
+            encode(next, after, sizeof(after));
+        json_decref(page);
+        if (next == NULL)
+            return json_pack("{s:i, s:o}", "v", 1, "micronets", all);
+    }
+}
+
 static int run(const struct arguments *arguments)
 {
-    char path[256] = "/v1/micronets";
     struct error error = {0};
+    char encoded[3 * RANGE_TEXT_MAX] = "";
     if (arguments->count > 0) {
         struct range range;
         char printed[RANGE_TEXT_MAX];
-        char encoded[3 * RANGE_TEXT_MAX];
         if (!range_parse(arguments->words[0], &range, &error))
             return usage_error(arguments->command, "%s", error.text);
         encode(range_print(&range, printed), encoded, sizeof(encoded));
-        (void)snprintf(path, sizeof(path), "/v1/micronets?range=%s", encoded);
     }
     struct client client;
     json_t *answer = NULL;
     if (client_open(&client, arguments, &error))
-        answer = client_call(&client, "GET", path, NULL, NULL, &error);
+        answer = fetch(&client, encoded, &error);
     client_release(&client);
     if (answer == NULL)
         return report_error(&error, arguments->json);

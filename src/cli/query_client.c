@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// No acknowledgement is sent: the server then takes this program for one whose address is not
+// proven, answers no more than it was asked, and tells it of no later changes (docs/protocol.md,
+// rule 7), which is what somebody who asks once wants.
+#include "cli/query_client.h"
+
+#include "base/random.h"
+#include "cli/control_client.h"
+#include "node/config.h"
+#include "node/socket_address.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRIES_MAX 3
+#define WAIT_MS   1000
+
+static struct instant now(void)
+{
+    struct timespec time = {0};
+    (void)clock_gettime(CLOCK_MONOTONIC, &time);
+    return (struct instant){(uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec};
+}
+
+// "NAME[:PORT]" by the resolver.
+static bool resolve(const char *text, struct endpoint *server, struct error *error)
+{
+    char name[256];
+    size_t length = strcspn(text, ":");
+    if (length == 0 || length >= sizeof(name))
+        return error_set(error, ERROR_INPUT, "bad-server",
+                         "\"@%.60s\" is no server; write @ADDRESS, @ADDRESS:PORT or @NAME", text);
+    memcpy(name, text, length);
+    name[length] = '\0';
+    char port[8];
+    (void)snprintf(port, sizeof(port), "%d", PORT_QUERY);
+    const char *service = text[length] == ':' ? text + length + 1 : port;
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    int result = getaddrinfo(name, service, &hints, &found);
+    if (result != 0 || found == NULL)
+        return error_set(error, ERROR_UNAVAILABLE, "unknown-server", "the server %s is unknown: %s",
+                         name, gai_strerror(result));
+    *server = endpoint_of_socket_address(found->ai_addr);
+    freeaddrinfo(found);
+    return true;
+}
+
+// Where somebody on this machine reaches what listens there.
+static void make_reachable(struct endpoint *endpoint)
+{
+    if (!address_is_wildcard(&endpoint->address))
+        return;
+    endpoint->address = endpoint->address.family == FAMILY_IPV4
+                            ? address_from_ipv4(0x7f000001)
+                            : (struct address){.family = FAMILY_IPV6, .octets = {[15] = 1}};
+}
+
+// The query server that a node is, or the first that its ITR asks.
+static bool server_of_config(const json_t *config, struct endpoint *server)
+{
+    const json_t *qsr = json_object_get(config, "qsr");
+    const json_t *qsa = json_object_get(config, "qsa");
+    const json_t *itr = json_object_get(config, "itr");
+    const json_t *texts[] = {json_object_get(qsr, "listen"), json_object_get(qsa, "listen"),
+                             json_array_get(json_object_get(itr, "upstreams"), 0)};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        const char *text = json_string_value(texts[i]);
+        if (text == NULL || !endpoint_parse(text, PORT_QUERY, server, NULL))
+            continue;
+        make_reachable(server);
+        return true;
+    }
+    return false;
+}
+
+bool query_server_find(const struct arguments *arguments, const char *text, struct endpoint *server,
+                       struct error *error)
+{
+    if (text != NULL) {
+        return endpoint_parse(text, PORT_QUERY, server, error) || resolve(text, server, error);
+    }
+    struct control_sockets sockets;
+    bool found = false;
+    if (control_sockets_find(arguments, &sockets, error)) {
+        for (size_t i = 0; i < sockets.count && !found; i++) {
+            json_t *config =
+                control_call(sockets.paths[i], json_pack("{s:s}", "command", "config"), error);
+            found = server_of_config(config, server);
+            json_decref(config);
+        }
+    }
+    return found || error_set(error, ERROR_UNAVAILABLE, "no-server",
+                              "no node that runs here is a query server or asks one; name a "
+                              "server: ivip query ADDRESS @SERVER");
+}
+
+static bool fits(const struct query_message *request, const struct query_message *reply)
+{
+    if (reply->nonce != request->nonce)
+        return false;
+    if (request->type == MESSAGE_ALIVE_REQUEST)
+        return reply->type == MESSAGE_ALIVE_REPLY;
+    return reply->type == MESSAGE_MAP_REPLY &&
+           ((reply->status != QUERY_MAPPED && reply->status != QUERY_ZERO) ||
+            range_contains_address(&reply->range, &request->question));
+}
+
+// Waits for the reply to a request; datagrams that are something else are stepped over.
+static bool await_reply(int sock, const struct query_message *request, struct instant sent,
+                        struct query_answer *answer)
+{
+    for (;;) {
+        uint64_t passed_ms = instant_since(now(), sent).ns / 1000000;
+        struct pollfd ready = {.fd = sock, .events = POLLIN};
+        if (passed_ms >= WAIT_MS || poll(&ready, 1, (int)(WAIT_MS - passed_ms)) <= 0)
+            return false;
+        uint8_t bytes[QUERY_MESSAGE_BYTES_MAX + 1];
+        ssize_t length = recv(sock, bytes, sizeof(bytes), 0);
+        if (length < 0)
+            return false; // an ICMP error: nobody listens there (now)
+        answer->round_trip = instant_since(now(), sent);
+        if (query_decode(bytes, (size_t)length, &answer->message) == DECODE_OK &&
+            fits(request, &answer->message))
+            return true;
+    }
+}
+
+static bool exchange(const struct endpoint *server, struct query_message *request,
+                     struct query_answer *answer, struct error *error)
+{
+    struct sockaddr_storage storage;
+    socklen_t length = socket_address_of_endpoint(server, &storage);
+    struct random_source random;
+    random_init(&random, random_seed_from_system());
+    request->instance = random_u64(&random) | 1;
+    answer->server = *server;
+    bool answered = false;
+    int sock = socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool good = sock >= 0 && connect(sock, (struct sockaddr *)&storage, length) == 0;
+    for (unsigned i = 0; good && !answered && i < TRIES_MAX; i++) {
+        uint8_t bytes[QUERY_MESSAGE_BYTES_MAX];
+        request->nonce = random_u64(&random);
+        request->querier_sequence = i + 1;
+        size_t size = query_encode(request, bytes, sizeof(bytes));
+        struct instant sent = now();
+        if (send(sock, bytes, size, 0) == (ssize_t)size)
+            answered = await_reply(sock, request, sent, answer);
+        struct timespec rest = {.tv_nsec = 100 * 1000000};
+        if (!answered && i + 1 < TRIES_MAX)
+            (void)nanosleep(&rest, NULL);
+    }
+    int cause = errno;
+    if (sock >= 0)
+        (void)close(sock);
+    char text[ENDPOINT_TEXT_MAX];
+    if (!good)
+        return error_set(error, ERROR_UNAVAILABLE, "unreachable", "%s cannot be reached: %s",
+                         endpoint_print(server, text), strerror(cause));
+    return answered || error_set(error, ERROR_UNAVAILABLE, "no-answer",
+                                 "%s did not answer %d requests; is a query server running there, "
+                                 "and does UDP get through?",
+                                 endpoint_print(server, text), TRIES_MAX);
+}
+
+bool query_server_ask(const struct endpoint *server, const struct address *question,
+                      struct query_answer *answer, struct error *error)
+{
+    struct query_message request = {.type = MESSAGE_MAP_REQUEST, .question = *question};
+    return exchange(server, &request, answer, error);
+}
+
+bool query_server_alive(const struct endpoint *server, struct query_answer *answer,
+                        struct error *error)
+{
+    struct query_message request = {.type = MESSAGE_ALIVE_REQUEST};
+    return exchange(server, &request, answer, error);
+}
