@@ -183,7 +183,7 @@ void render_object(const json_t *object, int depth)
     table_text_print(table);
     json_object_foreach((json_t *)(uintptr_t)object, name, value)
     {
-        if (!is_nested(value))
+        if (!is_nested(value) || (json_is_object(value) && json_object_size(value) == 0))
             continue;
         (void)printf("%*s%s%s%s\n", depth, "", color_dim(), render_name(name, label, sizeof(label)),
                      color_end());

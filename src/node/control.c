@@ -269,8 +269,11 @@ bool control_open(struct control *control, const char *path, struct error *error
     memory_free(control->path);
     control->path = NULL;
     uv_close((uv_handle_t *)&control->listener, on_listener_closed);
-    return error_set(error, ERROR_SYSTEM, "cannot-listen", "control: cannot listen on %s: %s", path,
-                     uv_strerror(result));
+    return error_set(error, ERROR_SYSTEM, "cannot-listen", "control: cannot listen on %s: %s%s",
+                     path, uv_strerror(result),
+                     result == UV_EACCES ? "; its directory must belong to the account that the "
+                                           "node runs as"
+                                         : "");
 }
 
 void control_close(struct control *control)

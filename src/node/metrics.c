@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct family {
@@ -102,6 +103,18 @@ void metrics_describe(struct metrics_page *page, const char *name, const char *t
     family_write(family, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
+// The fewest digits that read back as the same number, so that 0.1 is written as 0.1.
+static int digits_of(double value)
+{
+    char text[64];
+    for (int digits = 6; digits < 17; digits++) {
+        (void)snprintf(text, sizeof(text), "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            return digits;
+    }
+    return 17;
+}
+
 void metrics_value(struct metrics_page *page, const char *name, const char *labels, double value)
 {
     struct family *family = find_family(page, name);
@@ -112,7 +125,7 @@ void metrics_value(struct metrics_page *page, const char *name, const char *labe
     if (value == floor(value) && fabs(value) < 0x1p53)
         family_write(family, "%s%s%s%s %" PRId64 "\n", name, open, labels, close, (int64_t)value);
     else
-        family_write(family, "%s%s%s%s %.17g\n", name, open, labels, close, value);
+        family_write(family, "%s%s%s%s %.*g\n", name, open, labels, close, digits_of(value), value);
 }
 
 void metrics_counter(struct metrics_page *page, const char *name, const char *help, uint64_t value)

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -315,8 +316,9 @@ static bool load_key(const struct config *config, struct secret_key *key, struct
 
 static void run(struct node *node)
 {
-    log_info("node", "ready: %s, ivip %s, process %ld", node->config->name, IVIP_VERSION,
-             (long)getpid());
+    // Who started the node may wait for this line, so it comes at every log level.
+    (void)fprintf(stderr, "info node: ready: %s, ivip %s, process %ld\n", node->config->name,
+                  IVIP_VERSION, (long)getpid());
     notify_manager("READY=1");
     while (!node->stopping)
         (void)uv_run(&node->loop, UV_RUN_DEFAULT);
