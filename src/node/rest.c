@@ -50,9 +50,9 @@ void rest_reply_error(struct rest_reply *reply, const struct error *error)
 
 void rest_reply_ok(struct rest_call *call, unsigned status, json_t *json)
 {
-    json_object_set_new(json, "v", json_integer(1));
     call->reply->status = status;
-    call->reply->json = json;
+    call->reply->json = json_pack("{s:i}", "v", 1); // first, for people who read it
+    json_object_update_new(call->reply->json, json);
 }
 
 json_t *rest_range_json(const struct range *range)
@@ -122,7 +122,9 @@ static void audit_refusal(struct rest_call *call, const struct error *error)
         return;
     }
     char *what = json_dumps(call->body, JSON_COMPACT);
-    struct audit audit = rest_audit(call, call->request->path, what == NULL ? "null" : what);
+    const char *path = call->request->path;
+    const char *action = strncmp(path, "/v1/", 4) == 0 ? path + 4 : path;
+    struct audit audit = rest_audit(call, action, what == NULL ? "null" : what);
     master_refuse(call->master, &audit, error);
     free(what);
 }

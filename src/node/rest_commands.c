@@ -143,11 +143,11 @@ bool rest_post_commands(struct rest_call *call, struct error *error)
 
 static json_t *scheduled_json(const struct scheduled *scheduled)
 {
-    json_t *json =
-        json_pack("{s:I, s:s, s:o, s:o, s:o, s:o}", "scheduled", (json_int_t)scheduled->id, "state",
-                  scheduled_state_name(scheduled->state), "made", rest_time_json(scheduled->made),
-                  "at", rest_time_json(scheduled->at), "ended", rest_time_json(scheduled->ended),
-                  "commands", command_set_to_json(scheduled->set));
+    json_t *json = json_pack(
+        "{s:I, s:s, s:s, s:o, s:o, s:o, s:o}", "scheduled", (json_int_t)scheduled->id, "user",
+        scheduled->user, "state", scheduled_state_name(scheduled->state), "made",
+        rest_time_json(scheduled->made), "at", rest_time_json(scheduled->at), "ended",
+        rest_time_json(scheduled->ended), "commands", command_set_to_json(scheduled->set));
     if (scheduled->state == SCHEDULED_EXECUTED)
         json_object_set_new(json, "sequence", json_integer((json_int_t)scheduled->sequence));
     if (scheduled->state == SCHEDULED_REFUSED) {
@@ -157,16 +157,23 @@ static json_t *scheduled_json(const struct scheduled *scheduled)
     return json;
 }
 
+json_t *rest_scheduled_json(const struct ruas *ruas, const char *user)
+{
+    json_t *array = json_array();
+    const struct schedule *schedule = ruas_schedule(ruas);
+    for (const struct scheduled *each = schedule_next(schedule, NULL); each != NULL;
+         each = schedule_next(schedule, each))
+        if (user == NULL || strcmp(each->user, user) == 0)
+            json_array_append_new(array, scheduled_json(each));
+    return array;
+}
+
 bool rest_get_scheduled(struct rest_call *call, struct error *error)
 {
     (void)error;
-    json_t *array = json_array();
-    const struct schedule *schedule = ruas_schedule(call->master->ruas);
-    for (const struct scheduled *each = schedule_next(schedule, NULL); each != NULL;
-         each = schedule_next(schedule, each))
-        if (strcmp(each->user, call->grant->user) == 0)
-            json_array_append_new(array, scheduled_json(each));
-    rest_reply_ok(call, 200, json_pack("{s:o}", "scheduled", array));
+    rest_reply_ok(call, 200,
+                  json_pack("{s:o}", "scheduled",
+                            rest_scheduled_json(call->master->ruas, call->grant->user)));
     return true;
 }
 

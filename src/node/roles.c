@@ -5,11 +5,8 @@
 #include "node/role_etr.h"
 
 // A role is started where its shell is part of the program.
-#if __has_include("node/role_ruas.h")
 #include "node/role_ruas.h"
-#else
-#define role_ruas_start NULL
-#endif
+
 #if __has_include("node/role_qsa.h")
 #include "node/role_qsa.h"
 #else
