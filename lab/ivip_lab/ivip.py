@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import secrets
+import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +33,7 @@ PORT_REST = 4748
 PORT_FEED = 4749
 PORT_METRICS = 9746
 COMMAND_SECONDS = 30
+STRANGER = "stranger"  # has a client config, but a token that no RUAS gave
 
 
 def run_ivip(arguments: list[str], text: str | None = None, inside: list[str] | None = None) -> str:
@@ -149,6 +152,15 @@ def start_node(lab: Lab, node: str) -> None:
     lab.start(node, "ivip", [str(ivip_program()), "run", str(config_file(lab, node))])
 
 
+def kill_node(lab: Lab, node: str) -> None:
+    """SIGKILL to the Ivip daemon of a node; returns when it is gone."""
+    for process in lab.processes(node):
+        if process.program == "ivip":
+            process.send(signal.SIGKILL)
+            while process.alive():
+                time.sleep(0.005)
+
+
 # ---- health
 
 
@@ -184,12 +196,14 @@ def make_users(lab: Lab) -> None:
     (lab.record.folder / "users").mkdir(mode=0o700)
     for user, uabs in lab.topology.users.items():
         make_user(lab, ruas, user, uabs)
+    write_client(lab, ruas, STRANGER, secrets.token_urlsafe(32))
     for _name, spi in lab.topology.spi_uses():
         define_micronets(lab, ruas, spi)
 
 
-def operator(lab: Lab, ruas: str, arguments: list[str], text: str | None = None) -> dict:
-    output = run_ivip(["--control", str(control_socket(lab, ruas)), "--json", *arguments], text)
+def operator(lab: Lab, ruas: str, words: list[str], text: str | None = None) -> dict:
+    """Runs `ivip WORDS` as the operator of the RUAS, on its control socket."""
+    output = run_ivip([*words, "--control", str(control_socket(lab, ruas)), "--json"], text)
     return json.loads(output)
 
 
@@ -197,7 +211,10 @@ def make_user(lab: Lab, ruas: str, user: str, uabs: tuple[Prefix, ...]) -> None:
     operator(lab, ruas, ["user", "add", user], text=secrets.token_urlsafe(18) + "\n")
     for uab in uabs:
         operator(lab, ruas, ["uab", "add", str(uab), user])
-    token = operator(lab, ruas, ["token", "add", user])["token"]
+    write_client(lab, ruas, user, operator(lab, ruas, ["token", "add", user])["token"])
+
+
+def write_client(lab: Lab, ruas: str, user: str, token: str) -> None:
     token_file = client_file(lab, user).with_suffix(".token")
     token_file.touch(mode=0o600)
     token_file.write_text(token + "\n", encoding="ascii")
@@ -210,10 +227,10 @@ def make_user(lab: Lab, ruas: str, user: str, uabs: tuple[Prefix, ...]) -> None:
 def define_micronets(lab: Lab, ruas: str, spi: Spi) -> None:
     for prefix in spi.prefixes:
         etr = lab.plan.address(spi.etrs[0], prefix.version)
-        user_command(lab, ruas, spi.owner, ["define", str(prefix), str(etr)])
+        command = user_words(lab, spi.owner, ["define", str(prefix), str(etr)])
+        run_ivip(command[1:], inside=enter(lab.namespace(ruas)))
 
 
-def user_command(lab: Lab, node: str, user: str, arguments: list[str]) -> str:
-    """Runs `ivip ARGUMENTS` as a user, from a node of the lab. Raises Problem when it fails."""
-    return run_ivip(["--client", str(client_file(lab, user)), *arguments],
-                    inside=enter(lab.namespace(node)))
+def user_words(lab: Lab, user: str, words: list[str]) -> list[str]:
+    """The command line of `ivip WORDS` as a user: the same on every node of the lab."""
+    return [str(ivip_program()), words[0], "--client", str(client_file(lab, user)), *words[1:]]

@@ -209,12 +209,6 @@ def interface_commands(node: NodePlan, interface: Interface) -> Iterator[str]:
             yield f"route replace {remote} dev {interface.device} proto kernel metric 256"
 
 
-def route_command(family: int, prefix: object, via: str, metric: int) -> str:
-    target = prefix or ("0.0.0.0/0" if family == 4 else "::/0")
-    kind = "" if via else "unreachable "
-    return f"route add {kind}{target} {via} metric {metric} proto static"
-
-
 def add_addresses(lab: Lab, node: NodePlan) -> None:
     commands = ["link set lo up"]
     for interface in node.interfaces:
@@ -222,13 +216,28 @@ def add_addresses(lab: Lab, node: NodePlan) -> None:
     namespace.run_ip(["-n", lab.namespace(node.name)], "\n".join(commands) + "\n")
 
 
-def add_routes(lab: Lab, node: NodePlan) -> None:
-    """Says "onlink" as the kernel may not have noticed yet that the other end of a link came up."""
+def route_commands(node: NodePlan) -> list[str]:
+    """Says "onlink" as the kernel may not have noticed yet that the other end of a link is up."""
     commands = []
     for route in node.routes:
-        via = f"via {route.gateway} dev {route.device} onlink" if route.device else ""
-        commands.append(route_command(route.family, route.prefix, via, route.metric))
-    namespace.run_ip(["-n", lab.namespace(node.name)], "\n".join(commands) + "\n")
+        target = route.prefix or ("0.0.0.0/0" if route.family == 4 else "::/0")
+        way = f"{target} via {route.gateway} dev {route.device} onlink" if route.device \
+            else f"unreachable {target}"
+        commands.append(f"route add {way} metric {route.metric} proto static")
+    return commands
+
+
+def add_routes(lab: Lab, node: NodePlan) -> None:
+    namespace.run_ip(["-n", lab.namespace(node.name)], "\n".join(route_commands(node)) + "\n")
+
+
+def restore_routes(lab: Lab, name: str) -> None:
+    """After a link of the node was down and is up again: the kernel forgot what went over it."""
+    node = lab.plan.nodes[name]
+    commands = [command for interface in node.interfaces
+                for command in interface_commands(node, interface) if command.startswith("route")]
+    commands += [command.replace("route add", "route replace") for command in route_commands(node)]
+    namespace.run_ip(["-n", lab.namespace(name)], "\n".join(commands) + "\n")
 
 
 def write_hosts(lab: Lab) -> None:

@@ -67,6 +67,9 @@ SYSCTLS_ALWAYS = {
     "net.ipv6.conf.default.accept_dad": 0,
     "net.ipv6.conf.all.accept_ra": 0,
     "net.ipv6.conf.default.accept_ra": 0,
+    # Addresses stay while a link is down.
+    "net.ipv6.conf.all.keep_addr_on_down": 1,
+    "net.ipv6.conf.default.keep_addr_on_down": 1,
     # A route over a link that went down does not count.
     "net.ipv4.conf.all.ignore_routes_with_linkdown": 1,
     "net.ipv4.conf.default.ignore_routes_with_linkdown": 1,

@@ -1,0 +1,189 @@
+"""What runs on the nodes: ping, traceroute, curl, iperf3, ivip; and what each of them measured."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ivip_lab import ivip
+from ivip_lab.lab import Lab
+from ivip_lab.problem import Problem
+
+COMMAND_SECONDS = 120
+
+
+def run(lab: Lab, node: str, *words: str, text: str | None = None,
+        check: bool = False) -> subprocess.CompletedProcess[str]:
+    """Runs a command on a node."""
+    done = subprocess.run(lab.command_in(node, list(words)), input=text, capture_output=True,
+                          text=True, check=False, timeout=COMMAND_SECONDS)
+    if check and done.returncode != 0:
+        raise Problem(f"on {node}: {' '.join(words)}: {(done.stderr or done.stdout).strip()}")
+    return done
+
+
+@contextlib.contextmanager
+def running(lab: Lab, node: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs on a node during the block."""
+    child = subprocess.Popen(lab.command_in(node, list(words)), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.terminate()
+        child.communicate()
+
+
+# ---- ping
+
+
+@dataclass(frozen=True)
+class Ping:
+    sent: int
+    received: int
+    least_ms: float
+    average_ms: float
+    most_ms: float
+    first_ms: float | None  # of the first answer, when there is one and each was printed
+
+    @property
+    def lost(self) -> int:
+        return self.sent - self.received
+
+    def __str__(self) -> str:
+        if self.received == 0:
+            return f"{self.sent} sent, none answered"
+        return (f"{self.sent} sent, {self.lost} lost, "
+                f"{self.least_ms:.1f}/{self.average_ms:.1f}/{self.most_ms:.1f} ms")
+
+
+def read_ping(output: str) -> Ping:
+    counts = re.search(r"(\d+) packets transmitted, (\d+) received", output)
+    if counts is None:
+        raise Problem(f"ping said: {output.strip()}")
+    times = re.search(r"= ([\d.]+)/([\d.]+)/([\d.]+)/", output)
+    least, average, most = map(float, times.groups()) if times else (0.0, 0.0, 0.0)
+    first = re.search(r"icmp_seq=1 .*time=([\d.]+) ms", output)
+    return Ping(int(counts.group(1)), int(counts.group(2)), least, average, most,
+                float(first.group(1)) if first else None)
+
+
+def ping(lab: Lab, node: str, target: str, family: int, count: int = 5,
+         interval: float = 0.05) -> Ping:
+    address = str(lab.plan.address(target, family))
+    return read_ping(run(lab, node, "ping", "-n", "-c", str(count), "-i", str(interval), "-W", "1",
+                         address).stdout)
+
+
+class Flood:
+    """An echo request each millisecond from a node, until stopped."""
+
+    def __init__(self, lab: Lab, node: str, target: str, family: int) -> None:
+        self.node = node
+        self.source = str(lab.plan.address(node, family))
+        self._ping = subprocess.Popen(
+            lab.command_in(node, ["ping", "-n", "-q", "-i", "0.001", "-W", "2",
+                                  str(lab.plan.address(target, family))]),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+    def stop(self) -> Ping:
+        self._ping.send_signal(2)  # SIGINT: ping sums up
+        return read_ping(self._ping.communicate(timeout=COMMAND_SECONDS)[0])
+
+
+@contextlib.contextmanager
+def flooding(lab: Lab, nodes: list[str], target: str, family: int) -> Iterator[list[Flood]]:
+    """Floods from several nodes to one during the block. The block may stop them itself."""
+    floods = [Flood(lab, node, target, family) for node in nodes]
+    try:
+        yield floods
+    finally:
+        for flood in floods:
+            with contextlib.suppress(Problem, ValueError):
+                flood.stop()
+
+
+# ---- paths
+
+
+def trace(lab: Lab, node: str, target: str, family: int) -> list[str]:
+    """The nodes that a traceroute names, by the lab's names; "*" for one that did not answer."""
+    names = {str(address): name for name, plan in lab.plan.nodes.items()
+             for address in plan.addresses.values()}
+    output = run(lab, node, "traceroute", "-n", "-q", "1", "-w", "1", "-m", "12",
+                 str(lab.plan.address(target, family))).stdout
+    hops = re.findall(r"^ *\d+ +(\S+)", output, re.MULTILINE)
+    return [names.get(hop, hop) for hop in hops]
+
+
+# ---- transfers
+
+
+@contextlib.contextmanager
+def web_server(lab: Lab, node: str, folder: str, family: int) -> Iterator[str]:
+    """A web server on a node; gives its address."""
+    address = str(lab.plan.address(node, family))
+    host = f"[{address}]" if family == 6 else address
+    with running(lab, node, "/usr/bin/python3", "-m", "http.server", "--bind", address,
+                 "--directory", folder, "80"):
+        for _ in range(200):
+            if run(lab, node, "curl", "-s", "-o", "/dev/null", f"http://{host}/").returncode == 0:
+                break
+            time.sleep(0.02)
+        yield f"http://{host}"
+
+
+def throughput(lab: Lab, client: str, server: str, family: int, seconds: int,
+               reverse: bool = False) -> float:
+    """Bits a second that a TCP flow of iperf3 carried, as its receiver saw them."""
+    address = str(lab.plan.address(server, family))
+    with running(lab, server, "iperf3", "-s", "-1", "-B", address, "--forceflush") as listener:
+        assert listener.stdout is not None
+        while "listening" not in (line := listener.stdout.readline()):
+            if not line:
+                raise Problem(f"iperf3 on {server} ended")
+        done = run(lab, client, "iperf3", "-J", "-c", address, "-t", str(seconds),
+                   *(["-R"] if reverse else []))
+    result = json.loads(done.stdout)
+    if "error" in result:
+        raise Problem(f"iperf3 from {client} to {server}: {result['error']}")
+    return float(result["end"]["sum_received"]["bits_per_second"])
+
+
+# ---- ivip
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a user, and when it began and ended (nanoseconds since 1970)."""
+
+    words: tuple[str, ...]
+    status: int
+    output: str
+    error: str
+    begin_ns: int
+    end_ns: int
+
+    def __str__(self) -> str:
+        return "ivip " + " ".join(self.words)
+
+
+def user(lab: Lab, node: str, name: str, *words: str, text: str | None = None) -> Command:
+    """Runs `ivip WORDS` on a node as a user of the RUAS."""
+    begin = time.time_ns()
+    done = run(lab, node, *ivip.user_words(lab, name, list(words)), text=text)
+    return Command(words, done.returncode, done.stdout.strip(), done.stderr.strip(), begin,
+                   time.time_ns())
+
+
+def must(command: Command) -> Command:
+    """The command, when it was done. Raises Problem."""
+    if command.status != 0:
+        raise Problem(f"{command}: {command.error or command.output}")
+    return command
