@@ -73,7 +73,7 @@ def moves(demo: Demo, step: Step, family: int, count: int) -> None:
     places = [("H1", "BR1"), ("H3", "ITR2"), ("ETR1", "BR3"), ("ETR2", "BR4"), ("IH9", "CE1"),
               (COMMANDER, "BR1")]
     only = f"{pcap_filter(family)} or (tcp and port {ivip.PORT_REST})"
-    step.command("H1, H3", f"ping -{family} -i 0.001 IH9      (both at once, to the end)")
+    step.command("H1, H3", f"ping -{family} IH9      (each a packet every millisecond, both at once)")
     commands: list[tuple[str, tools.Command]] = []
     with capturing(demo.lab, demo.folder / f"moves{family}", places, only) as got:
         with tools.flooding(demo.lab, list(senders), "IH9", family) as floods:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ivip_lab import ivip
 from ivip_lab.lab import Lab
 from ivip_lab.problem import Problem
 
 COMMAND_SECONDS = 120
+FLOOD_PROGRAM = Path(__file__).with_name("flood.py")
+FLOOD_INTERVAL_US = 1000
 
 
 def run(lab: Lab, node: str, *words: str, text: str | None = None,
@@ -82,19 +86,26 @@ def ping(lab: Lab, node: str, target: str, family: int, count: int = 5,
 
 
 class Flood:
-    """An echo request each millisecond from a node, until stopped."""
+    """An echo request each millisecond from a node, until stopped (flood.py)."""
 
     def __init__(self, lab: Lab, node: str, target: str, family: int) -> None:
         self.node = node
-        self.source = str(lab.plan.address(node, family))
-        self._ping = subprocess.Popen(
-            lab.command_in(node, ["ping", "-n", "-q", "-i", "0.001", "-W", "2",
-                                  str(lab.plan.address(target, family))]),
+        self._program = subprocess.Popen(
+            lab.command_in(node, ["/usr/bin/python3", str(FLOOD_PROGRAM),
+                                  str(lab.plan.address(target, family)), str(FLOOD_INTERVAL_US)]),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self._summed_up: Ping | None = None
 
     def stop(self) -> Ping:
-        self._ping.send_signal(2)  # SIGINT: ping sums up
-        return read_ping(self._ping.communicate(timeout=COMMAND_SECONDS)[0])
+        """Sends no more, waits for the last answers, and sums up."""
+        if self._summed_up is None:
+            self._program.send_signal(signal.SIGINT)
+            output = self._program.communicate(timeout=COMMAND_SECONDS)[0]
+            try:
+                self._summed_up = Ping(**json.loads(output), first_ms=None)
+            except (ValueError, TypeError) as error:
+                raise Problem(f"the flood from {self.node} said: {output.strip()}") from error
+        return self._summed_up
 
 
 @contextlib.contextmanager
@@ -105,7 +116,7 @@ def flooding(lab: Lab, nodes: list[str], target: str, family: int) -> Iterator[l
         yield floods
     finally:
         for flood in floods:
-            with contextlib.suppress(Problem, ValueError):
+            with contextlib.suppress(Problem):
                 flood.stop()
 
 

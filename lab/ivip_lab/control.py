@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Iterable
 from pathlib import Path
 
 TIMEOUT_SECONDS = 5.0
@@ -51,15 +50,25 @@ def bgp_established(path: Path) -> bool:
     return bool(sessions) and all(state == "Established" for state in sessions.values())
 
 
-def bgp_knows(path: Path, prefixes: Iterable[str]) -> bool:
-    """True when BIRD has a route for each prefix."""
+def routes(path: Path) -> list[str]:
+    """Every route that BIRD has, chosen or not, as "PREFIX VIA"; empty without BIRD."""
     try:
-        known = {word for table in ("master4", "master6")
-                 for line in ask_bird(path, f"show route primary table {table}").splitlines()
-                 for word in re.sub(r"^(\d{4}-| )", "", line).split()[:1]}
+        answer = ask_bird(path, "show route")
     except OSError:
-        return False
-    return set(prefixes) <= known
+        return []
+    found = []
+    prefix = ""
+    for line in answer.splitlines():
+        text = re.sub(r"^(\d{4}-| )", "", line)
+        if text[:1].isalnum():  # otherwise another way to the prefix before
+            prefix = text.split()[0]
+        if "via" in text or "unicast" in text or "unreachable" in text:
+            found.append(f"{prefix} {' '.join(text.split()[-4:])}")
+    return found
+
+
+def known_prefixes(path: Path) -> set[str]:
+    return {route.split()[0] for route in routes(path)}
 
 
 def ask_ivip(path: Path, request: dict) -> dict:

@@ -28,6 +28,7 @@ WIRE_NODE = f"{NOT_A_NODE}wire"
 WAIT_SECONDS = 30.0    # for BGP and for each Ivip node
 POLL_SECONDS = 0.03
 LOG_LINES_SHOWN = 5
+SETTLE_SECONDS = 0.15  # without news from any BGP neighbour: longer than the slowest link
 
 Say = Callable[[str], None]
 
@@ -261,18 +262,19 @@ def start_bird(lab: Lab, name: str) -> Process:
 
 
 def await_bgp(lab: Lab) -> None:
-    """Waits until all sessions stand and every border router knows every network's prefix."""
-    for node in lab.topology.nodes.values():
-        if node.bgp:
-            socket = lab.record.node_folder(node.name) / "bird.ctl"
-            lab.await_that(node.name, "bird",
-                       lambda socket=socket: control.bgp_established(socket))
-    prefixes = bird.announced_prefixes(lab.plan)
-    for node in lab.topology.nodes.values():
-        if lab.topology.is_border(node):
-            socket = lab.record.node_folder(node.name) / "bird.ctl"
-            lab.await_that(node.name, "bird",
-                       lambda socket=socket: control.bgp_knows(socket, prefixes))
+    """Waits until all sessions stand, every border router knows every network's prefix, and for a
+    while no router has heard anything new: then each has chosen among all there is."""
+    sockets = {node.name: lab.record.node_folder(node.name) / "bird.ctl"
+               for node in lab.topology.nodes.values() if node.bgp}
+    prefixes = set(bird.announced_prefixes(lab.plan))
+    for name, path in sockets.items():
+        lab.await_that(name, "bird", lambda path=path: control.bgp_established(path))
+        if lab.topology.is_border(lab.topology.nodes[name]):
+            lab.await_that(name, "bird", lambda path=path: prefixes <= control.known_prefixes(path))
+    before: list[list[str]] = []
+    while (now := [control.routes(path) for path in sockets.values()]) != before:
+        before = now
+        time.sleep(SETTLE_SECONDS)
 
 
 # ---- down
