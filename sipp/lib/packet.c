@@ -23,6 +23,7 @@ const char *packet_fault_name(enum packet_fault fault)
         [PACKET_ROUTING_CUT] = "routing-header-cut",
         [PACKET_ROUTING_TOO_LONG] = "routing-header-too-long",
         [PACKET_ROUTING_NEXT_BEYOND] = "next-addr-beyond",
+        [PACKET_ROUTING_TWICE] = "two-routing-headers",
     };
     assert(fault < PACKET_FAULTS);
     return names[fault];
@@ -36,6 +37,7 @@ uint32_t packet_fault_pointer(enum packet_fault fault)
     case PACKET_ROUTING_CUT:
     case PACKET_ROUTING_TOO_LONG:
     case PACKET_ROUTING_NEXT_BEYOND:
+    case PACKET_ROUTING_TWICE:
         return OFFSET_NUM_ADDRS;
     case PACKET_OK:
     case PACKET_TOO_SHORT:
@@ -67,6 +69,8 @@ static enum packet_fault decode_routing(struct reader *reader, struct packet *pa
         return PACKET_ROUTING_TOO_LONG;
     if (next > count)
         return PACKET_ROUTING_NEXT_BEYOND;
+    if (packet->payload_type == SIPP_PAYLOAD_ROUTING)
+        return PACKET_ROUTING_TWICE;
     size_t place = 1;
     for (uint8_t i = 0; i < count; i++) {
         if (i == next)
@@ -140,7 +144,7 @@ size_t packet_encode(const struct route *route, uint32_t flow_label, uint8_t hop
 {
     size_t headers = packet_headers_length(route);
     size_t behind = headers - SIPP_HEADER_BYTES + payload_length;
-    if (behind > UINT16_MAX)
+    if (behind > UINT16_MAX || payload_type == SIPP_PAYLOAD_ROUTING)
         return 0;
     bool routed = route->count > 2;
     struct writer writer = writer_over(buffer, size);

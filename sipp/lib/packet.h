@@ -57,6 +57,7 @@ enum packet_fault {
     PACKET_ROUTING_CUT,         // the Routing Header runs past the payload
     PACKET_ROUTING_TOO_LONG,    // more than SIPP_ROUTING_MAX addresses
     PACKET_ROUTING_NEXT_BEYOND, // next addr is greater than num addrs
+    PACKET_ROUTING_TWICE,       // a Routing Header behind a Routing Header
     PACKET_FAULTS,
 };
 
@@ -80,7 +81,8 @@ uint32_t packet_fault_pointer(enum packet_fault fault);
 enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct packet *packet);
 
 // Writes headers and payload into `buffer`; a Routing Header only where the route has more than
-// two addresses. Returns the bytes written, or 0 where `size` or 65,535 bytes do not hold them.
+// two addresses. Returns the bytes written, or 0 where `size` or 65,535 bytes do not hold them or
+// the payload type is SIPP_PAYLOAD_ROUTING: a packet has at most one Routing Header.
 size_t packet_encode(const struct route *route, uint32_t flow_label, uint8_t hop_limit,
                      uint8_t payload_type, const uint8_t *payload, size_t payload_length,
                      uint8_t *buffer, size_t size);

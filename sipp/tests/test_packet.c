@@ -105,7 +105,7 @@ static void test_faults(void **state)
     } cases[] = {
         {0, 0x40, PACKET_NOT_SIPP},          {5, 25, PACKET_CUT},
         {5, 7, PACKET_ROUTING_CUT},          {28, 3, PACKET_ROUTING_CUT},
-        {29, 3, PACKET_ROUTING_NEXT_BEYOND},
+        {29, 3, PACKET_ROUTING_NEXT_BEYOND}, {30, 43, PACKET_ROUTING_TWICE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         memcpy(bytes, good, length);
