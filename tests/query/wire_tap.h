@@ -76,22 +76,22 @@ static inline struct query_message message_of(const uint8_t *bytes, size_t lengt
     return message;
 }
 
-#define assert_range(range, text)                                                                  \
-    do {                                                                                           \
-        char printed_[RANGE_TEXT_MAX];                                                             \
-        assert_string_equal(range_print(&(range), printed_), text);                                \
-    } while (0)
+static inline void assert_range(struct range range, const char *text)
+{
+    char printed[RANGE_TEXT_MAX];
+    assert_string_equal(range_print(&range, printed), text);
+}
 
-#define assert_address(address, text)                                                              \
-    do {                                                                                           \
-        char printed_[ADDRESS_TEXT_MAX];                                                           \
-        assert_string_equal(address_print(&(address), printed_), text);                            \
-    } while (0)
+static inline void assert_address(struct address address, const char *text)
+{
+    char printed[ADDRESS_TEXT_MAX];
+    assert_string_equal(address_print(&address, printed), text);
+}
 
-#define assert_endpoint(endpoint, text)                                                            \
-    do {                                                                                           \
-        char printed_[ENDPOINT_TEXT_MAX];                                                          \
-        assert_string_equal(endpoint_print(&(endpoint), printed_), text);                          \
-    } while (0)
+static inline void assert_endpoint(struct endpoint endpoint, const char *text)
+{
+    char printed[ENDPOINT_TEXT_MAX];
+    assert_string_equal(endpoint_print(&endpoint, printed), text);
+}
 
 #endif
