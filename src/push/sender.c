@@ -27,9 +27,8 @@ struct pending_set {
     struct list_node node;
     struct sender_mab *mab;
     uint64_t sequence;
-    bool hash_known;
-    struct mapping_hash hash; // after the set
-    size_t octets;            // of all its updates
+    struct sender_mab_state after; // how the MAB stands after it, and after sets refused behind it
+    size_t octets;                 // of all its updates
     uint16_t parts;
     size_t count;
     struct update updates[];
@@ -160,17 +159,14 @@ static size_t set_memory(const struct pending_set *set)
     return sizeof(*set) + set->count * sizeof(struct update);
 }
 
-static struct pending_set *new_set(struct sender_mab *mab, uint64_t sequence,
-                                   const struct update *updates, size_t count,
-                                   const struct mapping_hash *hash)
+static struct pending_set *new_set(struct sender_mab *mab, const struct sender_mab_state *after,
+                                   const struct update *updates, size_t count)
 {
     enum family family = (enum family)mab->sent.mab.address.family;
     struct pending_set *set = memory_new(sizeof(*set) + count * sizeof(*updates));
     set->mab = mab;
-    set->sequence = sequence;
-    set->hash_known = hash != NULL;
-    if (hash != NULL)
-        set->hash = *hash;
+    set->sequence = after->sequence;
+    set->after = *after;
     set->count = count;
     memcpy(set->updates, updates, count * sizeof(*updates));
     for (size_t i = 0; i < count; i++)
@@ -179,19 +175,19 @@ static struct pending_set *new_set(struct sender_mab *mab, uint64_t sequence,
     return set;
 }
 
-bool sender_set(struct sender *sender, struct instant now, const struct prefix *mab_prefix,
-                uint64_t mab_sequence, const struct update *updates, size_t count,
-                const struct mapping_hash *hash)
+// A set that will not be sent: receivers see it missing by the next set or state of its MAB.
+static void refuse_set(struct sender *sender, struct sender_mab *mab,
+                       const struct sender_mab_state *after)
 {
-    assert(count > 0 && count <= UPDATE_SET_MAX);
-    struct sender_mab *mab = find_mab(sender, mab_prefix);
-    assert(mab != NULL);
-    assert(mab_sequence > (mab->last == NULL ? mab->sent.sequence : mab->last->sequence));
-    if (sender->queue_bytes >= sender->config.queue_bytes) {
-        sender->counters.refused_full++;
-        return false;
-    }
-    struct pending_set *set = new_set(mab, mab_sequence, updates, count, hash);
+    if (mab->last == NULL)
+        mab->sent = *after;
+    else
+        mab->last->after = *after;
+    sender->counters.refused_full++;
+}
+
+static void append_set(struct sender *sender, struct instant now, struct pending_set *set)
+{
     if (list_empty(&sender->queue)) {
         struct duration quiet = instant_since(now, sender->last_updates);
         bool at_once = quiet.ns >= duration_ms(SENDER_QUIET_MS).ns;
@@ -203,7 +199,25 @@ bool sender_set(struct sender *sender, struct instant now, const struct prefix *
     sender->queue_octets += section_octets(set);
     if (sender->queue_octets >= PAYLOAD_SECTION_ROOM)
         sender->batch_due = instant_earlier(sender->batch_due, now);
-    mab->last = set;
+    set->mab->last = set;
+}
+
+bool sender_set(struct sender *sender, struct instant now, const struct prefix *mab_prefix,
+                uint64_t mab_sequence, const struct update *updates, size_t count,
+                const struct mapping_hash *hash)
+{
+    assert(count > 0 && count <= UPDATE_SET_MAX);
+    struct sender_mab *mab = find_mab(sender, mab_prefix);
+    assert(mab != NULL);
+    assert(mab_sequence > (mab->last == NULL ? &mab->sent : &mab->last->after)->sequence);
+    struct sender_mab_state after = {*mab_prefix, mab_sequence, hash != NULL, {{0}}};
+    if (hash != NULL)
+        after.hash = *hash;
+    if (sender->queue_bytes >= sender->config.queue_bytes) {
+        refuse_set(sender, mab, &after);
+        return false;
+    }
+    append_set(sender, now, new_set(mab, &after, updates, count));
     return true;
 }
 
@@ -221,9 +235,7 @@ void sender_announce(struct sender *sender, const struct payload_section *snapsh
 // The set at the head of the queue is sent whole: receivers know its MAB so far.
 static void finish_set(struct sender *sender, struct pending_set *set)
 {
-    set->mab->sent.sequence = set->sequence;
-    set->mab->sent.hash_known = set->hash_known;
-    set->mab->sent.hash = set->hash;
+    set->mab->sent = set->after;
     if (set->mab->last == set)
         set->mab->last = NULL;
     sender->counters.sets++;

@@ -25,18 +25,24 @@ static void turn_second(struct suspicion *suspicion, struct instant now)
     suspicion->second = now;
     suspicion->forged = 0;
     for (size_t i = 0; i < SUSPICION_BUCKETS; i++)
-        suspicion->buckets[i].forged = 0;
+        suspicion->buckets[i].forged = suspicion->buckets[i].forged_by_genuine = 0;
+}
+
+static bool is_trusted(const struct suspicion_bucket *bucket, struct instant now,
+                       const struct address *source)
+{
+    struct instant until = instant_add(bucket->genuine_at, duration_s(TRUST_SECONDS));
+    return address_equal(&bucket->genuine_source, source) && instant_before(now, until);
 }
 
 bool suspicion_allows(struct suspicion *suspicion, struct instant now, const struct address *source)
 {
     turn_second(suspicion, now);
     const struct suspicion_bucket *bucket = bucket_of(suspicion, source);
-    if (bucket->forged >= FORGERIES_PER_SOURCE_SECOND)
-        return false;
-    bool trusted = bucket->trusted &&
-                   !instant_reached(now, instant_add(bucket->genuine, duration_s(TRUST_SECONDS)));
-    return trusted || suspicion->forged < FORGERIES_IN_ALL_PER_SECOND;
+    if (is_trusted(bucket, now, source))
+        return bucket->forged_by_genuine < FORGERIES_PER_SOURCE_SECOND;
+    return bucket->forged < FORGERIES_PER_SOURCE_SECOND &&
+           suspicion->forged < FORGERIES_IN_ALL_PER_SECOND;
 }
 
 void suspicion_note(struct suspicion *suspicion, struct instant now, const struct address *source,
@@ -44,10 +50,12 @@ void suspicion_note(struct suspicion *suspicion, struct instant now, const struc
 {
     struct suspicion_bucket *bucket = bucket_of(suspicion, source);
     if (genuine) {
-        bucket->trusted = true;
-        bucket->genuine = now;
-        return;
+        bucket->genuine_source = *source;
+        bucket->genuine_at = now;
+    } else if (is_trusted(bucket, now, source))
+        bucket->forged_by_genuine++;
+    else {
+        bucket->forged++;
+        suspicion->forged++;
     }
-    bucket->forged++;
-    suspicion->forged++;
 }

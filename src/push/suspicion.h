@@ -2,9 +2,10 @@
 // Keeps a flood of forged payloads from using up the machine: checking a signature costs 50
 // microseconds, dropping a datagram unseen nearly nothing.
 //
-// Sources are hashed into buckets. A bucket that brought too many forgeries in this second is not
-// listened to until the next; when there are too many in all, only buckets that brought something
-// genuine lately are. What is lost by that is fetched over HTTP like any missing payload.
+// A source that brought something genuine lately is listened to until it forges too much itself.
+// All others are hashed into buckets: a bucket that brought too many forgeries in this second is
+// not listened to until the next, and none is when there are too many in all. What is lost by that
+// is fetched over HTTP like any missing payload.
 #ifndef IVIP_PUSH_SUSPICION_H
 #define IVIP_PUSH_SUSPICION_H
 
@@ -21,15 +22,16 @@
 #define FORGERIES_IN_ALL_PER_SECOND 1000
 
 struct suspicion_bucket {
-    uint32_t forged;        // in this second
-    struct instant genuine; // when it last brought something genuine
-    bool trusted;           // it has done so at all
+    struct address genuine_source; // that brought something genuine last
+    struct instant genuine_at;     // when it did
+    uint32_t forged_by_genuine;    // in this second
+    uint32_t forged;               // in this second, by the others
 };
 
 struct suspicion {
     struct hash_key key;
     struct instant second; // when this second began
-    uint32_t forged;       // in this second, in all
+    uint32_t forged;       // in this second, in all but by genuine sources
     struct suspicion_bucket buckets[SUSPICION_BUCKETS];
 };
 

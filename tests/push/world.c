@@ -66,6 +66,7 @@ struct world {
     unsigned sets_second;
     struct instant next_set;
     unsigned lose_next;
+    uint64_t memory; // payloads that the RUAS keeps for those who missed some
     struct secret_key key;
     struct secret_key other_key;
     struct sender *sender; // NULL while the RUAS is down
@@ -163,6 +164,7 @@ struct world *world_new(uint64_t seed)
     random_init(&world->random, random_seed_from_number(seed));
     world->now.ns = 1000000000;
     world->weather = fair_weather;
+    world->memory = chance(world, 500) ? 10 + random_below(&world->random, 50) : UINT64_MAX;
     heap_init(&world->flights);
     uint8_t key_seed[32];
     random_bytes(&world->random, key_seed, sizeof(key_seed));
@@ -390,7 +392,9 @@ static void answer_directory(struct world *world, struct flight *flight)
 static void answer_payloads(struct world *world, struct flight *flight)
 {
     const struct receiver_event *question = &flight->question;
-    if (question->epoch != world->epoch) {
+    uint64_t last = history_last(sender_history(world->sender));
+    bool forgotten = question->first <= last && last - question->first >= world->memory;
+    if (question->epoch != world->epoch || forgotten) {
         flight->result = FETCH_GONE;
         return;
     }
@@ -640,8 +644,10 @@ void world_change(struct world *world, size_t mab, size_t count)
     master->sequence++;
     record_hash(world, mab);
     struct mapping_hash hash = mapping_hash(master->mapping);
-    assert_true(sender_set(world->sender, world->now, &master->prefix, master->sequence, updates,
-                           used, chance(world, 900) ? &hash : NULL));
+    bool hash_known = chance(world, 900);
+    bool queued = sender_set(world->sender, world->now, &master->prefix, master->sequence, updates,
+                             used, hash_known ? &hash : NULL);
+    assert_true(queued);
 }
 
 void world_stop_ruas(struct world *world)
