@@ -137,7 +137,11 @@ def main(words: list[str] | None = None) -> int:
     # Being told to end means: clean up first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    arguments = make_parser().parse_args(words)
+    parser = make_parser()
+    if not (sys.argv[1:] if words is None else words):
+        parser.print_help()
+        return 2
+    arguments = parser.parse_args(words)
     try:
         return arguments.run(arguments)
     except Problem as problem:
