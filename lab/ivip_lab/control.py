@@ -67,8 +67,9 @@ def routes(path: Path) -> list[str]:
     return found
 
 
-def known_prefixes(path: Path) -> set[str]:
-    return {route.split()[0] for route in routes(path)}
+def bgp_knows(path: Path, prefixes: set[str]) -> bool:
+    """True when BIRD has a route for each prefix."""
+    return prefixes <= {route.split()[0] for route in routes(path)}
 
 
 def ask_ivip(path: Path, request: dict) -> dict:

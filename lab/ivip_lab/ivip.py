@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -178,7 +179,7 @@ def healthy(lab: Lab, node: str) -> bool:
 
 def await_nodes(lab: Lab, nodes: list[str]) -> None:
     for node in nodes:
-        lab.await_that(node, "ivip", lambda node=node: healthy(lab, node))
+        lab.await_that(node, "ivip", partial(healthy, lab, node))
 
 
 # ---- users and micronets

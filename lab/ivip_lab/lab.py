@@ -12,6 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from . import bird, control, ivip, namespace
@@ -21,7 +22,7 @@ from .problem import Problem
 from .process import Process, stop_all
 from .programs import bird_program, wire_program
 from .record import NOT_A_NODE, Record, labs, locked
-from .topology import Topology, find_topology, load_topology
+from .topology import Topology, load_topology
 
 WORKERS = 8            # commands run side by side; each mostly waits for the kernel
 WIRE_NODE = f"{NOT_A_NODE}wire"
@@ -268,9 +269,9 @@ def await_bgp(lab: Lab) -> None:
                for node in lab.topology.nodes.values() if node.bgp}
     prefixes = set(bird.announced_prefixes(lab.plan))
     for name, path in sockets.items():
-        lab.await_that(name, "bird", lambda path=path: control.bgp_established(path))
+        lab.await_that(name, "bird", partial(control.bgp_established, path))
         if lab.topology.is_border(lab.topology.nodes[name]):
-            lab.await_that(name, "bird", lambda path=path: prefixes <= control.known_prefixes(path))
+            lab.await_that(name, "bird", partial(control.bgp_knows, path, prefixes))
     before: list[list[str]] = []
     while (now := [control.routes(path) for path in sockets.values()]) != before:
         before = now

@@ -122,10 +122,8 @@ def first_address(prefix: Prefix) -> Address:
 
 def numbered_address(prefix: Prefix, node: Node) -> Address:
     """IPv4: the k-th address of the prefix. IPv6: the first address of its k-th /64."""
-    if prefix.version == 4:
-        address = prefix.network_address + node.number
-    else:
-        address = prefix.network_address + (node.number << 64) + 1
+    offset = node.number if prefix.version == 4 else (node.number << 64) + 1
+    address: Address = prefix.network_address + offset
     if address not in prefix:
         raise Problem(f"{prefix} has no room for {node.name}, "
                       f"node {node.number} of network {node.network}")
@@ -218,8 +216,9 @@ def add_default_routes(plan: Plan, name: str) -> None:
 
 def add_strays(plan: Plan, network: Network) -> None:
     """Where packets come in, those for addresses of the network that nobody has end."""
-    prefixes = {prefix.version: prefix for prefix in network.spi.prefixes} if network.spi \
-        else network_prefixes(network)
+    prefixes = network_prefixes(network)
+    if network.spi:
+        prefixes = {prefix.version: prefix for prefix in network.spi.prefixes}
     for name in exits(plan.topology, network.name):
         for family in plan.nodes[name].addresses.keys() & prefixes.keys():
             plan.nodes[name].routes.append(
