@@ -147,6 +147,20 @@ static inline uint32_t icmp_write(uint8_t out[ICMP_BYTES_MAX], enum icmp_error e
     return icmp_overhead(packet->family) + quote;
 }
 
+// Where an error that icmp_write wrote is to be sent: the source of the packet it is about.
+static inline struct address icmp_destination(const uint8_t *icmp)
+{
+    struct address destination = {0};
+    if (icmp[0] >> 4 == 4) {
+        destination.family = FAMILY_IPV4;
+        __builtin_memcpy(destination.octets, icmp + 16, 4);
+    } else {
+        destination.family = FAMILY_IPV6;
+        __builtin_memcpy(destination.octets, icmp + 24, 16);
+    }
+    return destination;
+}
+
 // Puts in the source address, of the packet's family, and completes the checksums. `length` is
 // what icmp_write returned.
 static inline void icmp_set_source(uint8_t *icmp, uint32_t length, const struct address *source)
