@@ -42,8 +42,10 @@ static enum offload_fault check_super_packet(const uint8_t *bytes, const struct 
     bool tcp = offload->kind == OFFLOAD_TCP;
     uint32_t least = tcp ? TCP_HEADER_BYTES_MIN : UDP_HEADER_BYTES;
     uint32_t start = offload->checksum_start;
-    if (!offload->checksum_unfinished || start < packet->header_length ||
-        start + least > packet->length ||
+    // Only IPv6 may have extension headers between the IP and the transport header.
+    bool behind = packet->family == FAMILY_IPV6 ? start >= packet->header_length
+                                                : start == packet->header_length;
+    if (!offload->checksum_unfinished || !behind || start + least > packet->length ||
         offload->checksum_offset != (tcp ? TCP_CHECKSUM : UDP_CHECKSUM))
         return OFFLOAD_BAD_START;
     uint32_t transport = transport_length(bytes, offload);

@@ -278,6 +278,8 @@ def itr_segmentation():
          out=[too_big6(partial(p), 1460, 1500)])
     emit("ITR", "segment size zero", partial(tcp4(10)), "DROP", "OFFLOAD",
          offload=gso("TCP", 0, 20, 16))
+    emit("ITR", "transport header not behind the IPv4 header", udp4(900, df=False), "DROP",
+         "OFFLOAD", offload=gso("UDP", 700, 122, 6), mtu=576)
     short = tcp4(10)
     short[TCP].dataofs = 4
     emit("ITR", "TCP header too short", short, "DROP", "OFFLOAD", offload=gso("TCP", 5, 20, 16))
