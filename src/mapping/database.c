@@ -6,6 +6,9 @@
 
 #include <assert.h>
 
+// Addresses looked up side by side.
+#define BATCH 64
+
 struct database {
     struct mab_table *mabs; // MAB -> place in `mappings`
     struct mapping **mappings;
@@ -99,4 +102,46 @@ struct mapping *database_at(const struct database *database, size_t i)
 {
     assert(i < database->count);
     return database->mappings[i];
+}
+
+// Looks up those of a batch that are in the mapping of the first open one, and closes them.
+static void answer_mapping(const struct mapping *mapping, struct mapping **mappings,
+                           const struct address *addresses, size_t count, struct address *etrs)
+{
+    struct unit units[BATCH];
+    size_t places[BATCH];
+    struct address found[BATCH];
+    size_t units_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (mappings[i] != mapping)
+            continue;
+        units[units_count] = unit_of_address(&addresses[i]);
+        places[units_count++] = i;
+        mappings[i] = NULL;
+    }
+    mapping_etr_many(mapping, units, units_count, found);
+    for (size_t i = 0; i < units_count; i++)
+        etrs[places[i]] = found[i];
+}
+
+static void answer_batch(const struct database *database, const struct address *addresses,
+                         size_t count, struct address *etrs)
+{
+    struct mapping *mappings[BATCH];
+    for (size_t i = 0; i < count; i++) {
+        mappings[i] = database_find(database, &addresses[i]);
+        etrs[i] = ADDRESS_ZERO;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (mappings[i] != NULL)
+            answer_mapping(mappings[i], mappings, addresses, count, etrs);
+}
+
+void database_etr_many(const struct database *database, const struct address *addresses,
+                       size_t count, struct address *etrs)
+{
+    for (size_t done = 0; done < count; done += BATCH) {
+        size_t batch = count - done < BATCH ? count - done : BATCH;
+        answer_batch(database, addresses + done, batch, etrs + done);
+    }
 }

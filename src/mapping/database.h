@@ -22,6 +22,12 @@ struct mapping *database_find(const struct database *database, const struct addr
 // The mapping of exactly that MAB, or NULL.
 struct mapping *database_get(const struct database *database, const struct prefix *mab);
 
+// The ETRs of many addresses, of either family and any MABs, hiding memory latency; zero also where
+// an address is in no MAB. `etrs` has room for `count`. May run beside writers of the mappings, but
+// not beside a change of which MABs there are.
+void database_etr_many(const struct database *database, const struct address *addresses,
+                       size_t count, struct address *etrs);
+
 // All of them, in no particular order: 0 to database_count - 1.
 size_t database_count(const struct database *database);
 struct mapping *database_at(const struct database *database, size_t i);
