@@ -2,15 +2,17 @@
 #include "mapping/database.h"
 
 #include "base/memory.h"
+#include "mapping/direct_table.h"
 #include "mapping/mab_table.h"
+#include "mapping/mapping_state.h"
 
 #include <assert.h>
-
-// Addresses looked up side by side.
-#define BATCH 64
+#include <endian.h>
+#include <string.h>
 
 struct database {
-    struct mab_table *mabs; // MAB -> place in `mappings`
+    struct mab_table *mabs;            // MAB -> place in `mappings`
+    const struct direct_table *direct; // of `mabs`
     struct mapping **mappings;
     size_t count;
     size_t capacity;
@@ -20,6 +22,7 @@ struct database *database_new(void)
 {
     struct database *database = memory_new(sizeof(*database));
     database->mabs = mab_table_new();
+    database->direct = mab_table_direct(database->mabs);
     return database;
 }
 
@@ -104,13 +107,13 @@ struct mapping *database_at(const struct database *database, size_t i)
     return database->mappings[i];
 }
 
-// Looks up those of a batch that are in the mapping of the first open one, and closes them.
+// Looks up those of a batch that are in one mapping, and closes them: their mapping becomes NULL.
 static void answer_mapping(const struct mapping *mapping, struct mapping **mappings,
                            const struct address *addresses, size_t count, struct address *etrs)
 {
-    struct unit units[BATCH];
-    size_t places[BATCH];
-    struct address found[BATCH];
+    struct unit units[MAPPING_BATCH];
+    size_t places[MAPPING_BATCH];
+    struct address found[MAPPING_BATCH];
     size_t units_count = 0;
     for (size_t i = 0; i < count; i++) {
         if (mappings[i] != mapping)
@@ -124,10 +127,11 @@ static void answer_mapping(const struct mapping *mapping, struct mapping **mappi
         etrs[places[i]] = found[i];
 }
 
-static void answer_batch(const struct database *database, const struct address *addresses,
+// A batch of any families and MABs: one MAB after the other.
+static void answer_mixed(const struct database *database, const struct address *addresses,
                          size_t count, struct address *etrs)
 {
-    struct mapping *mappings[BATCH];
+    struct mapping *mappings[MAPPING_BATCH];
     for (size_t i = 0; i < count; i++) {
         mappings[i] = database_find(database, &addresses[i]);
         etrs[i] = ADDRESS_ZERO;
@@ -137,11 +141,72 @@ static void answer_batch(const struct database *database, const struct address *
             answer_mapping(mappings[i], mappings, addresses, count, etrs);
 }
 
+// The mapping of an IPv4 address, and the address's place in it; the array's line is on its way
+// when this returns.
+static inline const struct mapping *locate(const struct database *database,
+                                           const struct address *address, uint32_t *place)
+{
+    uint32_t octets = 0;
+    memcpy(&octets, address->octets, sizeof(octets));
+    uint32_t number = be32toh(octets);
+    uint64_t entry = direct_table_entry(database->direct, number);
+    if (entry == 0)
+        return NULL;
+    const struct mapping *mapping = database->mappings[(uint32_t)entry];
+    *place = number - (uint32_t)mapping->store.units.start.index;
+    __builtin_prefetch(&mapping->store.flat.values[*place]);
+    return mapping;
+}
+
+// A batch of IPv4 addresses, by runs of the same MAB. Returns how many it answered: it stops at an
+// address of another family.
+static size_t answer_ipv4(const struct database *database, const struct address *addresses,
+                          size_t count, struct address *etrs)
+{
+    const struct mapping *mappings[MAPPING_BATCH];
+    uint32_t places[MAPPING_BATCH];
+    size_t answered = 0;
+    for (; answered < count && addresses[answered].family == FAMILY_IPV4; answered++)
+        mappings[answered] = locate(database, &addresses[answered], &places[answered]);
+    for (size_t start = 0; start < answered;) {
+        size_t end = start + 1;
+        while (end < answered && mappings[end] == mappings[start])
+            end++;
+        if (mappings[start] != NULL)
+            mapping_flat_etrs(mappings[start], places + start, end - start, etrs + start);
+        else
+            memset(etrs + start, 0, (end - start) * sizeof(*etrs));
+        start = end;
+    }
+    return answered;
+}
+
+struct address database_etr(const struct database *database, const struct address *address)
+{
+    struct address etr = ADDRESS_ZERO;
+    if (address->family == FAMILY_IPV4) {
+        uint32_t place = 0;
+        const struct mapping *mapping = locate(database, address, &place);
+        if (mapping != NULL)
+            mapping_flat_etr(mapping, place, &etr);
+        return etr;
+    }
+    const struct mapping *mapping = database_find(database, address);
+    if (mapping != NULL)
+        etr = mapping_etr(mapping, unit_of_address(address));
+    return etr;
+}
+
 void database_etr_many(const struct database *database, const struct address *addresses,
                        size_t count, struct address *etrs)
 {
-    for (size_t done = 0; done < count; done += BATCH) {
-        size_t batch = count - done < BATCH ? count - done : BATCH;
-        answer_batch(database, addresses + done, batch, etrs + done);
+    for (size_t done = 0; done < count;) {
+        size_t batch = count - done < MAPPING_BATCH ? count - done : MAPPING_BATCH;
+        size_t answered = answer_ipv4(database, addresses + done, batch, etrs + done);
+        if (answered == 0) {
+            answer_mixed(database, addresses + done, batch, etrs + done);
+            answered = batch;
+        }
+        done += answered;
     }
 }

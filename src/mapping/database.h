@@ -22,9 +22,11 @@ struct mapping *database_find(const struct database *database, const struct addr
 // The mapping of exactly that MAB, or NULL.
 struct mapping *database_get(const struct database *database, const struct prefix *mab);
 
-// The ETRs of many addresses, of either family and any MABs, hiding memory latency; zero also where
-// an address is in no MAB. `etrs` has room for `count`. May run beside writers of the mappings, but
-// not beside a change of which MABs there are.
+// The ETR of an address; zero also where it is in no MAB.
+struct address database_etr(const struct database *database, const struct address *address);
+// The ETRs of many addresses, of either family and any MABs, hiding memory latency; `etrs` has
+// room for `count`. Both may run beside writers of the mappings, but not beside a change of which
+// MABs there are.
 void database_etr_many(const struct database *database, const struct address *addresses,
                        size_t count, struct address *etrs);
 

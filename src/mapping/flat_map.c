@@ -14,7 +14,7 @@
 #define PAGE_PLACES (PAGE_BYTES / sizeof(uint32_t))
 #define HUGE_PAGE   ((size_t)2 << 20)
 // Arrays of at least this size ask for huge pages once a fourth of their pages is in use.
-#define HUGE_ARRAY (4 * HUGE_PAGE)
+#define HUGE_ARRAY HUGE_PAGE
 // A removed run of at least this size gives its whole pages back to the kernel.
 #define DISCARD_BYTES (64 * PAGE_BYTES)
 

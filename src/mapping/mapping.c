@@ -6,9 +6,6 @@
 
 #include <assert.h>
 
-// Units whose ETRs are looked up under one look at the sequence lock.
-#define BATCH 64
-
 struct mapping *mapping_new(const struct prefix *mab, struct error *error)
 {
     struct range units;
@@ -91,39 +88,70 @@ SEQUENCE_READER enum mapping_state mapping_lookup(const struct mapping *mapping,
 
 SEQUENCE_READER struct address mapping_etr(const struct mapping *mapping, struct unit unit)
 {
+    const struct range *units = mapping_units(mapping);
+    assert(unit.index - units->start.index < units->length.units);
+    struct address etr;
+    if (mapping->store.tree == NULL) {
+        mapping_flat_etr(mapping, (uint32_t)(unit.index - units->start.index), &etr);
+        return etr;
+    }
     for (;;) {
         uint64_t begun = sequence_begin(&mapping->sequence);
         uint32_t value = store_value(&mapping->store, unit.index);
         if (sequence_retry(&mapping->sequence, begun))
             continue;
-        struct address etr = etr_table_get(&mapping->etrs, value);
+        etr = etr_table_get(&mapping->etrs, value);
         if (!sequence_retry(&mapping->sequence, begun))
             return etr;
     }
 }
 
-// ETRs of up to BATCH units, all from one state of the database.
+// The ETRs of values read since `begun`; false where a change went on meanwhile.
+SEQUENCE_READER static inline bool etrs_of(const struct mapping *mapping, uint64_t begun,
+                                           const uint32_t *values, size_t count,
+                                           struct address *etrs)
+{
+    if (sequence_retry(&mapping->sequence, begun))
+        return false;
+    const struct address *addresses = etr_table_addresses(&mapping->etrs);
+    for (size_t i = 0; i < count; i++)
+        etrs[i] = addresses[values[i]];
+    return !sequence_retry(&mapping->sequence, begun);
+}
+
+SEQUENCE_READER void mapping_flat_etrs(const struct mapping *mapping, const uint32_t *places,
+                                       size_t count, struct address *etrs)
+{
+    uint32_t values[MAPPING_BATCH];
+    assert(count <= MAPPING_BATCH);
+    uint64_t begun = 0;
+    do {
+        begun = sequence_begin(&mapping->sequence);
+        // Independent loads: the machine overlaps their misses by itself.
+        for (size_t i = 0; i < count; i++)
+            values[i] = flat_map_value(&mapping->store.flat, places[i]);
+    } while (!etrs_of(mapping, begun, values, count, etrs));
+}
+
+// ETRs of up to MAPPING_BATCH units, all from one state of the database.
 SEQUENCE_READER static void etr_batch(const struct mapping *mapping, const struct unit *units,
                                       size_t count, struct address *etrs)
 {
-    uint32_t values[BATCH];
-    for (;;) {
-        uint64_t begun = sequence_begin(&mapping->sequence);
+    uint32_t values[MAPPING_BATCH];
+    uint64_t begun = 0;
+    do {
+        begun = sequence_begin(&mapping->sequence);
         store_value_many(&mapping->store, units, count, values);
-        if (sequence_retry(&mapping->sequence, begun))
-            continue;
-        for (size_t i = 0; i < count; i++)
-            etrs[i] = etr_table_get(&mapping->etrs, values[i]);
-        if (!sequence_retry(&mapping->sequence, begun))
-            return;
-    }
+    } while (!etrs_of(mapping, begun, values, count, etrs));
 }
 
 void mapping_etr_many(const struct mapping *mapping, const struct unit *units, size_t count,
                       struct address *etrs)
 {
-    for (size_t done = 0; done < count; done += BATCH)
-        etr_batch(mapping, units + done, count - done < BATCH ? count - done : BATCH, etrs + done);
+    for (size_t done = 0; done < count; done += MAPPING_BATCH) {
+        size_t left = count - done;
+        etr_batch(mapping, units + done, left < MAPPING_BATCH ? left : MAPPING_BATCH, etrs + done);
+    }
 }
 
 SEQUENCE_READER bool mapping_next(const struct mapping *mapping, struct unit from,

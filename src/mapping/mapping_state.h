@@ -42,4 +42,25 @@ struct mapping {
     struct undo_log undo;
 };
 
+// The ETR at a place of an IPv4 MAB (a unit less its first).
+static inline void mapping_flat_etr(const struct mapping *mapping, uint32_t place,
+                                    struct address *etr)
+{
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        uint32_t value = flat_map_value(&mapping->store.flat, place);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        *etr = etr_table_get(&mapping->etrs, value);
+        if (!sequence_retry(&mapping->sequence, begun))
+            return;
+    }
+}
+
+// The ETRs at places of an IPv4 MAB (units less its first), all from one state of the database; at
+// most MAPPING_BATCH of them.
+#define MAPPING_BATCH 64
+void mapping_flat_etrs(const struct mapping *mapping, const uint32_t *places, size_t count,
+                       struct address *etrs);
+
 #endif

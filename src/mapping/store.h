@@ -10,9 +10,9 @@
 #include "mapping/interval_map.h"
 
 struct store {
-    struct range units; // of the MAB
-    struct flat_map flat;
     struct interval_map *tree; // NULL for IPv4
+    struct flat_map flat;
+    struct range units; // of the MAB
 };
 
 // All of `units` one gap.

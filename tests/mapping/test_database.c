@@ -160,13 +160,53 @@ static void test_database(void **state)
     database_free(database);
 }
 
+// Addresses of both families, of several MABs and of none, in one batch and one by one.
+static void test_etrs(void **state)
+{
+    (void)state;
+    struct database *database = database_new();
+    const char *mabs[] = {"20.1.0.0/24", "20.2.0.0/15", "2001:db8::/32", "2001:db9::/48"};
+    const char *ranges[] = {"20.1.0.7", "20.3.0.0/16", "2001:db8:0:1::/64", "2001:db9::/49"};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct prefix mab = prefix_of(mabs[i]);
+        struct mapping *mapping = mapping_new(&mab, NULL);
+        struct update update = {.kind = UPDATE_DEFINE, .etr = address_from_ipv4(0xc6120001 + i)};
+        assert_true(range_parse(ranges[i], &update.range, NULL));
+        assert_true(mapping_apply(mapping, &update, 1, NULL, NULL));
+        assert_true(database_put(database, mapping, NULL));
+    }
+    const struct {
+        const char *address;
+        const char *etr;
+    } expected[] = {
+        {"20.1.0.7", "198.18.0.1"},     {"20.1.0.8", "zero"},
+        {"20.3.255.255", "198.18.0.2"}, {"20.2.255.255", "zero"},
+        {"20.4.0.0", "zero"},           {"2001:db8:0:1::9", "198.18.0.3"},
+        {"2001:db8:0:2::9", "zero"},    {"2001:db9:0:7fff::", "198.18.0.4"},
+        {"2001:db9:0:8000::", "zero"},  {"2001:dba::", "zero"},
+        {"20.1.0.7", "198.18.0.1"},     {"2001:db8:0:1::", "198.18.0.3"},
+    };
+    enum { EXPECTED = sizeof(expected) / sizeof(expected[0]), TIMES = 20 };
+    struct address addresses[EXPECTED * TIMES];
+    struct address etrs[EXPECTED * TIMES];
+    char text[ADDRESS_TEXT_MAX];
+    for (size_t i = 0; i < EXPECTED * TIMES; i++)
+        addresses[i] = address_of(expected[i % EXPECTED].address);
+    database_etr_many(database, addresses, EXPECTED * TIMES, etrs);
+    for (size_t i = 0; i < EXPECTED * TIMES; i++) {
+        assert_string_equal(address_print(&etrs[i], text), expected[i % EXPECTED].etr);
+        struct address etr = database_etr(database, &addresses[i]);
+        assert_true(address_equal(&etr, &etrs[i]));
+    }
+    database_free(database);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mab_table),
-        cmocka_unit_test(test_overlaps),
-        cmocka_unit_test(test_many_mabs),
-        cmocka_unit_test(test_database),
+        cmocka_unit_test(test_mab_table), cmocka_unit_test(test_overlaps),
+        cmocka_unit_test(test_many_mabs), cmocka_unit_test(test_database),
+        cmocka_unit_test(test_etrs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
