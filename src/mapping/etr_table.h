@@ -59,14 +59,16 @@ void etr_table_drop(struct etr_table *table, uint32_t index);
 void etr_table_sweep(struct etr_table *table);
 
 // The addresses by index: good for indices that were validated before they are asked for.
-static inline const struct address *etr_table_addresses(const struct etr_table *table)
+SEQUENCE_READER static inline const struct address *
+etr_table_addresses(const struct etr_table *table)
 {
     return __atomic_load_n(&table->addresses, __ATOMIC_RELAXED);
 }
 
 // The address of an index that the reader has validated (sequence_retry); zero for ETR_GAP and
 // ETR_ZERO.
-static inline struct address etr_table_get(const struct etr_table *table, uint32_t index)
+SEQUENCE_READER static inline struct address etr_table_get(const struct etr_table *table,
+                                                           uint32_t index)
 {
     return etr_table_addresses(table)[index];
 }

@@ -150,14 +150,14 @@ static void clear_start(struct flat_map *map, uint32_t place)
     }
 }
 
-static uint64_t word_at(const struct flat_map *map, unsigned level, uint32_t index)
+SEQUENCE_READER static uint64_t word_at(const struct flat_map *map, unsigned level, uint32_t index)
 {
     return __atomic_load_n(&map->levels[level][index], __ATOMIC_RELAXED);
 }
 
 // The nearest start at `place` or before. There is one, at place 0 at the latest; a reader beside
 // the writer may meet a word that just became zero, and gets an arbitrary place.
-static uint32_t start_of(const struct flat_map *map, uint32_t place)
+SEQUENCE_READER static uint32_t start_of(const struct flat_map *map, uint32_t place)
 {
     unsigned level = 0;
     uint64_t word = word_at(map, 0, place / 64) & (UINT64_MAX >> (63 - place % 64));
@@ -177,7 +177,7 @@ static uint32_t start_of(const struct flat_map *map, uint32_t place)
 }
 
 // The nearest start behind `place`, or `size` where there is none.
-static uint32_t end_of(const struct flat_map *map, uint32_t place)
+SEQUENCE_READER static uint32_t end_of(const struct flat_map *map, uint32_t place)
 {
     unsigned level = 0;
     uint64_t word = 0;
@@ -199,7 +199,7 @@ static uint32_t end_of(const struct flat_map *map, uint32_t place)
     }
 }
 
-struct interval flat_map_find(const struct flat_map *map, uint32_t place)
+SEQUENCE_READER struct interval flat_map_find(const struct flat_map *map, uint32_t place)
 {
     assert(place < map->size);
     uint32_t start = start_of(map, place);

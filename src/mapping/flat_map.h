@@ -18,6 +18,7 @@
 #define IVIP_MAPPING_FLAT_MAP_H
 
 #include "mapping/interval_map.h"
+#include "mapping/sequence.h"
 
 #include <stdint.h>
 
@@ -43,7 +44,7 @@ size_t flat_map_memory(const struct flat_map *map);
 // Says that most of the places will be in micronets: huge pages are worth it.
 void flat_map_expect_dense(struct flat_map *map);
 
-static inline uint32_t flat_map_value(const struct flat_map *map, uint32_t place)
+SEQUENCE_READER static inline uint32_t flat_map_value(const struct flat_map *map, uint32_t place)
 {
     return __atomic_load_n(&map->values[place], __ATOMIC_RELAXED);
 }

@@ -14,20 +14,15 @@
 // Keys that find_many takes down the tree together: enough to fill a core's outstanding misses.
 #define BATCH 16
 
-#ifdef SEQUENCE_TSAN
-#define SEARCH static inline SEQUENCE_READER
-#else
-#define SEARCH static inline __attribute__((always_inline))
-#endif
-
 // The pointer read once: the compiler must not read it again after it was validated.
-SEARCH void *pointer_at(void *const *place)
+INTERVAL_SEARCH void *pointer_at(void *const *place)
 {
     return __atomic_load_n(place, __ATOMIC_RELAXED);
 }
 
 // The leaf that `key` leads to, or NULL when a change went on.
-SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint64_t begun, uint64_t key)
+INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint64_t begun,
+                                           uint64_t key)
 {
     void *node = pointer_at(&map->root);
     unsigned height = __atomic_load_n(&map->height, __ATOMIC_RELAXED);
@@ -44,8 +39,8 @@ SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint64_t begun
 
 // The last interval of the leaf before; its length is 0 where there is none. False when a change
 // went on.
-SEARCH bool before_leaf(const struct interval_map *map, uint64_t begun, const struct leaf *leaf,
-                        struct interval *found)
+INTERVAL_SEARCH bool before_leaf(const struct interval_map *map, uint64_t begun,
+                                 const struct leaf *leaf, struct interval *found)
 {
     const struct leaf *previous = pointer_at((void *const *)&leaf->previous);
     if (sequence_retry(&map->sequence, begun))
@@ -59,8 +54,8 @@ SEARCH bool before_leaf(const struct interval_map *map, uint64_t begun, const st
 }
 
 // The first interval of the leaf behind, in the same way.
-SEARCH bool behind_leaf(const struct interval_map *map, uint64_t begun, const struct leaf *leaf,
-                        struct interval *found)
+INTERVAL_SEARCH bool behind_leaf(const struct interval_map *map, uint64_t begun,
+                                 const struct leaf *leaf, struct interval *found)
 {
     const struct leaf *next = pointer_at((void *const *)&leaf->next);
     if (sequence_retry(&map->sequence, begun))
@@ -71,8 +66,8 @@ SEARCH bool behind_leaf(const struct interval_map *map, uint64_t begun, const st
 
 // The last interval that starts at `key` or before; length 0 where there is none. `rank` is its
 // place in the leaf plus 1. False when a change went on.
-SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun, uint64_t key,
-                         const struct leaf **leaf, unsigned *rank, struct interval *found)
+INTERVAL_SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun, uint64_t key,
+                                  const struct leaf **leaf, unsigned *rank, struct interval *found)
 {
     *leaf = leaf_of(map, begun, key);
     if (*leaf == NULL)
@@ -84,7 +79,7 @@ SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun, uint64_
     return true;
 }
 
-SEARCH bool find(const struct interval_map *map, uint64_t key, struct interval *found)
+INTERVAL_SEARCH bool find(const struct interval_map *map, uint64_t key, struct interval *found)
 {
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
@@ -96,15 +91,15 @@ SEARCH bool find(const struct interval_map *map, uint64_t key, struct interval *
     }
 }
 
-SEARCH void prefetch_lines(const void *node, unsigned lines)
+INTERVAL_SEARCH void prefetch_lines(const void *node, unsigned lines)
 {
     for (unsigned i = 0; i < lines; i++)
         __builtin_prefetch((const char *)node + 64 * i);
 }
 
 // Takes the keys down to their leaves, level by level, each level's misses side by side.
-SEARCH bool descend_many(const struct interval_map *map, uint64_t begun, const uint64_t *keys,
-                         unsigned count, void **nodes)
+INTERVAL_SEARCH bool descend_many(const struct interval_map *map, uint64_t begun,
+                                  const uint64_t *keys, unsigned count, void **nodes)
 {
     void *root = pointer_at(&map->root);
     unsigned height = __atomic_load_n(&map->height, __ATOMIC_RELAXED);
@@ -124,8 +119,8 @@ SEARCH bool descend_many(const struct interval_map *map, uint64_t begun, const u
     return true;
 }
 
-SEARCH bool find_batch(const struct interval_map *map, uint64_t begun, const uint64_t *keys,
-                       unsigned count, struct interval *found)
+INTERVAL_SEARCH bool find_batch(const struct interval_map *map, uint64_t begun,
+                                const uint64_t *keys, unsigned count, struct interval *found)
 {
     void *nodes[BATCH];
     unsigned ranks[BATCH];
@@ -149,8 +144,8 @@ SEARCH bool find_batch(const struct interval_map *map, uint64_t begun, const uin
     return !sequence_retry(&map->sequence, begun);
 }
 
-SEARCH void find_many(const struct interval_map *map, const uint64_t *keys, size_t count,
-                      struct interval *found)
+INTERVAL_SEARCH void find_many(const struct interval_map *map, const uint64_t *keys, size_t count,
+                               struct interval *found)
 {
     for (size_t done = 0; done < count;) {
         unsigned batch = count - done < BATCH ? (unsigned)(count - done) : BATCH;

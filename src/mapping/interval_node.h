@@ -61,13 +61,19 @@ struct leaf {
 
 _Static_assert(sizeof(struct inner) == 512 && sizeof(struct leaf) == 512, "nodes are 512 bytes");
 
+// Searches are inlined into the functions that are compiled for each kind of machine.
+#ifdef SEQUENCE_TSAN
+#define INTERVAL_SEARCH static inline SEQUENCE_READER
+#else
+#define INTERVAL_SEARCH static inline __attribute__((always_inline))
+#endif
+
 typedef uint32_t lanes_u32 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef uint64_t lanes_u64 __attribute__((vector_size(32), aligned(8), may_alias));
 
 // How many of `count` (a multiple of 8) numbers are not above `key`. The compiler's vectors become
 // whatever the function that this is inlined into is compiled for.
-static inline __attribute__((always_inline)) unsigned rank_u32(const uint32_t *numbers,
-                                                               unsigned count, uint32_t key)
+INTERVAL_SEARCH unsigned rank_u32(const uint32_t *numbers, unsigned count, uint32_t key)
 {
     lanes_u32 keys = {key, key, key, key, key, key, key, key};
     lanes_u32 sum = {0};
@@ -79,8 +85,7 @@ static inline __attribute__((always_inline)) unsigned rank_u32(const uint32_t *n
     return rank;
 }
 
-static inline __attribute__((always_inline)) unsigned rank_u64(const uint64_t *numbers,
-                                                               unsigned count, uint64_t key)
+INTERVAL_SEARCH unsigned rank_u64(const uint64_t *numbers, unsigned count, uint64_t key)
 {
     lanes_u64 keys = {key, key, key, key};
     lanes_u64 sum = {0};
@@ -90,8 +95,7 @@ static inline __attribute__((always_inline)) unsigned rank_u64(const uint64_t *n
 }
 
 // The place of the child that leads to `key`. Safe on torn nodes: always below INNER_CHILDREN.
-static inline __attribute__((always_inline)) unsigned inner_place(const struct inner *inner,
-                                                                  uint64_t key)
+INTERVAL_SEARCH unsigned inner_place(const struct inner *inner, uint64_t key)
 {
     unsigned rank = rank_u64(inner->keys, INNER_KEYS, key);
     uint64_t last = inner->count - 1;
@@ -101,8 +105,7 @@ static inline __attribute__((always_inline)) unsigned inner_place(const struct i
 
 // How many intervals start at `key` or before it. Safe on torn nodes: at most LEAF_NARROW, or
 // LEAF_WIDE where the leaf is wide.
-static inline __attribute__((always_inline)) unsigned leaf_rank(const struct leaf *leaf,
-                                                                uint64_t key)
+INTERVAL_SEARCH unsigned leaf_rank(const struct leaf *leaf, uint64_t key)
 {
     unsigned rank = 0;
     if (__builtin_expect(leaf->wide != 0, 0)) {
@@ -118,8 +121,7 @@ static inline __attribute__((always_inline)) unsigned leaf_rank(const struct lea
 }
 
 // The interval at a place. Safe on torn nodes: what is read lies in the node.
-static inline __attribute__((always_inline)) struct interval leaf_get(const struct leaf *leaf,
-                                                                      unsigned place)
+INTERVAL_SEARCH struct interval leaf_get(const struct leaf *leaf, unsigned place)
 {
     if (__builtin_expect(leaf->wide != 0, 0)) {
         unsigned within = place < LEAF_WIDE ? place : LEAF_WIDE - 1;
@@ -132,7 +134,7 @@ static inline __attribute__((always_inline)) struct interval leaf_get(const stru
 }
 
 // True when the key is in the interval; also for an interval of length 0, which holds none.
-static inline bool interval_holds(const struct interval *interval, uint64_t key)
+SEQUENCE_READER static inline bool interval_holds(const struct interval *interval, uint64_t key)
 {
     return key - interval->start < interval->length;
 }

@@ -43,8 +43,8 @@ struct mapping {
 };
 
 // The ETR at a place of an IPv4 MAB (a unit less its first).
-static inline void mapping_flat_etr(const struct mapping *mapping, uint32_t place,
-                                    struct address *etr)
+SEQUENCE_READER static inline void mapping_flat_etr(const struct mapping *mapping, uint32_t place,
+                                                    struct address *etr)
 {
     for (;;) {
         uint64_t begun = sequence_begin(&mapping->sequence);

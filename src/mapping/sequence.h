@@ -28,7 +28,7 @@
 #endif
 
 #ifdef SEQUENCE_TSAN
-#define SEQUENCE_READER       __attribute__((no_sanitize("thread"), noinline))
+#define SEQUENCE_READER       __attribute__((no_sanitize("thread")))
 #define SEQUENCE_FENCE(order) __asm__ volatile("" ::: "memory")
 #else
 #define SEQUENCE_READER

@@ -45,7 +45,7 @@ static struct interval placed(const struct store *store, const struct interval *
 }
 
 // The gap around a unit that no interval of the tree contains.
-static struct interval gap_of(const struct store *store, uint64_t unit)
+SEQUENCE_READER static struct interval gap_of(const struct store *store, uint64_t unit)
 {
     struct interval at = {0};
     uint64_t start = store->units.start.index;
@@ -57,7 +57,7 @@ static struct interval gap_of(const struct store *store, uint64_t unit)
     return (struct interval){start, end - start, ETR_GAP};
 }
 
-struct interval store_find(const struct store *store, uint64_t unit)
+SEQUENCE_READER struct interval store_find(const struct store *store, uint64_t unit)
 {
     struct interval found;
     if (store->tree != NULL)
@@ -67,7 +67,7 @@ struct interval store_find(const struct store *store, uint64_t unit)
     return found;
 }
 
-uint32_t store_value(const struct store *store, uint64_t unit)
+SEQUENCE_READER uint32_t store_value(const struct store *store, uint64_t unit)
 {
     if (store->tree == NULL)
         return flat_map_value(&store->flat, place_of(store, unit));
@@ -75,8 +75,8 @@ uint32_t store_value(const struct store *store, uint64_t unit)
     return interval_map_find(store->tree, unit, &found) ? found.value : ETR_GAP;
 }
 
-static void tree_value_many(const struct store *store, const struct unit *units, size_t count,
-                            uint32_t *values)
+SEQUENCE_READER static void tree_value_many(const struct store *store, const struct unit *units,
+                                            size_t count, uint32_t *values)
 {
     _Static_assert(sizeof(struct unit) == sizeof(uint64_t), "a unit is its number");
     struct interval found[BATCH];
@@ -88,8 +88,8 @@ static void tree_value_many(const struct store *store, const struct unit *units,
     }
 }
 
-void store_value_many(const struct store *store, const struct unit *units, size_t count,
-                      uint32_t *values)
+SEQUENCE_READER void store_value_many(const struct store *store, const struct unit *units,
+                                      size_t count, uint32_t *values)
 {
     if (store->tree != NULL) {
         tree_value_many(store, units, count, values);
@@ -100,7 +100,7 @@ void store_value_many(const struct store *store, const struct unit *units, size_
         values[i] = flat_map_value(&store->flat, place_of(store, units[i].index));
 }
 
-bool store_next(const struct store *store, uint64_t unit, struct interval *micronet)
+SEQUENCE_READER bool store_next(const struct store *store, uint64_t unit, struct interval *micronet)
 {
     if (store->tree != NULL)
         return interval_map_next(store->tree, unit, micronet);
