@@ -77,8 +77,8 @@ const struct cli_command cli_key = {
             "config names. The file is made readable by its owner alone. With --public, reads a\n"
             "secret key and prints the public key, by which others know the node.\n\n"
             "Examples:\n"
-            "  ivip key > /var/lib/ivip/ruas.key\n"
-            "  ivip key --public < /var/lib/ivip/ruas.key\n",
+            "  ivip key > /etc/ivip/ruas.key\n"
+            "  ivip key --public < /etc/ivip/ruas.key\n",
     .read_on = "man ivip, docs/configuration.md",
     .options = options,
     .run = run,

@@ -37,9 +37,8 @@ int report_error(const struct error *error, bool json)
 
 int print_json(json_t *document)
 {
-    size_t flags = JSON_INDENT(2);
-    if (isatty(STDOUT_FILENO) == 0)
-        flags = JSON_COMPACT;
+    size_t flags = isatty(STDOUT_FILENO) != 0 ? JSON_INDENT(2) : JSON_COMPACT;
+    flags |= JSON_REAL_PRECISION(9); // nothing measured here is more exact
     (void)json_dumpf(document, stdout, flags);
     (void)putchar('\n');
     json_decref(document);

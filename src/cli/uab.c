@@ -2,7 +2,10 @@
 #include "base/range.h"
 #include "cli/control_client.h"
 #include "cli/operator.h"
+#include "node/json_error.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 // The request with the range in its normal form; NULL after a mistake.
@@ -18,17 +21,42 @@ static json_t *with_range(const struct arguments *arguments, const char *command
     return json_pack("{s:s, s:s}", "command", command, "range", range_print(&range, text));
 }
 
+// Puts the most micronets that the UAB may have into the request, where that was given.
+static bool add_limit(const struct arguments *arguments, json_t *request)
+{
+    const char *text = option_value(arguments, "micronets");
+    if (text == NULL)
+        return true;
+    char *end = NULL;
+    errno = 0;
+    long long most = strtoll(text, &end, 10);
+    if (errno == 0 && *end == '\0' && end != text && most > 0) {
+        (void)json_object_set_new(request, "micronets", json_integer(most));
+        return true;
+    }
+    json_decref(request);
+    (void)usage_error(arguments->command, "--micronets takes a number from 1 on, not \"%.40s\"",
+                      text);
+    return false;
+}
+
 static int run(const struct arguments *arguments)
 {
     const char *verb = arguments->words[0];
     json_t *request = NULL;
-    if (strcmp(verb, "list") == 0 && arguments->count == 1)
-        return operator_list(arguments, json_pack("{s:s}", "command", "ruas.uab-list"), "uabs");
+    if (strcmp(verb, "list") == 0 && arguments->count <= 2) {
+        request = json_pack("{s:s}", "command", "ruas.uab-list");
+        if (arguments->count == 2)
+            (void)json_object_set_new(request, "user", json_text(arguments->words[1]));
+        return operator_list(arguments, request, "uabs");
+    }
     if (strcmp(verb, "add") == 0 && arguments->count == 3) {
         request = with_range(arguments, "ruas.uab-add");
         if (request == NULL)
             return STATUS_USAGE;
-        (void)json_object_set_new(request, "user", json_string(arguments->words[2]));
+        (void)json_object_set_new(request, "user", json_text(arguments->words[2]));
+        if (!add_limit(arguments, request))
+            return STATUS_USAGE;
         return operator_do(arguments, request, "UAB delegated.");
     }
     if (strcmp(verb, "remove") == 0 && arguments->count == 2) {
@@ -39,10 +67,12 @@ static int run(const struct arguments *arguments)
             (void)json_object_set_new(request, "force", json_true());
         return operator_do(arguments, request, "UAB taken back.");
     }
-    return usage_error(arguments->command, "add RANGE USER, list or remove RANGE was expected");
+    return usage_error(arguments->command,
+                       "add RANGE USER, list [USER] or remove RANGE was expected");
 }
 
 static const struct command_option options[] = {
+    {"micronets", "NUMBER", "add: most micronets in it (65536)"},
     {"force", NULL, "remove: although there are micronets in it"},
     CONTROL_OPTION,
     {0},
@@ -50,7 +80,7 @@ static const struct command_option options[] = {
 
 const struct cli_command cli_uab = {
     .name = "uab",
-    .synopsis = "add RANGE USER | list | remove RANGE",
+    .synopsis = "add RANGE USER | list [USER] | remove RANGE",
     .summary = "address blocks of end users (its operator)",
     .help = "Delegates a range of a MAB to an end user, who may then make micronets in it; lists\n"
             "what is delegated to whom; takes it back. A UAB with micronets in it is only taken\n"
