@@ -59,8 +59,7 @@ static const struct command_option options[] = {
 
 const struct cli_command cli_token = {
     .name = "token",
-    .synopsis =
-        "add USER [--scope SCOPE] [--micronet RANGE] [--expires TIME] | list [USER] | revoke ID",
+    .synopsis = "add USER [OPTIONS] | list [USER] | revoke ID",
     .summary = "keys for programs of end users (its operator)",
     .help =
         "Makes a token, by which a program (`ivip map`, a multihoming monitor) may act for an\n"

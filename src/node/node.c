@@ -180,6 +180,8 @@ static void drain(struct node *node)
     uv_close((uv_handle_t *)&timer, NULL);
     uv_close((uv_handle_t *)&node->before_poll, NULL);
     uv_close((uv_handle_t *)&node->after_poll, NULL);
+    for (size_t i = 0; node->has_signals && i < SIGNALS; i++)
+        uv_close((uv_handle_t *)&node->signals[i], NULL);
     (void)uv_run(&node->loop, UV_RUN_NOWAIT);
     if (uv_loop_close(&node->loop) != 0)
         uv_walk(&node->loop, report_open, NULL);
@@ -189,8 +191,6 @@ void node_free(struct node *node)
 {
     http_server_close(node->metrics);
     control_close(node->control);
-    for (size_t i = 0; node->has_signals && i < SIGNALS; i++)
-        uv_close((uv_handle_t *)&node->signals[i], NULL);
     while (node->role_count > 0) {
         const struct role role = node->roles[--node->role_count];
         role.stop(role.state);
@@ -238,12 +238,13 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct node *node = handle->data;
     struct error error = {0};
+    if (node->stopping)
+        return; // an orderly stop takes little time, and a second signal does not break it off
     if (number == SIGHUP) {
         (void)reload_and_tell(node, &error);
         return;
     }
     node->stopping = true;
-    uv_stop(&node->loop);
 }
 
 static json_t *on_status(void *state, const json_t *request, struct error *error)
@@ -283,6 +284,7 @@ static void watch_signals(struct node *node)
         (void)uv_signal_init(&node->loop, &node->signals[i]);
         node->signals[i].data = node;
         (void)uv_signal_start(&node->signals[i], on_signal, numbers[i]);
+        uv_unref((uv_handle_t *)&node->signals[i]);
     }
     node->has_signals = true;
 }
@@ -321,7 +323,7 @@ static void run(struct node *node)
                   IVIP_VERSION, (long)getpid());
     notify_manager("READY=1");
     while (!node->stopping)
-        (void)uv_run(&node->loop, UV_RUN_DEFAULT);
+        (void)uv_run(&node->loop, UV_RUN_ONCE);
     log_info("node", "stopping");
     notify_manager("STOPPING=1");
 }

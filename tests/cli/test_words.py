@@ -1,0 +1,227 @@
+"""Command lines and what they say: no node is needed for these."""
+
+import os
+import pty
+import re
+import stat
+import subprocess
+
+import pytest
+
+from conftest import IVIP, ROOT, ivip
+
+USAGE_MAP = ("Usage: ivip map [--dry-run] [--at TIME] MICRONET ETR|zero\n"
+             "More: ivip map --help\n")
+
+# words, status, standard error
+MISTAKES = [
+    (["what"], 2, 'ivip: there is no command "what"; `ivip help` lists them\n'),
+    (["help", "what"], 2, 'ivip: there is no command "what"; `ivip help` lists them\n'),
+    (["map"], 2, 'ivip: something is missing behind "ivip map"\n' + USAGE_MAP),
+    (["map", "20.1.0.1", "zero", "x"], 2, 'ivip: "x" is one word too many\n' + USAGE_MAP),
+    (["map", "--color", "20.1.0.1", "zero"], 2, 'ivip: there is no option "--color"\n' + USAGE_MAP),
+    (["map", "--at"], 2, "ivip: --at needs TIME behind it\n" + USAGE_MAP),
+    (["map", "--dry-run=yes", "20.1.0.1", "zero"], 2, "ivip: --dry-run takes no value\n" + USAGE_MAP),
+    (["map", "20.1.0.17/28", "zero"], 2,
+     'ivip: "20.1.0.17/28" has address bits set below /28; did you mean 20.1.0.16/28?\n' + USAGE_MAP),
+    (["map", "20.1.0.16/28", "nobody"], 2,
+     'ivip: "nobody" is not an IP address (like 192.0.2.1 or 2001:db8::1); an ETR\'s address or '
+     '"zero" was expected\n' + USAGE_MAP),
+    (["map", "--at", "tomorrow", "--client", "/nonexistent", "20.1.0.1", "zero"], 1,
+     "ivip: /nonexistent does not exist; write into it uas (https://ADDRESS:4748), key (the public "
+     "key of the RUAS) and token_file, or name another file with --client\n"),
+    (["map", "--at", "+5", "20.1.0.1", "zero"], 2,
+     'ivip: --at takes a time such as 2030-01-31T22:00:00Z, +90s, +15m or +2h, not "+5"\n'
+     + USAGE_MAP),
+    (["run", "/nonexistent"], 1,
+     "ivip: /nonexistent cannot be read: No such file or directory\n"),
+    (["check", "/nonexistent"], 1,
+     "ivip: /nonexistent cannot be read: No such file or directory\n"),
+    (["status", "--control", "/nonexistent"], 3,
+     "ivip: the node at /nonexistent does not answer: No such file or directory; is the node "
+     "running?\n"),
+    (["query", "@127.0.0.1"], 2,
+     "ivip: an ADDRESS to ask about was expected\n"
+     "Usage: ivip query ADDRESS [@SERVER[:PORT]]\nMore: ivip query --help\n"),
+    (["query", "20.1.0.1", "@"], 1,
+     'ivip: "@" is no server; write @ADDRESS, @ADDRESS:PORT or @NAME\n'),
+    (["snapshot", "/dev/null"], 1, "ivip: /dev/null is empty, or no file\n"),
+    (["snapshot", "/etc/passwd"], 1, "ivip: /etc/passwd: this is not an Ivip snapshot\n"),
+    (["user", "add"], 2,
+     "ivip: `ivip user add` needs the NAME of one user\nUsage: ivip user add NAME | list | remove "
+     "NAME\nMore: ivip user --help\n"),
+    (["token", "grow"], 2,
+     "ivip: add USER, list [USER] or revoke ID was expected\n"
+     "Usage: ivip token add USER [OPTIONS] | list [USER] | revoke ID\n"
+     "More: ivip token --help\n"),
+    (["mtu", "x"], 1, 'ivip: "x" is not an IP address (like 192.0.2.1 or 2001:db8::1)\n'),
+    (["schedule", "cancel", "x"], 2,
+     "ivip: list or cancel NUMBER was expected\nUsage: ivip schedule list | cancel NUMBER\n"
+     "More: ivip schedule --help\n"),
+]
+
+
+@pytest.mark.parametrize("words,status,err", MISTAKES, ids=lambda value: str(value)[:40])
+def test_mistakes(words, status, err):
+    result = ivip(*words)
+    assert (result.status, result.err, result.out) == (status, err, "")
+
+
+def test_mistakes_as_json():
+    result = ivip("check", "--json", "/nonexistent")
+    assert result.status == 1
+    assert result.json["error"]["reason"] == "no-config"
+    assert result.err == ""
+
+
+def commands():
+    return re.findall(r"^  (\w+) +\S", ivip("help").out, re.MULTILINE)
+
+
+def options_of(command):
+    help_text = ivip(command, "--help").out
+    listed = help_text.partition("\nOptions:\n")[2].partition("\n\n")[0]
+    return re.findall(r"^  --([a-z-]+)", listed, re.MULTILINE)
+
+
+def test_all_commands_are_there():
+    wanted = "run check key status doctor show map define split join drop apply schedule query " \
+             "mtu snapshot user uab token audit lab version"
+    assert set(wanted.split()) <= set(commands())
+
+
+@pytest.mark.parametrize("command", commands())
+def test_help_teaches(command):
+    result = ivip(command, "--help")
+    assert (result.status, result.err) == (0, "")
+    assert ivip("help", command).out == result.out
+    assert result.out.startswith(f"ivip {command} - ")
+    assert f"\nUsage: ivip {command}" in result.out
+    assert result.out.splitlines()[-1].startswith("Read on: ")
+    assert command == "version" or "\nExamples:\n" in result.out
+    assert max(map(len, result.out.splitlines())) <= 100
+    # The examples use the command that they explain, and options that exist.
+    examples = result.out.partition("\nExamples:\n")[2].partition("\nOptions:")[0]
+    assert command == "version" or f"ivip {command}" in examples or f"ivip@" in examples
+    for option in re.findall(rf"ivip {command}\b[^|&\n]*?--([a-z-]+)", examples):
+        assert command == "lab" or option in options_of(command)
+
+
+def test_nothing_at_all():
+    result = ivip()
+    assert (result.status, result.out) == (2, "")
+    assert result.err == ivip("help").out
+
+
+def man(page):
+    shown = subprocess.run(["mandoc", "-T", "ascii", str(ROOT / "docs/man" / page)],
+                           capture_output=True, text=True, check=True).stdout
+    return re.sub(".\x08", "", shown)  # overstruck letters
+
+
+def test_man_page_is_complete():
+    page = man("ivip.1")
+    for command in commands():
+        assert re.search(rf"^     {command}\b", page, re.MULTILINE), command
+        for option in options_of(command):
+            assert f"--{option}" in page, (command, option)
+
+
+@pytest.mark.parametrize("page", ["ivip.1", "ivip.yaml.5"])
+def test_man_pages_are_clean(page):
+    lint = subprocess.run(["mandoc", "-T", "lint", str(ROOT / "docs/man" / page)],
+                          capture_output=True, text=True, check=False).stdout
+    complaints = [line for line in lint.splitlines()
+                  if "referenced manual not found" not in line and "outdated mandoc.db" not in line]
+    assert complaints == []
+
+
+def config_keys(section, directory):
+    """The keys of a section: what `ivip check` expects there."""
+    file = directory / "x.yaml"
+    file.write_text("zzz: 1\n" if section == "" else f"{section}: {{zzz: 1}}\n")
+    expected = ivip("check", file).err.rpartition("expected ")[2]
+    return re.findall(r"[a-z_]+", expected.replace(" or ", ", "))
+
+
+def test_config_is_documented(tmp_path):
+    page = (ROOT / "docs/configuration.md").read_text()
+    top = config_keys("", tmp_path)
+    assert {"name", "ruas", "etr"} <= set(top)
+    roles = ["ruas", "qsa", "qsr", "itr", "etr"]
+    for section in ["", *roles]:
+        part = page if section == "" else page.partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+        for key in config_keys(section, tmp_path):
+            if key not in roles or section != "":
+                assert f"| `{key}` |" in part, (section, key)
+    manual = man("ivip.yaml.5")
+    for section in ["", *roles]:
+        for key in config_keys(section, tmp_path):
+            assert re.search(rf"\b{key}\b", manual), (section, key)
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "contrib/examples").glob("*.yaml")),
+                         ids=lambda path: path.name)
+def test_examples_are_good(example):
+    result = ivip("check", example)
+    assert (result.status, result.err) == (0, "")
+    assert f"name: {example.stem}\n" in result.out
+    assert ivip("check", "--json", example).json["name"] == example.stem
+
+
+def test_an_example_for_each_role():
+    text = "".join(path.read_text() for path in (ROOT / "contrib/examples").glob("*.yaml"))
+    for role in ["ruas", "qsa", "qsr", "itr", "etr"]:
+        assert re.search(rf"^{role}:", text, re.MULTILINE)
+
+
+def test_key(tmp_path):
+    file = tmp_path / "key"
+    with open(file, "w", encoding="ascii") as out:
+        os.fchmod(out.fileno(), 0o644)
+        subprocess.run([IVIP, "key"], stdout=out, check=True)
+    # The redirection let others read; the program closed that before the secret was in it.
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    secret = file.read_text()
+    assert re.fullmatch(r"[A-Za-z0-9+/]{43}=\n", secret)
+    public = ivip("key", "--public", stdin=secret)
+    assert re.fullmatch(r"[A-Za-z0-9+/]{43}=\n", public.out)
+    assert ivip("key", "--public", "--json", stdin=secret).json["public"] == public.out.strip()
+    assert ivip("key").out != secret
+    refused = ivip("key", "--public", stdin="AAAA\n")
+    assert (refused.status, refused.out) == (1, "")
+
+
+def test_version():
+    version = ivip("version").out
+    assert re.fullmatch(r"ivip \d+\.\d+\.\d+ \(protocol 1\)\n", version)
+    assert ivip("--version").out == version
+    assert ivip("version", "--json").json["protocol"] == 1
+
+
+def on_terminal(*words, env=None):
+    """Runs the program on a terminal and returns what it shows."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([IVIP, *words], stdout=theirs, stderr=theirs, stdin=theirs,
+                               env={"PATH": os.environ["PATH"], **(env or {})})
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            more = os.read(ours, 4096)
+        except OSError:  # the terminal's other end is closed
+            break
+        if not more:
+            break
+        shown += more
+    process.wait()
+    os.close(ours)
+    return shown.decode()
+
+
+def test_colours_only_on_a_terminal(tmp_path):
+    config = tmp_path / "etr.yaml"
+    config.write_text(f"control: {tmp_path}/none\netr: {{serves: [20.1.0.0/28]}}\n")
+    assert "\033[" in on_terminal("doctor", str(config))
+    assert "\033[" not in on_terminal("doctor", str(config), env={"NO_COLOR": "1"})
+    assert "\033[" not in ivip("doctor", config).out
