@@ -57,7 +57,7 @@ format:
 
 bench:
 	@$(DEPENDENCIES) build bench
-	@tools/bench
+	@bench/run
 
 fuzz:
 	@$(DEPENDENCIES) build test
