@@ -6,8 +6,10 @@
 #include "cli/control_client.h"
 #include "cli/output.h"
 #include "cli/query_client.h"
+#include "cli/watch.h"
 #include "node/config.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,6 +120,22 @@ static bool read_words(const struct arguments *arguments, struct address *questi
     return *status == STATUS_DONE;
 }
 
+static int watch(const struct arguments *arguments, const struct endpoint *server,
+                 const struct address *question)
+{
+    const char *text = option_value(arguments, "changes");
+    char *end = NULL;
+    struct error error = {0};
+    errno = 0;
+    unsigned long changes = text == NULL ? 0 : strtoul(text, &end, 10);
+    if (text != NULL && (errno != 0 || *end != '\0' || changes == 0 || text[0] == '-'))
+        return usage_error(arguments->command, "--changes takes a number from 1 on, not \"%.40s\"",
+                           text);
+    if (!watch_mapping(server, question, changes, arguments->json, &error))
+        return report_error(&error, arguments->json);
+    return STATUS_DONE;
+}
+
 static int run(const struct arguments *arguments)
 {
     struct address question;
@@ -128,8 +146,11 @@ static int run(const struct arguments *arguments)
     struct endpoint server;
     struct query_answer answer;
     struct error error = {0};
-    if (!query_server_find(arguments, server_text, &server, &error) ||
-        !query_server_ask(&server, &question, &answer, &error))
+    if (!query_server_find(arguments, server_text, &server, &error))
+        return report_error(&error, arguments->json);
+    if (option_value(arguments, "watch") != NULL)
+        return watch(arguments, &server, &question);
+    if (!query_server_ask(&server, &question, &answer, &error))
         return report_error(&error, arguments->json);
     if (arguments->json)
         (void)print_json(to_json(&question, &answer));
@@ -138,11 +159,16 @@ static int run(const struct arguments *arguments)
     return status_of(answer.message.status);
 }
 
-static const struct command_option options[] = {CONTROL_OPTION, {0}};
+static const struct command_option options[] = {
+    {"watch", NULL, "stay, and print a line whenever the mapping changes"},
+    {"changes", "NUMBER", "with --watch: end after so many lines"},
+    CONTROL_OPTION,
+    {0},
+};
 
 const struct cli_command cli_query = {
     .name = "query",
-    .synopsis = "ADDRESS [@SERVER[:PORT]]",
+    .synopsis = "[--watch] ADDRESS [@SERVER[:PORT]]",
     .summary = "ask a query server where an address is mapped",
     .help = "Asks a query server (QSA, QSR) which micronet the address is in and where that is\n"
             "mapped, with the very message that ITRs send, and shows the answer, how long it may\n"
@@ -151,7 +177,8 @@ const struct cli_command cli_query = {
             "Examples:\n"
             "  ivip query 20.1.0.20 @198.18.9.2\n"
             "  ivip query 2001:db8:0:40::1 @[2001:db8:ff::2]:4746\n"
-            "  ivip query 20.1.0.20 --json | jq -r .etr\n\n"
+            "  ivip query 20.1.0.20 --json | jq -r .etr\n"
+            "  ivip query --watch 20.1.0.20 @198.18.9.2      like an ITR: asked once, then told\n\n"
             "Exit status 1 when the server says busy or try another.\n",
     .read_on = "docs/protocol.md (query protocol), ivip show --help",
     .options = options,

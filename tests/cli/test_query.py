@@ -1,6 +1,7 @@
 """`ivip query` against a server written here from docs/protocol.md alone."""
 
 import ipaddress
+import json
 import socket
 import struct
 import threading
@@ -11,7 +12,7 @@ from conftest import free_port, ivip
 
 HEADER = struct.Struct(">HBBHH QQIIQ")
 BODY = struct.Struct(">BBBBIQQ16sQ")
-MAP_REQUEST, MAP_REPLY, ALIVE_REQUEST, ALIVE_REPLY = 1, 3, 7, 8
+MAP_REQUEST, MAP_REPLY, MAP_REPLY_ACK, CACHE_UPDATE, ALIVE_REQUEST, ALIVE_REPLY = 1, 3, 4, 5, 7, 8
 
 
 def message(kind, request, body=b""):
@@ -46,7 +47,7 @@ class Server:
                 return
             self.asked.append(request)
             for answer in self.answers(request, len(self.asked)):
-                assert len(answer) <= len(request)
+                assert HEADER.unpack_from(request)[2] != MAP_REQUEST or len(answer) <= len(request)
                 self.socket.sendto(answer, client)
 
     def close(self):
@@ -128,6 +129,31 @@ def test_what_does_not_fit_is_stepped_over(serve):
     assert len(server.asked) == 2
     nonces = {request[8:16] for request in server.asked}
     assert len(nonces) == 2
+
+
+def test_watch(serve):
+    """The reply is acknowledged, and then an update comes that nobody asked for."""
+    requests = []
+
+    def answers(request, count):
+        kind, token = HEADER.unpack_from(request)[2], HEADER.unpack_from(request)[6]
+        if kind == MAP_REQUEST:
+            requests.append(request)
+            return [mapped(request)]
+        if kind == MAP_REPLY_ACK:
+            assert token == 77  # that of the reply
+            update = bytearray(mapped(requests[-1], etr="198.18.4.1"))
+            update[3] = CACHE_UPDATE
+            struct.pack_into(">I", update, 28, 2)  # the server's next message to this querier
+            return [bytes(update)]
+        return []
+
+    server = serve(answers)
+    result = ivip("query", "--watch", "--changes", "2", "20.1.0.20", "@" + server.name, "--json")
+    assert (result.status, result.err) == (0, "")
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert [line["etr"] for line in lines] == ["198.18.3.1", "198.18.4.1"]
+    assert len(requests) == 1
 
 
 def test_nobody_there():

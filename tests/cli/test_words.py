@@ -42,7 +42,7 @@ MISTAKES = [
      "running?\n"),
     (["query", "@127.0.0.1"], 2,
      "ivip: an ADDRESS to ask about was expected\n"
-     "Usage: ivip query ADDRESS [@SERVER[:PORT]]\nMore: ivip query --help\n"),
+     "Usage: ivip query [--watch] ADDRESS [@SERVER[:PORT]]\nMore: ivip query --help\n"),
     (["query", "20.1.0.1", "@"], 1,
      'ivip: "@" is no server; write @ADDRESS, @ADDRESS:PORT or @NAME\n'),
     (["snapshot", "/dev/null"], 1, "ivip: /dev/null is empty, or no file\n"),
