@@ -410,19 +410,21 @@ void http_reply_header(struct http_exchange *exchange, const char *name, const c
     exchange->header_count++;
 }
 
-void http_reply_owned(struct http_exchange *exchange, unsigned status, const char *type,
-                      void *bytes, size_t length)
+void http_reply_shared(struct http_exchange *exchange, unsigned status, const char *type,
+                       const void *bytes, size_t length, void (*release)(void *owner), void *owner)
 {
     assert(exchange->handed_over && !exchange->replied);
     exchange->replied = true;
     exchange->status = status;
     if (exchange->connection == NULL) { // the client or the server went away meanwhile
-        memory_free(bytes);
+        release(owner);
         exchange_free(exchange);
         return;
     }
+    // It only reads the buffer; its parameter is not const for those who let it copy or free.
+    void *buffer = (void *)(uintptr_t)bytes;
     exchange->response =
-        MHD_create_response_from_buffer_with_free_callback(length, bytes, memory_free);
+        MHD_create_response_from_buffer_with_free_callback_cls(length, buffer, release, owner);
     assert(exchange->response != NULL);
     (void)MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     for (size_t i = 0; i < exchange->header_count; i++)
@@ -434,6 +436,12 @@ void http_reply_owned(struct http_exchange *exchange, unsigned status, const cha
     MHD_resume_connection(exchange->connection);
     // Not from here but from the loop: the caller may be deep inside its own work.
     (void)uv_timer_start(&exchange->server->timer, on_timer, 0, 0);
+}
+
+void http_reply_owned(struct http_exchange *exchange, unsigned status, const char *type,
+                      void *bytes, size_t length)
+{
+    http_reply_shared(exchange, status, type, bytes, length, memory_free, bytes);
 }
 
 void http_reply(struct http_exchange *exchange, unsigned status, const char *type,

@@ -38,6 +38,10 @@ void http_reply(struct http_exchange *exchange, unsigned status, const char *typ
 // Answers with memory from memory_new that the server frees when it is sent.
 void http_reply_owned(struct http_exchange *exchange, unsigned status, const char *type,
                       void *bytes, size_t length);
+// Answers with memory that many answers may share: it must stay until `release` is called, once,
+// with `owner`.
+void http_reply_shared(struct http_exchange *exchange, unsigned status, const char *type,
+                       const void *bytes, size_t length, void (*release)(void *owner), void *owner);
 // Adds a header to the answer still to come.
 void http_reply_header(struct http_exchange *exchange, const char *name, const char *value);
 // The HTTP status that fits an error.

@@ -56,7 +56,7 @@ enum receiver_event_kind {
     RECEIVER_REMOVED,         // mab: its RUAS has it no more; it is out of the database
     RECEIVER_FETCH_DIRECTORY, // ruas, attempt
     RECEIVER_FETCH_PAYLOADS,  // ruas, attempt, epoch, first, last
-    RECEIVER_FETCH_SNAPSHOT,  // ruas, attempt, mab
+    RECEIVER_FETCH_SNAPSHOT,  // ruas, attempt, mab, sequence: that one at least
 };
 
 struct receiver_event {

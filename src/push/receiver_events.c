@@ -291,7 +291,8 @@ static bool next_snapshot(struct receiver *receiver, struct instant now,
     *event = (struct receiver_event){.kind = RECEIVER_FETCH_SNAPSHOT,
                                      .ruas = replica->ruas,
                                      .attempt = replica->attempts,
-                                     .mab = replica->mab};
+                                     .mab = replica->mab,
+                                     .sequence = replica->floor};
     return true;
 }
 
