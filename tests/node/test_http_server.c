@@ -10,13 +10,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HEADER_TOO_LARGE (64 * 1024)
+
 // One request by the client thread.
 struct call {
     char url[128];
     const char *body; // POST when not NULL
     size_t body_length;
     bool chunked;
-    const char *pin; // of the server's key; NULL: plain HTTP
+    const char *header; // one more
+    const char *pin;    // of the server's key; NULL: plain HTTP
     CURLcode result;
     long status;
     char answer[4096];
@@ -109,6 +112,12 @@ static void run_call(void *state)
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 25L);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
+    if (call->header != NULL) {
+        char *line = NULL;
+        if (asprintf(&line, "X-Pad: %s", call->header) > 0)
+            headers = curl_slist_append(headers, line);
+        free(line);
+    }
     if (call->body != NULL)
         set_body(curl, call, &headers);
     if (call->pin != NULL) {
@@ -238,6 +247,22 @@ static void test_large_bodies(void **state)
     free(body);
 }
 
+// A peer cannot make the server hold more than a connection's share of headers.
+static void test_large_headers(void **state)
+{
+    (void)state;
+    char *pad = calloc(1, HEADER_TOO_LARGE + 1);
+    assert_non_null(pad);
+    memset(pad, 'a', HEADER_TOO_LARGE);
+    struct call call = {.header = pad};
+    perform(&call, "/about");
+    assert_int_equal(call.status, 431);
+    struct call next = {0};
+    perform(&next, "/about");
+    assert_int_equal(next.status, 200);
+    free(pad);
+}
+
 // The server closes while a handler still works; what the handler answers then goes nowhere.
 static void test_close_before_answer(void **state)
 {
@@ -307,6 +332,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_bodies, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_large_headers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_before_answer, set_up, tear_down),
         cmocka_unit_test_prestate_setup_teardown(test_tls, set_up, tear_down, tls),
         cmocka_unit_test_setup_teardown(test_port_taken, set_up, tear_down),
