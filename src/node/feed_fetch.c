@@ -19,12 +19,19 @@
 #define SNAPSHOT_UNIT_BYTES     32 // more than a unit's micronet ever takes in a snapshot
 #define SNAPSHOT_OVERHEAD_BYTES ((size_t)1 << 20)
 
+// How a RUAS could be reached lately.
+struct source {
+    size_t url;   // that answered last: tried first
+    bool failing; // the last answer was of no use, which was said
+};
+
 struct feed_fetcher {
     struct node *node;
     const struct feed_ruas *ruas;
     feed_fetched *fetched;
     void *state;
     struct http_client *client;
+    struct source *sources; // for each RUAS
     struct list_node gets;
     bool stopping;
     size_t users; // the owner and the workers
@@ -35,6 +42,7 @@ struct get {
     struct list_node node;
     struct feed_fetcher *fetcher;
     struct receiver_event event;
+    size_t url_number;
     char url[URL_MAX];
     struct http_fetch *fetch; // NULL once it has ended
     uv_work_t work;
@@ -49,8 +57,10 @@ struct get {
 static void release(struct feed_fetcher *fetcher)
 {
     assert(fetcher->users > 0);
-    if (--fetcher->users == 0)
-        memory_free(fetcher);
+    if (--fetcher->users > 0)
+        return;
+    memory_free(fetcher->sources);
+    memory_free(fetcher);
 }
 
 static void free_get(struct get *get)
@@ -61,13 +71,24 @@ static void free_get(struct get *get)
     memory_free(get);
 }
 
-// A fetch that brought nothing of use is worth a line, but not one for each payload request.
+// A RUAS that cannot be reached, or answers nonsense, is worth one line and not one for each try.
 static void report(const struct get *get, const char *problem)
 {
-    if (get->event.kind == RECEIVER_FETCH_PAYLOADS)
+    struct source *source = &get->fetcher->sources[get->event.ruas];
+    if (source->failing || get->event.kind == RECEIVER_FETCH_PAYLOADS)
         log_debug("feed", "%s: %s", get->url, problem);
     else
-        log_warning("feed", "%s: %s", get->url, problem);
+        log_warning("feed", "%s: %s; it is tried again from time to time", get->url, problem);
+    source->failing = true;
+}
+
+static void report_good(const struct get *get)
+{
+    struct source *source = &get->fetcher->sources[get->event.ruas];
+    source->url = get->url_number;
+    if (source->failing)
+        log_info("feed", "%s: answers", get->url);
+    source->failing = false;
 }
 
 static void hand_over(struct get *get, struct feed_fetched *fetched)
@@ -153,9 +174,11 @@ static void on_answered(void *state, struct http_answer *answer)
 {
     struct get *get = state;
     get->fetch = NULL;
-    if (answer->status == 0)
+    if (answer->status == 200)
+        report_good(get);
+    else if (answer->status == 0)
         report(get, answer->problem);
-    else if (answer->status != 200) {
+    else if (answer->status != 404 && answer->status != 410) { // those are answers, too
         char problem[64];
         (void)snprintf(problem, sizeof(problem), "answered with status %u", answer->status);
         report(get, problem);
@@ -169,7 +192,7 @@ static void on_answered(void *state, struct http_answer *answer)
 }
 
 struct feed_fetcher *feed_fetcher_new(struct node *node, const struct feed_ruas *ruas,
-                                      feed_fetched *fetched, void *state)
+                                      size_t ruas_count, feed_fetched *fetched, void *state)
 {
     struct feed_fetcher *fetcher = memory_new(sizeof(*fetcher));
     fetcher->node = node;
@@ -177,6 +200,7 @@ struct feed_fetcher *feed_fetcher_new(struct node *node, const struct feed_ruas 
     fetcher->fetched = fetched;
     fetcher->state = state;
     fetcher->client = http_client_new(node);
+    fetcher->sources = memory_new_array(ruas_count, sizeof(*fetcher->sources));
     fetcher->users = 1;
     list_init(&fetcher->gets);
     return fetcher;
@@ -245,6 +269,7 @@ void feed_fetcher_get(struct feed_fetcher *fetcher, const struct receiver_event 
     list_init(&get->node);
     list_append(&fetcher->gets, &get->node);
     size_t most = 0;
-    struct duration timeout = describe(get, ruas->urls[event->attempt % ruas->url_count], &most);
+    get->url_number = (fetcher->sources[event->ruas].url + event->attempt) % ruas->url_count;
+    struct duration timeout = describe(get, ruas->urls[get->url_number], &most);
     get->fetch = http_client_get(fetcher->client, get->url, most, timeout, on_answered, get);
 }

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// A RUAS and where it can be reached.
+// A RUAS and where it can be reached: the URL that answered last is tried first.
 struct feed_ruas {
     struct public_key key;
     size_t url_count;
@@ -35,7 +35,7 @@ struct feed_fetcher;
 
 // `ruas` must stay until feed_fetcher_stop.
 struct feed_fetcher *feed_fetcher_new(struct node *node, const struct feed_ruas *ruas,
-                                      feed_fetched *fetched, void *state);
+                                      size_t ruas_count, feed_fetched *fetched, void *state);
 // Cancels everything; nothing is handed over any more.
 void feed_fetcher_stop(struct feed_fetcher *fetcher);
 // Fetches what an event of kind RECEIVER_FETCH_... asks for.

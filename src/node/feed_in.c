@@ -182,7 +182,7 @@ struct feed_in *feed_in_open(struct node *node, const struct config_qsa *config,
     struct receiver_config receiver = {.ruas_count = feed->ruas_count, .ruas = keys};
     feed->receiver = receiver_new(&receiver, database, node_seed(node), node_now(node));
     memory_free(keys);
-    feed->fetcher = feed_fetcher_new(node, feed->ruas, on_fetched, feed);
+    feed->fetcher = feed_fetcher_new(node, feed->ruas, feed->ruas_count, on_fetched, feed);
     (void)uv_timer_init(node_loop(node), &feed->timer);
     feed->timer.data = feed;
     (void)uv_timer_start(&feed->timer, on_timer, 0, 0); // not from here: the owner is not ready

@@ -77,6 +77,7 @@ static void finish(struct http_fetch *fetch, CURLcode result)
     long status = 0;
     (void)curl_easy_getinfo(fetch->easy, CURLINFO_RESPONSE_CODE, &status);
     detach(fetch);
+    fetch->too_large |= result == CURLE_FILESIZE_EXCEEDED;
     const char *problem = fetch->problem[0] != '\0' ? fetch->problem : curl_easy_strerror(result);
     struct http_answer answer = {.bytes = fetch->body, .length = fetch->length};
     if (result == CURLE_OK && status > 0)
