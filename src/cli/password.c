@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/password.h"
 
+#include <jansson.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -36,19 +37,31 @@ static bool ask(const char *question, const char *user, char text[PASSWORD_TEXT_
     return good;
 }
 
+// The password travels in JSON, which is UTF-8.
+static bool check_text(const char *password, struct error *error)
+{
+    json_t *text = json_string(password);
+    json_decref(text);
+    return text != NULL || error_set(error, ERROR_INPUT, "no-password",
+                                     "a password must be text in UTF-8; is the terminal set so?");
+}
+
 bool password_read(const char *user, char password[PASSWORD_TEXT_MAX], struct error *error)
 {
     if (isatty(STDIN_FILENO) == 0)
-        return read_line(password) ||
-               error_set(error, ERROR_INPUT, "no-password",
-                         "a password of at most %d characters was expected on standard input",
-                         PASSWORD_TEXT_MAX - 2);
+        return read_line(password)
+                   ? check_text(password, error)
+                   : error_set(error, ERROR_INPUT, "no-password",
+                               "a password of at most %d characters was expected on standard input",
+                               PASSWORD_TEXT_MAX - 2);
     char again[PASSWORD_TEXT_MAX];
     bool good = ask("Password for", user, password) && ask("Once more, for", user, again);
     bool equal = good && strcmp(password, again) == 0;
     sodium_memzero(again, sizeof(again));
     if (!good)
         return error_set(error, ERROR_INPUT, "no-password", "no password was typed");
-    return equal || error_set(error, ERROR_INPUT, "no-password",
-                              "the two were not the same; nothing was changed");
+    if (!equal)
+        return error_set(error, ERROR_INPUT, "no-password",
+                         "the two were not the same; nothing was changed");
+    return check_text(password, error);
 }

@@ -3,6 +3,7 @@
 
 #include "base/range.h"
 #include "cli/output.h"
+#include "node/json_error.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -109,7 +110,7 @@ int set_send(const struct arguments *arguments, json_t *commands,
                                "+2h, not \"%.40s\"",
                                at);
         }
-        (void)json_object_set_new(body, "at", json_string(time_text));
+        (void)json_object_set_new(body, "at", json_text(time_text));
     }
     struct client client;
     struct error error = {0};

@@ -37,43 +37,58 @@ static void print_node(const json_t *status)
     }
 }
 
-// Healthy nodes are status 0; one that does not do its work is 1, so that scripts need no JSON.
+// Asks all nodes; returns the list of their answers. One that does not answer, or does not do its
+// work, shows in the exit status, so that scripts need no JSON.
+static json_t *ask_all(const struct control_sockets *sockets, int *status)
+{
+    json_t *nodes = json_array();
+    for (size_t i = 0; i < sockets->count; i++) {
+        struct error error = {0};
+        json_t *answer =
+            control_call(sockets->paths[i], json_pack("{s:s}", "command", "status"), &error);
+        if (answer == NULL) {
+            *status = report_error(&error, false);
+            continue;
+        }
+        if (!json_is_true(json_object_get(answer, "healthy")) && *status == STATUS_DONE)
+            *status = STATUS_REFUSED;
+        (void)json_array_append_new(nodes, answer);
+    }
+    return nodes;
+}
+
+// Where one node is meant, its own document; where all are, a list of them.
+static int run_json(const struct control_sockets *sockets)
+{
+    int status = STATUS_DONE;
+    struct error error = {0};
+    if (sockets->count > 1) {
+        (void)print_json(json_pack("{s:i, s:o}", "v", 1, "nodes", ask_all(sockets, &status)));
+        return status;
+    }
+    json_t *answer =
+        control_call(sockets->paths[0], json_pack("{s:s}", "command", "status"), &error);
+    if (answer == NULL)
+        return report_error(&error, true);
+    bool healthy = json_is_true(json_object_get(answer, "healthy"));
+    (void)print_json(answer);
+    return healthy ? STATUS_DONE : STATUS_REFUSED;
+}
+
 static int run(const struct arguments *arguments)
 {
     struct control_sockets sockets;
     struct error error = {0};
     if (!control_sockets_find(arguments, &sockets, &error))
         return report_error(&error, arguments->json);
-    json_t *nodes = json_array();
+    if (arguments->json)
+        return run_json(&sockets);
     int status = STATUS_DONE;
-    for (size_t i = 0; i < sockets.count; i++) {
-        json_t *answer =
-            control_call(sockets.paths[i], json_pack("{s:s}", "command", "status"), &error);
-        if (answer == NULL && arguments->json && sockets.count == 1) {
-            json_decref(nodes);
-            return report_error(&error, true);
-        }
-        if (answer == NULL) {
-            status = report_error(&error, false);
-            continue;
-        }
-        if (!json_is_true(json_object_get(answer, "healthy")) && status == STATUS_DONE)
-            status = STATUS_REFUSED;
-        (void)json_array_append_new(nodes, answer);
-    }
-    if (arguments->json) {
-        // One node asked for is the node's own document; all of them, a list.
-        json_t *single = json_incref(json_array_get(nodes, 0));
-        bool one = sockets.count == 1;
-        (void)print_json(one ? single : json_pack("{s:i, s:O}", "v", 1, "nodes", nodes));
-        if (!one)
-            json_decref(single);
-    } else {
-        for (size_t i = 0; i < json_array_size(nodes); i++) {
-            if (i > 0)
-                (void)putchar('\n');
-            print_node(json_array_get(nodes, i));
-        }
+    json_t *nodes = ask_all(&sockets, &status);
+    for (size_t i = 0; i < json_array_size(nodes); i++) {
+        if (i > 0)
+            (void)putchar('\n');
+        print_node(json_array_get(nodes, i));
     }
     json_decref(nodes);
     return status;

@@ -2,19 +2,20 @@
 #include "cli/control_client.h"
 #include "cli/operator.h"
 #include "cli/output.h"
+#include "node/json_error.h"
 
 #include <stdio.h>
 #include <string.h>
 
 static int add(const struct arguments *arguments)
 {
-    json_t *request =
-        json_pack("{s:s, s:s}", "command", "ruas.token-add", "user", arguments->words[1]);
+    json_t *request = json_pack("{s:s, s:o}", "command", "ruas.token-add", "user",
+                                json_text(arguments->words[1]));
     static const char *const passed_on[] = {"scope", "micronet", "expires"};
     for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++) {
         const char *value = option_value(arguments, passed_on[i]);
         if (value != NULL)
-            (void)json_object_set_new(request, passed_on[i], json_string(value));
+            (void)json_object_set_new(request, passed_on[i], json_text(value));
     }
     struct error error = {0};
     json_t *answer = control_ask(arguments, request, &error);
@@ -38,14 +39,14 @@ static int run(const struct arguments *arguments)
     if (strcmp(verb, "list") == 0 && arguments->count <= 2) {
         json_t *request = json_pack("{s:s}", "command", "ruas.token-list");
         if (arguments->count == 2)
-            (void)json_object_set_new(request, "user", json_string(arguments->words[1]));
+            (void)json_object_set_new(request, "user", json_text(arguments->words[1]));
         return operator_list(arguments, request, "tokens");
     }
     if (strcmp(verb, "revoke") == 0 && arguments->count == 2)
-        return operator_do(
-            arguments,
-            json_pack("{s:s, s:s}", "command", "ruas.token-revoke", "id", arguments->words[1]),
-            "Token revoked.");
+        return operator_do(arguments,
+                           json_pack("{s:s, s:o}", "command", "ruas.token-revoke", "id",
+                                     json_text(arguments->words[1])),
+                           "Token revoked.");
     return usage_error(arguments->command, "add USER, list [USER] or revoke ID was expected");
 }
 

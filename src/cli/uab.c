@@ -40,33 +40,44 @@ static bool add_limit(const struct arguments *arguments, json_t *request)
     return false;
 }
 
+static int add(const struct arguments *arguments)
+{
+    json_t *request = with_range(arguments, "ruas.uab-add");
+    if (request == NULL)
+        return STATUS_USAGE;
+    (void)json_object_set_new(request, "user", json_text(arguments->words[2]));
+    if (!add_limit(arguments, request))
+        return STATUS_USAGE;
+    return operator_do(arguments, request, "UAB delegated.");
+}
+
+static int list(const struct arguments *arguments)
+{
+    json_t *request = json_pack("{s:s}", "command", "ruas.uab-list");
+    if (arguments->count == 2)
+        (void)json_object_set_new(request, "user", json_text(arguments->words[1]));
+    return operator_list(arguments, request, "uabs");
+}
+
+static int take_back(const struct arguments *arguments)
+{
+    json_t *request = with_range(arguments, "ruas.uab-remove");
+    if (request == NULL)
+        return STATUS_USAGE;
+    if (option_value(arguments, "force") != NULL)
+        (void)json_object_set_new(request, "force", json_true());
+    return operator_do(arguments, request, "UAB taken back.");
+}
+
 static int run(const struct arguments *arguments)
 {
     const char *verb = arguments->words[0];
-    json_t *request = NULL;
-    if (strcmp(verb, "list") == 0 && arguments->count <= 2) {
-        request = json_pack("{s:s}", "command", "ruas.uab-list");
-        if (arguments->count == 2)
-            (void)json_object_set_new(request, "user", json_text(arguments->words[1]));
-        return operator_list(arguments, request, "uabs");
-    }
-    if (strcmp(verb, "add") == 0 && arguments->count == 3) {
-        request = with_range(arguments, "ruas.uab-add");
-        if (request == NULL)
-            return STATUS_USAGE;
-        (void)json_object_set_new(request, "user", json_text(arguments->words[2]));
-        if (!add_limit(arguments, request))
-            return STATUS_USAGE;
-        return operator_do(arguments, request, "UAB delegated.");
-    }
-    if (strcmp(verb, "remove") == 0 && arguments->count == 2) {
-        request = with_range(arguments, "ruas.uab-remove");
-        if (request == NULL)
-            return STATUS_USAGE;
-        if (option_value(arguments, "force") != NULL)
-            (void)json_object_set_new(request, "force", json_true());
-        return operator_do(arguments, request, "UAB taken back.");
-    }
+    if (strcmp(verb, "add") == 0 && arguments->count == 3)
+        return add(arguments);
+    if (strcmp(verb, "list") == 0 && arguments->count <= 2)
+        return list(arguments);
+    if (strcmp(verb, "remove") == 0 && arguments->count == 2)
+        return take_back(arguments);
     return usage_error(arguments->command,
                        "add RANGE USER, list [USER] or remove RANGE was expected");
 }

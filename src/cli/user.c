@@ -3,6 +3,7 @@
 #include "cli/operator.h"
 #include "cli/output.h"
 #include "cli/password.h"
+#include "node/json_error.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -15,8 +16,8 @@ static int add(const struct arguments *arguments)
     struct error error = {0};
     if (!password_read(arguments->words[1], password, &error))
         return report_error(&error, arguments->json);
-    json_t *request = json_pack("{s:s, s:s, s:s}", "command", "ruas.user-add", "user",
-                                arguments->words[1], "password", password);
+    json_t *request = json_pack("{s:s, s:o, s:s}", "command", "ruas.user-add", "user",
+                                json_text(arguments->words[1]), "password", password);
     sodium_memzero(password, sizeof(password));
     return operator_do(arguments, request, "User added; next: ivip uab add RANGE USER");
 }
@@ -29,10 +30,10 @@ static int run(const struct arguments *arguments)
     if (strcmp(verb, "list") == 0 && arguments->count == 1)
         return operator_list(arguments, json_pack("{s:s}", "command", "ruas.user-list"), "users");
     if (strcmp(verb, "remove") == 0 && arguments->count == 2)
-        return operator_do(
-            arguments,
-            json_pack("{s:s, s:s}", "command", "ruas.user-remove", "user", arguments->words[1]),
-            "User removed.");
+        return operator_do(arguments,
+                           json_pack("{s:s, s:o}", "command", "ruas.user-remove", "user",
+                                     json_text(arguments->words[1])),
+                           "User removed.");
     return usage_error(arguments->command, "add NAME, list or remove NAME was expected");
 }
 

@@ -2,9 +2,12 @@
 
 import json
 import os
+import pty
 import pwd
 import signal
 import socket
+import subprocess
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import LIMIT_SECONDS, free_port, ivip, make_key
+from conftest import IVIP, LIMIT_SECONDS, free_port, ivip, make_key
 
 
 def micronets(ruas):
@@ -174,6 +177,49 @@ def test_operator(ruas):
     assert ruas.operator("user", "remove", "ben").status == 0
     assert "ben" not in ruas.operator("user", "list").out
     assert "user-remove" in ruas.operator("audit", "--limit", "5").out
+
+
+def test_words_that_are_no_text(ruas):
+    """Octets that are not UTF-8 are refused, and never make an option vanish."""
+    bad = os.fsdecode(b"\xff\xfe")
+    assert ruas.operator("user", "add", bad, stdin="battery staple\n").status == 1
+    assert ruas.operator("token", "add", "anna", "--scope", bad).status == 1
+    assert ruas.operator("uab", "list", bad).status == 0
+    assert ruas.user("define", "20.1.0.200", "198.18.3.1", "--at", bad).status == 1
+    assert micronets(ruas).get("20.1.0.200") is None
+
+
+def test_a_password_on_a_terminal(ruas):
+    def type_in(*lines):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen([IVIP, "user", "add", "dora", "--control", str(ruas.control)],
+                                   stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        asked = b""
+        for count, line in enumerate(lines, 1):
+            while asked.count(b"dora: ") < count:  # the echo is off once the question is there
+                asked += os.read(process.stderr.fileno(), 256)
+                end = time.monotonic() + LIMIT_SECONDS
+                while termios.tcgetattr(theirs)[3] & termios.ECHO:
+                    assert time.monotonic() < end
+            os.write(ours, line)
+        _, rest = process.communicate(timeout=LIMIT_SECONDS)
+        os.set_blocking(ours, False)
+        try:
+            shown = os.read(ours, 4096)
+        except BlockingIOError:
+            shown = b""
+        assert termios.tcgetattr(theirs)[3] & termios.ECHO
+        os.close(ours)
+        os.close(theirs)
+        return process.returncode, (asked + rest).decode(), shown
+
+    status, said, shown = type_in(b"battery staple\n", b"another staple\n")
+    assert status == 1 and "were not the same" in said
+    assert b"staple" not in shown
+    status, said, shown = type_in(b"battery staple\n", b"battery staple\n")
+    assert status == 0
+    assert b"staple" not in shown
+    assert ruas.operator("user", "remove", "dora").status == 0
 
 
 def test_control_from_the_environment(ruas):
