@@ -143,11 +143,12 @@ void feed_out_set(struct feed_out *feed, const struct prefix *mab, uint64_t mab_
 {
     const struct feed_source *source = &feed->source;
     size_t i = find_mab(source, mab);
-    assert(source->sequence(source->state, i) == mab_sequence);
+    // Several sets may have been made durable together: then the database is further on already.
+    bool exact = source->sequence(source->state, i) == mab_sequence;
     struct mapping_hash hash = mapping_hash(source->mapping(source->state, i));
-    snapshot_keeper_set(feed->keeper, mab, mab_sequence, updates, count);
-    bool queued =
-        sender_set(feed->sender, node_now(feed->node), mab, mab_sequence, updates, count, &hash);
+    snapshot_keeper_set(feed->keeper, mab, mab_sequence, updates, count, exact ? &hash : NULL);
+    bool queued = sender_set(feed->sender, node_now(feed->node), mab, mab_sequence, updates, count,
+                             exact ? &hash : NULL);
     if (!queued && !feed->full)
         log_error("feed", "more changes than can be sent: receivers will learn some of them from "
                           "snapshots");

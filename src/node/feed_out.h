@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Where the RUAS's own databases are. Whenever a function of feed_out is called, mapping and
-// sequence of a MAB belong together, and are durable.
+// Where the RUAS's own databases are. Mapping and sequence of a MAB always belong together. When
+// feed_out_new is called they are durable; later they may be ahead of what was.
 struct feed_source {
     void *state;
     size_t (*mab_count)(void *state);
@@ -29,7 +29,7 @@ struct feed_out;
 struct feed_out *feed_out_new(struct node *node, const struct config_ruas *config,
                               const struct feed_source *source, uint64_t epoch,
                               struct error *error);
-// Sends a set that has just become part of its MAB's database.
+// Sends a set that is durable now: the next of its MAB.
 void feed_out_set(struct feed_out *feed, const struct prefix *mab, uint64_t mab_sequence,
                   const struct update *updates, size_t count);
 // Takes over `feeds`, `snapshot_every` and `refuse` of a new config, which must stay.

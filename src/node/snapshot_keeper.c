@@ -20,10 +20,12 @@ struct logged_set {
 };
 
 struct kept_mab {
-    const struct mapping *mapping; // the master, for the case that a worker failed
+    const struct mapping *mapping; // the master
     struct prefix mab;
     uint64_t sequence; // of the last set handed over
-    struct mapping_hash hash;
+    bool hash_known;
+    struct mapping_hash hash;                   // after it
+    bool anew;                                  // a worker failed: to be written from the master
     struct snapshot_file *files[VERSIONS_KEPT]; // newest first
     struct instant made_at;
     struct list_node log; // sets behind the newest snapshot
@@ -47,7 +49,8 @@ struct job {
     struct snapshot_file *base;
     struct list_node sets;
     struct snapshot_info info; // of the snapshot to be
-    struct mapping_hash hash;
+    bool hash_known;
+    struct mapping_hash hash; // that it must have
     struct secret_key secret;
     struct snapshot_bytes made;
     bool good;
@@ -107,14 +110,18 @@ static void release(struct snapshot_keeper *keeper)
 
 static void start_job(struct snapshot_keeper *keeper);
 
+static void write_anew(struct snapshot_keeper *keeper, struct kept_mab *kept);
+
 static void on_tick(uv_timer_t *timer)
 {
     struct snapshot_keeper *keeper = timer->data;
     struct instant now = node_now(keeper->node);
     for (size_t i = 0; i < keeper->mab_count; i++) {
         struct kept_mab *kept = keeper->mabs[i];
-        if (!list_empty(&kept->log) &&
-            instant_reached(now, instant_add(kept->made_at, keeper->every)))
+        if (kept->anew)
+            write_anew(keeper, kept);
+        else if (!list_empty(&kept->log) &&
+                 instant_reached(now, instant_add(kept->made_at, keeper->every)))
             kept->wanted = true;
     }
     start_job(keeper);
@@ -225,6 +232,7 @@ bool snapshot_keeper_add(struct snapshot_keeper *keeper, const struct mapping *m
     kept->mapping = mapping;
     kept->mab = *mapping_mab(mapping);
     kept->sequence = sequence;
+    kept->hash_known = true;
     kept->hash = mapping_hash(mapping);
     keeper->mabs = memory_resize(keeper->mabs, (keeper->mab_count + 1) * sizeof(struct kept_mab *));
     keeper->mabs[keeper->mab_count++] = kept;
@@ -232,7 +240,8 @@ bool snapshot_keeper_add(struct snapshot_keeper *keeper, const struct mapping *m
 }
 
 void snapshot_keeper_set(struct snapshot_keeper *keeper, const struct prefix *mab,
-                         uint64_t sequence, const struct update *updates, size_t count)
+                         uint64_t sequence, const struct update *updates, size_t count,
+                         const struct mapping_hash *hash)
 {
     struct kept_mab *kept = find_mab(keeper, mab);
     assert(kept != NULL && sequence == kept->sequence + 1);
@@ -244,7 +253,9 @@ void snapshot_keeper_set(struct snapshot_keeper *keeper, const struct prefix *ma
     list_append(&kept->log, &set->node);
     kept->log_bytes += sizeof(*set) + bytes;
     kept->sequence = sequence;
-    kept->hash = mapping_hash(kept->mapping);
+    kept->hash_known = hash != NULL;
+    if (hash != NULL)
+        kept->hash = *hash;
     if (kept->log_bytes > SNAPSHOT_LOG_BYTES_MAX)
         kept->wanted = true;
 }
@@ -267,7 +278,7 @@ static struct mapping *roll_forward(struct job *job)
         }
     }
     struct mapping_hash hash = mapping_hash(mapping);
-    if (mapping_hash_equal(&hash, &job->hash))
+    if (!job->hash_known || mapping_hash_equal(&hash, &job->hash))
         return mapping;
     (void)error_set(&job->error, ERROR_FORMAT, "snapshot-differs",
                     "the last snapshot and the sets since do not give the database");
@@ -303,27 +314,26 @@ static void serve_waiters(struct snapshot_keeper *keeper, struct kept_mab *kept)
     }
 }
 
+static void announce(struct snapshot_keeper *keeper, struct kept_mab *kept)
+{
+    keeper->made(keeper->state, &kept->files[0]->info);
+    serve_waiters(keeper, kept);
+}
+
 static void take_snapshot(struct snapshot_keeper *keeper, struct job *job)
 {
     struct kept_mab *kept = job->kept;
-    struct error error = job->error;
-    bool good = job->good;
-    if (good)
-        keep(keeper, kept, &job->info, &job->made);
-    else {
-        keeper->counters.failed++;
-        log_error("feed", "a snapshot had to be made anew: %s", job->error.text);
-        good = write_master(keeper, kept, &error);
-    }
     keeper->counters.made_ns_total += job->took_ns;
     if (job->took_ns > keeper->counters.made_ns_max)
         keeper->counters.made_ns_max = job->took_ns;
-    if (!good) {
-        log_error("feed", "no snapshot could be made: %s", error.text);
+    if (job->good) {
+        keep(keeper, kept, &job->info, &job->made);
+        announce(keeper, kept);
         return;
     }
-    keeper->made(keeper->state, &kept->files[0]->info);
-    serve_waiters(keeper, kept);
+    log_error("feed", "a snapshot must be made anew: %s", job->error.text);
+    keeper->counters.failed++;
+    kept->anew = true; // its sets are gone with the job
 }
 
 static void on_worked(uv_work_t *work, int status)
@@ -355,6 +365,7 @@ static void begin_work(struct snapshot_keeper *keeper, struct kept_mab *kept)
     job->base = kept->files[0];
     job->base->users++;
     job->info = info_of(keeper, kept);
+    job->hash_known = kept->hash_known;
     job->hash = kept->hash;
     job->secret = *node_key(keeper->node);
     list_init(&job->sets);
@@ -380,11 +391,27 @@ static void start_job(struct snapshot_keeper *keeper)
     for (size_t i = 0; i < keeper->mab_count && !keeper->working; i++) {
         size_t turn = (keeper->next_mab + i) % keeper->mab_count;
         struct kept_mab *kept = keeper->mabs[turn];
-        if (!kept->wanted || !instant_reached(now, instant_add(kept->made_at, spacing)))
+        if (!kept->wanted || kept->anew ||
+            !instant_reached(now, instant_add(kept->made_at, spacing)))
             continue;
         keeper->next_mab = turn + 1;
         begin_work(keeper, kept);
     }
+}
+
+// Writes a snapshot of the master in the loop's thread, once the master is where the sets are.
+static void write_anew(struct snapshot_keeper *keeper, struct kept_mab *kept)
+{
+    struct mapping_hash hash = mapping_hash(kept->mapping);
+    struct error error;
+    if (!kept->hash_known || !mapping_hash_equal(&hash, &kept->hash))
+        return;
+    if (!write_master(keeper, kept, &error)) {
+        log_error("feed", "no snapshot could be made: %s", error.text);
+        return;
+    }
+    kept->anew = false;
+    announce(keeper, kept);
 }
 
 struct snapshot_file *snapshot_keeper_find(struct snapshot_keeper *keeper, const struct prefix *mab,

@@ -52,9 +52,11 @@ void snapshot_keeper_set_every(struct snapshot_keeper *keeper, struct duration e
 // of the last set in it.
 bool snapshot_keeper_add(struct snapshot_keeper *keeper, const struct mapping *mapping,
                          uint64_t sequence, struct error *error);
-// Hands over the next set of a MAB, whose database already has it and nothing more.
+// Hands over the next set of a MAB. `hash` is the running hash after it, NULL where it is not known
+// because the database is further on already.
 void snapshot_keeper_set(struct snapshot_keeper *keeper, const struct prefix *mab,
-                         uint64_t sequence, const struct update *updates, size_t count);
+                         uint64_t sequence, const struct update *updates, size_t count,
+                         const struct mapping_hash *hash);
 
 // The snapshot with that sequence, to be released by the caller; NULL where it is not kept.
 struct snapshot_file *snapshot_keeper_find(struct snapshot_keeper *keeper, const struct prefix *mab,
