@@ -204,9 +204,12 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
     struct account *account = told_find_account(&teller->memory, from);
     bool proven = token_valid(&teller->token_key, now, from, request->token);
     teller->counters.requests++;
+    // The octets stay with the request until it is answered: by then the account may be another.
     if (account != NULL)
-        book(teller, now, account, proven, length);
+        book(teller, now, account, proven, 0);
     if (!proven && must_prove(teller, account, now)) {
+        if (account != NULL)
+            book(teller, now, account, false, length);
         demand_proof(teller, now, from, account, request);
         return TELLER_DROPPED;
     }
@@ -215,7 +218,7 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
         .nonce = request->nonce,
         .querier_sequence = request->querier_sequence,
         .unit = unit_of_address(&request->question),
-        .credit = account == NULL ? (uint32_t)length : 0,
+        .credit = (uint32_t)length,
         .proven = proven,
     };
     return TELLER_ANSWER;
@@ -256,11 +259,14 @@ static void evict_of(struct teller *teller, struct instant now, struct account *
     }
 }
 
-// Makes room for one more range told to that account. False where all room is taken by what is
-// not yet confirmed.
-static bool make_room(struct teller *teller, struct instant now, struct account *account)
+// Makes room for what is told to that account under a nonce; what was told under it before needs
+// none. False where all room is taken by what is not yet confirmed.
+static bool make_room(struct teller *teller, struct instant now, struct account *account,
+                      uint64_t nonce)
 {
     const struct teller_config *config = &teller->config;
+    if (told_find(&teller->memory, account, nonce) != NULL)
+        return true;
     size_t count = told_count(&teller->memory);
     if (account->told_count >= config->told_per_querier_max + config->told_per_querier_max / 4 ||
         count >= config->told_max + config->told_max / 4)
@@ -382,7 +388,7 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
         teller->counters.dropped_repeated++;
         return;
     }
-    if (account == NULL || !make_room(teller, now, account)) {
+    if (account == NULL || !make_room(teller, now, account, asker->nonce)) {
         answer_busy(teller, now, asker, answer);
         if (account != NULL)
             told_drop_idle_account(&teller->memory, account);

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What each unit of a MAB was mapped to, and when: against this the simulator holds what ITRs
+// believe.
+#ifndef IVIP_SIM_HISTORY_H
+#define IVIP_SIM_HISTORY_H
+
+#include "base/instant.h"
+#include "mapping/mapping.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct history;
+
+// Watches the first `units` units of the MAB.
+struct history *history_new(const struct mapping *mapping, size_t units, struct instant now);
+void history_free(struct history *history);
+
+// The mapping changed.
+void history_record(struct history *history, const struct mapping *mapping, struct instant now);
+
+// Whether the unit, the `i`-th of the MAB, is or ever was so (a zero `etr`: dropped). `ended` is
+// when that was last over, INSTANT_NEVER while it still is so.
+bool history_was(const struct history *history, size_t i, const struct address *etr,
+                 struct instant *ended);
+
+#endif

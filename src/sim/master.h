@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Stands for the authority in a simulation: MABs whose users change their mappings at random,
+// always by the rules, and the log of all sets, from which any copy can be made.
+#ifndef IVIP_SIM_MASTER_H
+#define IVIP_SIM_MASTER_H
+
+#include "base/random.h"
+#include "mapping/mapping.h"
+#include "sim/history.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MASTER_MABS      2
+#define MASTER_UNITS     192 // of each MAB are in use; the rest stays a gap
+#define MASTER_SET_MAX   8
+#define MASTER_ETR_COUNT 6
+
+// One atomic set.
+struct master_set {
+    struct instant at;
+    size_t mab;
+    uint64_t sequence;
+    size_t count;
+    struct update updates[MASTER_SET_MAX];
+};
+
+struct master {
+    struct prefix prefixes[MASTER_MABS]; // one IPv4, one IPv6
+    struct mapping *mappings[MASTER_MABS];
+    struct history *histories[MASTER_MABS];
+    uint64_t sequences[MASTER_MABS];
+    struct master_set *sets; // all there were, in order
+    size_t set_count;
+};
+
+void master_init(struct master *master, struct instant now);
+void master_release(struct master *master);
+// Makes and applies one random set.
+void master_change(struct master *master, struct random_source *random, struct instant now);
+// An address in use: in one of the MABs.
+struct address master_pick_address(const struct master *master, struct random_source *random);
+
+#endif
