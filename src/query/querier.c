@@ -353,8 +353,11 @@ static struct learned *learn(struct querier *querier, size_t upstream,
     return learned;
 }
 
+// Acknowledges a message. `released`, where not NULL, is a nonce of that server under which nothing
+// is held any more, and will not be again.
 static void acknowledge(struct querier *querier, const struct upstream *upstream,
-                        enum message_type type, const struct query_message *message)
+                        enum message_type type, const struct query_message *message,
+                        const uint64_t *released)
 {
     struct query_message ack = {
         .type = type,
@@ -364,24 +367,45 @@ static void acknowledge(struct querier *querier, const struct upstream *upstream
         .server_sequence = message->server_sequence,
         .instance = querier->instance,
     };
+    if (released != NULL)
+        ack.released[ack.released_count++] = *released;
     (void)outbox_put(&querier->outbox, &upstream->endpoint, &ack);
 }
 
-// A message that answers an open request with a mapping. A Map Reply is acknowledged only when it
-// is taken over: to the server that means that earlier nonces for the range count no more.
+// The ack type that answers a message.
+static enum message_type ack_for(const struct query_message *message)
+{
+    return message->type == MESSAGE_MAP_REPLY ? MESSAGE_MAP_REPLY_ACK : MESSAGE_CACHE_UPDATE_ACK;
+}
+
+// A mapping that answers an open request is taken over, and what was held of exactly that range
+// from the same server under an earlier nonce released.
+static void take_over(struct querier *querier, struct instant now, struct request *request,
+                      const struct query_message *message)
+{
+    size_t index = request->upstream;
+    const struct learned *before = cache_first_in(&querier->cache, &message->range);
+    bool replaces =
+        before != NULL && before->upstream == index && range_equal(&before->range, &message->range);
+    uint64_t released = replaces ? before->nonce : 0;
+    struct learned *learned = learn(querier, index, request, message);
+    answer(querier, now, request->question, learned);
+    acknowledge(querier, &querier->upstreams[index], ack_for(message), message,
+                replaces ? &released : NULL);
+}
+
+// A message that answers an open request with a mapping.
 static void take_answer(struct querier *querier, struct instant now, struct request *request,
                         const struct query_message *message)
 {
     struct learned *later = find_later(querier, request->upstream, message);
     if (later == NULL) {
-        struct learned *learned = learn(querier, request->upstream, request, message);
-        answer(querier, now, request->question, learned);
-        if (message->type == MESSAGE_MAP_REPLY)
-            acknowledge(querier, &querier->upstreams[learned->upstream], MESSAGE_MAP_REPLY_ACK,
-                        message);
+        take_over(querier, now, request, message);
         return;
     }
     querier->counters.dropped_stale++;
+    acknowledge(querier, &querier->upstreams[request->upstream], ack_for(message), message,
+                &message->nonce);
     if (range_contains_address(&later->range, &request->question->address))
         answer(querier, now, request->question, later);
     else
@@ -444,12 +468,24 @@ static struct request *find_request(struct querier *querier, const struct upstre
     return request;
 }
 
+// A reply to a request that is no longer open: unless it only came twice, the server need not
+// remember it.
+static void release_late(struct querier *querier, const struct upstream *upstream,
+                         const struct query_message *message)
+{
+    if (cache_find_nonce(&querier->cache, message->nonce) == NULL &&
+        questions_find_request(&querier->questions, message->nonce) == NULL)
+        acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, &message->nonce);
+}
+
 static void receive_reply(struct querier *querier, struct instant now, struct upstream *upstream,
                           const struct query_message *message)
 {
     struct request *request = find_request(querier, upstream, message);
-    if (request == NULL)
+    if (request == NULL) {
+        release_late(querier, upstream, message);
         return;
+    }
     if (!range_contains_address(&message->range, &request->question->address)) {
         querier->counters.dropped_range++;
         return;
@@ -473,7 +509,7 @@ static void receive_reply(struct querier *querier, struct instant now, struct up
     case QUERY_FLUSH:
         return; // cannot be: query_decode refuses it in a reply
     }
-    acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message);
+    acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, NULL);
     request->question->declined |= (uint8_t)(1u << request->upstream);
     request_in_vain(querier, now, request);
 }
@@ -511,18 +547,21 @@ static void update_learned(struct querier *querier, struct instant now, struct l
     announce(querier, &learned->event);
 }
 
-// A Cache Update that overtook the Map Reply for the same request.
+// A Cache Update that overtook the Map Reply for the same request: it is the answer itself.
 static void update_before_reply(struct querier *querier, struct instant now,
                                 struct request *request, const struct query_message *message)
 {
+    struct upstream *upstream = &querier->upstreams[request->upstream];
     if (!hear_answer(querier, now, request, message))
         return;
     querier->counters.updates++;
     if (message->status != QUERY_FLUSH &&
-        range_contains_address(&message->range, &request->question->address))
+        range_contains_address(&message->range, &request->question->address)) {
         take_answer(querier, now, request, message);
-    else
+    } else {
+        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, &message->nonce);
         request_in_vain(querier, now, request);
+    }
 }
 
 static void receive_update(struct querier *querier, struct instant now, struct upstream *upstream,
@@ -531,15 +570,16 @@ static void receive_update(struct querier *querier, struct instant now, struct u
     size_t index = upstream_index(querier, upstream);
     struct learned *learned = cache_find_nonce(&querier->cache, message->nonce);
     struct request *request = questions_find_request(&querier->questions, message->nonce);
-    acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message);
     if (learned != NULL && learned->upstream == index) {
         upstream_heard(upstream, now);
         upstream->load = message->load;
+        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, NULL);
         update_learned(querier, now, learned, message);
     } else if (request != NULL && request->upstream == index) {
         update_before_reply(querier, now, request, message);
     } else {
         querier->counters.repeated++;
+        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, &message->nonce);
     }
 }
 

@@ -95,7 +95,7 @@ static bool spend(struct account *account, struct instant now, size_t octets)
 // Updates that wait for a proof, or for credit, are due.
 static void release_waiting(struct teller *teller, struct instant now, struct account *account)
 {
-    account->waiting = false;
+    list_remove(&account->waiting);
     for (struct list_node *node = account->told.next; node != &account->told; node = node->next) {
         struct told *told = container_of(node, struct told, of_account);
         if (told->pending)
@@ -120,7 +120,7 @@ static void book(struct teller *teller, struct instant now, struct account *acco
     account->credit = add_credit(account->credit, length);
     if (proven)
         prove(teller, now, account);
-    if (account->waiting)
+    if (!list_empty(&account->waiting))
         release_waiting(teller, now, account);
 }
 
@@ -259,6 +259,23 @@ static void evict_of(struct teller *teller, struct instant now, struct account *
     }
 }
 
+// While memory is full, forgets queriers other than `except` that should be told something, but
+// never proved their address: or else whoever asks in the names of others could fill it. Should one
+// be real, it meets another instance at its next alive check at the latest.
+static void drop_unreachable(struct teller *teller, const struct account *except)
+{
+    struct list_node *head = &teller->memory.waiting;
+    struct list_node *node = head->next;
+    while (node != head && told_count(&teller->memory) >= teller->config.told_max) {
+        struct account *account = container_of(node, struct account, waiting);
+        node = node->next;
+        if (account == except)
+            continue;
+        teller->counters.queriers_lost++;
+        told_forget_account(&teller->memory, account);
+    }
+}
+
 // Makes room for what is told to that account under a nonce; what was told under it before needs
 // none. False where all room is taken by what is not yet confirmed.
 static bool make_room(struct teller *teller, struct instant now, struct account *account,
@@ -267,6 +284,7 @@ static bool make_room(struct teller *teller, struct instant now, struct account 
     const struct teller_config *config = &teller->config;
     if (told_find(&teller->memory, account, nonce) != NULL)
         return true;
+    drop_unreachable(teller, account);
     size_t count = told_count(&teller->memory);
     if (account->told_count >= config->told_per_querier_max + config->told_per_querier_max / 4 ||
         count >= config->told_max + config->told_max / 4)
@@ -335,22 +353,21 @@ static struct subject *current_subject(struct teller *teller, struct instant now
     }
 }
 
-// Remembers that the asker is told this. NULL where the request repeats one whose answer is being
-// flushed, or where there is no room.
-static struct told *remember(struct teller *teller, struct instant now, struct account *account,
-                             const struct asker *asker, const struct answer *answer)
+// Remembers that the asker is told this.
+static void remember(struct teller *teller, struct instant now, struct account *account,
+                     const struct asker *asker, const struct answer *answer)
 {
     struct told *told = told_find(&teller->memory, account, asker->nonce);
-    if (told == NULL)
-        return told_add(&teller->memory, account, current_subject(teller, now, answer),
-                        asker->nonce, answer->expires);
-    assert(!told->flush && range_equal(&told->subject->range, &answer->range));
-    teller_change(teller, now, answer);
+    struct subject *subject = current_subject(teller, now, answer);
+    if (told == NULL) {
+        (void)told_add(&teller->memory, account, subject, asker->nonce, answer->expires);
+        return;
+    }
+    assert(!told->flush && told->subject == subject);
     told_again(&teller->memory, told);
     told->expires = answer->expires;
     if (!told->pending)
         heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
-    return told;
 }
 
 // A request that came twice, and the first answer is no longer good: its querier is being told.
@@ -394,9 +411,8 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
             told_drop_idle_account(&teller->memory, account);
         return;
     }
-    struct told *told = remember(teller, now, account, asker, answer);
+    remember(teller, now, account, asker, answer);
     send_answer(teller, now, asker, account, answer);
-    told->reply_sequence = account->server_sequence;
 }
 
 bool teller_next_told(const struct teller *teller, const struct range *range, struct range *told)
@@ -441,11 +457,20 @@ void teller_flush(struct teller *teller, struct instant now, const struct range 
 
 // Acknowledgements and alive checks
 
-static void receive_reply_ack(struct teller *teller, const struct query_message *message,
-                              struct told *told)
+// The querier holds nothing under these nonces.
+static void release(struct teller *teller, const struct endpoint *from,
+                    const struct query_message *message)
 {
-    if (message->server_sequence == told->reply_sequence)
-        told_confirm(&teller->memory, told);
+    for (size_t i = 0; i < message->released_count; i++) {
+        // The account goes with the last that was told to it.
+        struct account *account = told_find_account(&teller->memory, from);
+        struct told *told =
+            account == NULL ? NULL : told_find(&teller->memory, account, message->released[i]);
+        if (told == NULL)
+            continue;
+        teller->counters.released++;
+        told_remove(&teller->memory, told);
+    }
 }
 
 static void receive_update_ack(struct teller *teller, const struct query_message *message,
@@ -491,10 +516,9 @@ void teller_input(struct teller *teller, struct instant now, const struct endpoi
         account == NULL ? NULL : told_find(&teller->memory, account, message->nonce);
     if (told == NULL)
         teller->counters.dropped_nonce++;
-    else if (message->type == MESSAGE_MAP_REPLY_ACK)
-        receive_reply_ack(teller, message, told);
     else if (message->type == MESSAGE_CACHE_UPDATE_ACK)
         receive_update_ack(teller, message, told);
+    release(teller, from, message);
 }
 
 // Sending
@@ -532,7 +556,8 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
 {
     struct account *account = told->account;
     if (!spend(account, now, QUERY_ANSWER_BYTES)) {
-        account->waiting = true;
+        list_remove(&account->waiting);
+        list_append(&teller->memory.waiting, &account->waiting);
         heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
         return 0;
     }

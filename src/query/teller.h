@@ -66,7 +66,7 @@ struct teller_counters {
     uint64_t requests, answers[QUERY_FLUSH + 1];
     uint64_t told_to_prove, proven, alive;
     uint64_t updates_sent, updates_repeated, flushes_sent, acknowledged;
-    uint64_t evicted, expired, queriers_lost;
+    uint64_t evicted, expired, released, queriers_lost;
     uint64_t dropped_nonce, dropped_repeated, dropped_credit, dropped_full;
 };
 

@@ -13,17 +13,16 @@ void told_init(struct told_memory *memory, struct hash_key key)
     slab_init(&memory->tellings, sizeof(struct told));
     table_init(&memory->by_endpoint);
     table_init(&memory->by_nonce);
-    table_init(&memory->by_place);
     range_map_init(&memory->current);
     heap_init(&memory->deadlines);
     list_init(&memory->uses);
+    list_init(&memory->waiting);
 }
 
 void told_release(struct told_memory *memory)
 {
     heap_release(&memory->deadlines);
     range_map_release(&memory->current);
-    table_release(&memory->by_place);
     table_release(&memory->by_nonce);
     table_release(&memory->by_endpoint);
     slab_release(&memory->tellings);
@@ -44,7 +43,7 @@ size_t told_accounts(const struct told_memory *memory)
 size_t told_bytes(const struct told_memory *memory)
 {
     size_t buckets = memory->by_endpoint.bucket_count + memory->by_nonce.bucket_count +
-                     memory->by_place.bucket_count + memory->deadlines.capacity;
+                     memory->deadlines.capacity;
     return memory->accounts.used * memory->accounts.size +
            memory->subjects.used * memory->subjects.size +
            memory->tellings.used * memory->tellings.size + buckets * sizeof(void *) +
@@ -80,6 +79,7 @@ struct account *told_add_account(struct told_memory *memory, const struct endpoi
     account->endpoint = *endpoint;
     account->instance = instance;
     list_init(&account->told);
+    list_init(&account->waiting);
     table_insert(&memory->by_endpoint, &account->by_endpoint, endpoint_hash(memory, endpoint));
     memory->unproven_count++;
     return account;
@@ -89,6 +89,7 @@ static void remove_account(struct told_memory *memory, struct account *account)
 {
     assert(account->told_count == 0 && account->flush_count == 0);
     table_remove(&memory->by_endpoint, &account->by_endpoint);
+    list_remove(&account->waiting);
     if (!account->ever_proven)
         memory->unproven_count--;
     slab_give(&memory->accounts, account);
@@ -146,23 +147,18 @@ static void remove_subject(struct told_memory *memory, struct subject *subject)
 
 // Told
 
-// Pointers stand for the account and subject: they are unique while these live.
-struct pair_key {
-    uint64_t first;
-    uint64_t second;
+// A pointer stands for the account: it is unique while that lives.
+struct nonce_key {
+    uint64_t account;
+    uint64_t nonce;
 };
 
-static struct pair_key nonce_key(const struct account *account, uint64_t nonce)
+static struct nonce_key nonce_key_of(const struct account *account, uint64_t nonce)
 {
-    return (struct pair_key){(uintptr_t)account, nonce};
+    return (struct nonce_key){(uintptr_t)account, nonce};
 }
 
-static struct pair_key place_key(const struct account *account, const struct subject *subject)
-{
-    return (struct pair_key){(uintptr_t)account, (uintptr_t)subject};
-}
-
-static uint64_t pair_hash(const struct told_memory *memory, const struct pair_key *key)
+static uint64_t nonce_hash(const struct told_memory *memory, const struct nonce_key *key)
 {
     return hash_bytes(&memory->key, key, sizeof(*key));
 }
@@ -170,62 +166,29 @@ static uint64_t pair_hash(const struct told_memory *memory, const struct pair_ke
 static bool nonce_matches(const struct table_node *node, const void *key)
 {
     const struct told *told = container_of(node, const struct told, by_nonce);
-    const struct pair_key *wanted = key;
-    return told->nonce == wanted->second && (uintptr_t)told->account == wanted->first;
-}
-
-static bool place_matches(const struct table_node *node, const void *key)
-{
-    const struct told *told = container_of(node, const struct told, by_place);
-    const struct pair_key *wanted = key;
-    return (uintptr_t)told->subject == wanted->second && (uintptr_t)told->account == wanted->first;
+    const struct nonce_key *wanted = key;
+    return told->nonce == wanted->nonce && (uintptr_t)told->account == wanted->account;
 }
 
 struct told *told_find(const struct told_memory *memory, const struct account *account,
                        uint64_t nonce)
 {
-    struct pair_key key = nonce_key(account, nonce);
+    struct nonce_key key = nonce_key_of(account, nonce);
     struct table_node *node =
-        table_find(&memory->by_nonce, pair_hash(memory, &key), nonce_matches, &key);
+        table_find(&memory->by_nonce, nonce_hash(memory, &key), nonce_matches, &key);
     return node == NULL ? NULL : container_of(node, struct told, by_nonce);
-}
-
-// The newest told of that querier for that subject, or NULL.
-static struct told *find_newest(const struct told_memory *memory, const struct account *account,
-                                const struct subject *subject)
-{
-    struct pair_key key = place_key(account, subject);
-    struct table_node *node =
-        table_find(&memory->by_place, pair_hash(memory, &key), place_matches, &key);
-    return node == NULL ? NULL : container_of(node, struct told, by_place);
-}
-
-static void set_newest(struct told_memory *memory, struct told *told)
-{
-    struct pair_key key = place_key(told->account, told->subject);
-    table_insert(&memory->by_place, &told->by_place, pair_hash(memory, &key));
-}
-
-// Puts it first in the chain of its place.
-static void chain(struct told_memory *memory, struct told *told)
-{
-    told->older = find_newest(memory, told->account, told->subject);
-    if (told->older != NULL)
-        table_remove(&memory->by_place, &told->older->by_place);
-    set_newest(memory, told);
 }
 
 struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
                       uint64_t nonce, struct instant expires)
 {
     struct told *told = slab_take(&memory->tellings);
-    struct pair_key key = nonce_key(account, nonce);
+    struct nonce_key key = nonce_key_of(account, nonce);
     told->subject = subject;
     told->account = account;
     told->nonce = nonce;
     told->expires = expires;
-    chain(memory, told);
-    table_insert(&memory->by_nonce, &told->by_nonce, pair_hash(memory, &key));
+    table_insert(&memory->by_nonce, &told->by_nonce, nonce_hash(memory, &key));
     list_append(&subject->told, &told->of_subject);
     list_append(&account->told, &told->of_account);
     list_append(&memory->uses, &told->use);
@@ -234,35 +197,10 @@ struct told *told_add(struct told_memory *memory, struct account *account, struc
     return told;
 }
 
-// Takes it out of the chain of its place.
-static void unchain(struct told_memory *memory, struct told *told)
-{
-    struct told *newest = find_newest(memory, told->account, told->subject);
-    assert(newest != NULL);
-    if (newest == told) {
-        table_remove(&memory->by_place, &told->by_place);
-        if (told->older != NULL)
-            set_newest(memory, told->older);
-        return;
-    }
-    while (newest->older != told) {
-        newest = newest->older;
-        assert(newest != NULL);
-    }
-    newest->older = told->older;
-}
-
-void told_confirm(struct told_memory *memory, struct told *told)
-{
-    while (told->older != NULL)
-        told_remove(memory, told->older);
-}
-
 void told_remove(struct told_memory *memory, struct told *told)
 {
     struct account *account = told->account;
     struct subject *subject = told->subject;
-    unchain(memory, told);
     table_remove(&memory->by_nonce, &told->by_nonce);
     heap_remove(&memory->deadlines, &told->deadline);
     list_remove(&told->of_subject);
@@ -281,8 +219,6 @@ void told_remove(struct told_memory *memory, struct told *told)
 void told_again(struct told_memory *memory, struct told *told)
 {
     assert(!told->flush);
-    unchain(memory, told);
-    chain(memory, told);
     list_remove(&told->use);
     list_append(&memory->uses, &told->use);
 }

@@ -37,8 +37,8 @@ struct account {
     uint32_t server_sequence; // of the last message sent to it
     bool ever_proven;         // it has returned a token at least once
     struct instant proven_until;
-    uint32_t credit; // octets it may still be sent while its address is not proven
-    bool waiting;    // an update waits for proof or credit
+    uint32_t credit;          // octets it may still be sent while its address is not proven
+    struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit
     size_t told_count;
     size_t flush_count;    // of these, flushes not yet confirmed
     struct list_node told; // in the order told
@@ -71,18 +71,17 @@ struct told {
     struct list_node of_account;
     struct list_node use; // in told_memory.uses; only while not flushed
     struct table_node by_nonce;
-    struct table_node by_place; // (account, subject): the newest of its chain
-    struct told *older;         // told to the same querier for the same subject before
 };
 
 struct told_memory {
     struct hash_key key;
     struct slab accounts, subjects, tellings;
-    struct table by_endpoint, by_nonce, by_place;
+    struct table by_endpoint, by_nonce;
     struct range_map current;
     struct heap deadlines;
-    struct list_node uses; // least recently told first
-    size_t unproven_count; // accounts that never returned a token
+    struct list_node uses;    // least recently told first
+    struct list_node waiting; // accounts that cannot be told before they prove their address
+    size_t unproven_count;    // accounts that never returned a token
 };
 
 void told_init(struct told_memory *memory, struct hash_key key);
@@ -117,11 +116,9 @@ struct told *told_find(const struct told_memory *memory, const struct account *a
                        uint64_t nonce);
 struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
                       uint64_t nonce, struct instant expires);
-// The querier holds the range under this nonce: what it was told of it before counts no more.
-void told_confirm(struct told_memory *memory, struct told *told);
 // Takes it out; subject and account end with their last.
 void told_remove(struct told_memory *memory, struct told *told);
-// The same request was answered again: it is now the newest of its querier and subject.
+// The same request was answered again.
 void told_again(struct told_memory *memory, struct told *told);
 // What it was told is to be flushed: it is no longer among the uses.
 void told_mark_flush(struct told *told);

@@ -9,10 +9,12 @@
 enum extension_type {
     EXTENSION_PADDING = 0,
     EXTENSION_ALTERNATIVE = 1,
+    EXTENSION_RELEASED = 2,
 };
 
 #define EXTENSION_HEADER_BYTES 4
 #define ALTERNATIVE_BYTES      20
+#define RELEASED_BYTES         8
 #define ADDRESS_FIELD_BYTES    16
 
 static_assert(QUERY_ANSWER_BYTES +
@@ -28,6 +30,12 @@ static bool is_request(enum message_type type)
 static bool is_answer(enum message_type type)
 {
     return type == MESSAGE_MAP_REPLY || type == MESSAGE_CACHE_UPDATE;
+}
+
+// From a querier.
+static bool is_ack(enum message_type type)
+{
+    return type == MESSAGE_MAP_REPLY_ACK || type == MESSAGE_CACHE_UPDATE_ACK;
 }
 
 // An address in a field of 16 octets; what the family does not use is zero.
@@ -76,6 +84,16 @@ static void encode_answer(struct writer *writer, const struct query_message *mes
     }
 }
 
+static void encode_released(struct writer *writer, const struct query_message *message)
+{
+    assert(message->released_count <= QUERY_RELEASED_MAX);
+    for (size_t i = 0; i < message->released_count; i++) {
+        writer_u16(writer, EXTENSION_RELEASED);
+        writer_u16(writer, RELEASED_BYTES);
+        writer_u64(writer, message->released[i]);
+    }
+}
+
 // Fills up to the least size of a request.
 static void encode_padding(struct writer *writer)
 {
@@ -102,6 +120,8 @@ size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t
     }
     if (is_answer(message->type))
         encode_answer(&writer, message);
+    if (is_ack(message->type))
+        encode_released(&writer, message);
     if (is_request(message->type))
         encode_padding(&writer);
     return message_finish(&writer);
@@ -179,21 +199,36 @@ static enum decode_reason decode_alternative(struct reader *value, struct query_
     return DECODE_OK;
 }
 
+static enum decode_reason decode_released(struct reader *value, struct query_message *message)
+{
+    uint64_t nonce = reader_u64(value);
+    if (value->failed || reader_left(value) != 0 || message->released_count == QUERY_RELEASED_MAX)
+        return DECODE_EXTENSION;
+    message->released[message->released_count++] = nonce;
+    return DECODE_OK;
+}
+
+// One extension; those that mean nothing in this message are stepped over.
+static enum decode_reason decode_extension(uint16_t type, struct reader *value,
+                                           struct query_message *message)
+{
+    if (type == EXTENSION_ALTERNATIVE && is_answer(message->type))
+        return decode_alternative(value, message);
+    if (type == EXTENSION_RELEASED && is_ack(message->type))
+        return decode_released(value, message);
+    return DECODE_OK;
+}
+
 static enum decode_reason decode_extensions(struct reader *reader, struct query_message *message)
 {
-    while (reader_left(reader) > 0) {
+    enum decode_reason reason = DECODE_OK;
+    while (reason == DECODE_OK && reader_left(reader) > 0) {
         uint16_t type = reader_u16(reader);
         uint16_t length = reader_u16(reader);
         struct reader value = reader_sub(reader, length);
-        if (reader->failed)
-            return DECODE_EXTENSION;
-        if (type != EXTENSION_ALTERNATIVE || !is_answer(message->type))
-            continue;
-        enum decode_reason reason = decode_alternative(&value, message);
-        if (reason != DECODE_OK)
-            return reason;
+        reason = reader->failed ? DECODE_EXTENSION : decode_extension(type, &value, message);
     }
-    return DECODE_OK;
+    return reason;
 }
 
 // Which length a datagram of this type may have.

@@ -16,6 +16,7 @@
 #define QUERY_REQUEST_BYTES     192 // least size of a request, so that no reply is larger
 #define QUERY_MESSAGE_BYTES_MAX 512
 #define QUERY_ALTERNATIVES_MAX  4
+#define QUERY_RELEASED_MAX      4
 
 enum query_status {
     QUERY_MAPPED = 0,
@@ -30,6 +31,7 @@ enum query_status {
 //   all:                      nonce, token, querier_sequence, server_sequence, instance
 //   Map Request:              question
 //   Map Reply, Cache Update:  status, range, etr, load, caching_ms, mab_sequence, alternatives
+//   their Acks:               released
 struct query_message {
     enum message_type type;
     uint64_t nonce;
@@ -48,6 +50,9 @@ struct query_message {
     uint64_t mab_sequence;
     size_t alternative_count;
     struct endpoint alternatives[QUERY_ALTERNATIVES_MAX];
+
+    size_t released_count;
+    uint64_t released[QUERY_RELEASED_MAX]; // nonces under which the querier holds nothing any more
 };
 
 // Writes the message into `buffer` (QUERY_MESSAGE_BYTES_MAX is always enough) and returns its

@@ -6,6 +6,8 @@
 #include "query/token.h"
 #include "wire_tap.h"
 
+#include <stdio.h>
+
 #define X   "192.0.2.9:4746"
 #define Y   "192.0.2.8:4746"
 #define MAB "20.0.0.0/14"
@@ -375,23 +377,32 @@ static void test_same_request_twice(void **state)
     stop(&f);
 }
 
-static void test_acknowledged_reply_replaces_earlier_nonces(void **state)
+static void test_released_nonces_are_forgotten(void **state)
 {
     (void)state;
     struct fixture f = start();
-    struct query_message first = ask(&f, X, "20.1.0.20");
-    struct query_message second = ask(&f, X, "20.1.0.21");
+    struct query_message first = tell(&f, X, "20.1.0.20");
+    struct query_message second = tell(&f, X, "20.1.0.21");
     struct query_message third = ask(&f, X, "20.1.0.22");
     assert_int_equal(teller_told(qsa_teller(f.qsa)), 3);
-    acknowledge(&f, X, &second);
-    assert_int_equal(teller_told(qsa_teller(f.qsa)), 2); // the third may still arrive
-    acknowledge(&f, X, &first);
-    assert_int_equal(teller_told(qsa_teller(f.qsa)), 2);
-    acknowledge(&f, X, &third);
+    struct query_message ack = {.type = MESSAGE_MAP_REPLY_ACK,
+                                .nonce = third.nonce,
+                                .token = third.token,
+                                .server_sequence = third.server_sequence,
+                                .instance = 0xe,
+                                .released_count = 2,
+                                .released = {first.nonce, second.nonce}};
+    give(&f, Y, &ack); // not Y's to release
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 3);
+    give(&f, X, &ack);
     assert_int_equal(teller_told(qsa_teller(f.qsa)), 1);
     change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
     assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).nonce, third.nonce);
     expect_silence(&f);
+    ack.released_count = 1;
+    ack.released[0] = third.nonce;
+    give(&f, X, &ack);
+    assert_int_equal(teller_queriers(qsa_teller(f.qsa)), 0);
     stop(&f);
 }
 
@@ -608,6 +619,43 @@ static void test_eviction_flushes_first(void **state)
     stop(&f);
 }
 
+static void test_eviction_spares_what_is_told_again(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 4;
+    struct fixture f = start_with(&config);
+    define_many(&f, 4);
+    for (int i = 0; i < 4; i++)
+        (void)tell(&f, X, many(i));
+    f.nonce = 103; // the first of these requests comes a second time, with memory full
+    f.nonce -= 3;
+    (void)ask(&f, X, many(0));
+    expect_silence(&f);
+    stop(&f);
+}
+
+static void test_strangers_cannot_fill_memory_for_long(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 8;
+    struct fixture f = start_with(&config);
+    define_many(&f, 40);
+    (void)tell(&f, X, "20.1.0.20");
+    for (int i = 0; i < 20; i++) { // in the names of others, who never acknowledge
+        char from[ENDPOINT_TEXT_MAX];
+        (void)snprintf(from, sizeof(from), "203.0.113.%d:1", i / 2 + 1);
+        request(&f, from, many(i), 0);
+        struct query_message message = {0};
+        struct endpoint to;
+        while (sent(&f, &message, &to))
+            pass(&f, 100);
+    }
+    assert_int_equal(ask(&f, Y, many(30)).status, QUERY_MAPPED);
+    stop(&f);
+}
+
 static void test_one_querier_cannot_crowd_out_others(void **state)
 {
     (void)state;
@@ -672,7 +720,7 @@ int main(void)
         cmocka_unit_test(test_cost_is_that_of_those_told),
         cmocka_unit_test(test_reload_checks_all_that_was_told),
         cmocka_unit_test(test_same_request_twice),
-        cmocka_unit_test(test_acknowledged_reply_replaces_earlier_nonces),
+        cmocka_unit_test(test_released_nonces_are_forgotten),
         cmocka_unit_test(test_repeats_updates),
         cmocka_unit_test(test_newer_update_replaces_older),
         cmocka_unit_test(test_forgets_a_querier_that_is_gone),
@@ -683,6 +731,8 @@ int main(void)
         cmocka_unit_test(test_strangers_must_prove_under_pressure),
         cmocka_unit_test(test_unproven_cannot_fill_memory),
         cmocka_unit_test(test_eviction_flushes_first),
+        cmocka_unit_test(test_eviction_spares_what_is_told_again),
+        cmocka_unit_test(test_strangers_cannot_fill_memory_for_long),
         cmocka_unit_test(test_one_querier_cannot_crowd_out_others),
         cmocka_unit_test(test_queriers_max),
         cmocka_unit_test(test_drops_what_is_not_for_a_server),

@@ -222,7 +222,9 @@ static void test_asks_the_next_after_the_retry_time(void **state)
     // The answer to the second comes too late, and its range is not taken over.
     reply = reply_to(&second, "20.1.0.0/24", "198.18.3.2", 1);
     give(&f, B, &reply);
-    expect_silence(&f);
+    struct query_message release = expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    assert_int_equal(release.released_count, 1);
+    assert_int_equal(release.released[0], second.nonce);
     assert_string_equal(cached_etr(&f, "20.1.0.20"), "198.18.3.1");
     assert_int_equal(querier_counters(f.querier)->dropped_nonce, 1);
     querier_free(f.querier);
@@ -311,6 +313,7 @@ static void test_accepts_only_true_answers(void **state)
     struct query_message forged = reply;
     forged.nonce++;
     give(&f, A, &forged);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A); // "I hold nothing under that nonce"
     forged = reply_to(&request, "20.1.0.32/28", "198.18.3.1", 1); // not what was asked
     give(&f, A, &forged);
     expect_silence(&f);
@@ -558,7 +561,9 @@ static void test_answers_in_the_wrong_order(void **state)
     (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
     (void)event(&f, QUERIER_LEARNED);
     give(&f, A, &old);
-    expect_silence(&f); // not taken over, so not acknowledged
+    struct query_message ack = expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    assert_int_equal(ack.released_count, 1); // not taken over
+    assert_int_equal(ack.released[0], first.nonce);
     struct querier_event learned = event(&f, QUERIER_LEARNED);
     assert_address(learned.question, "20.1.0.20");
     assert_address(learned.etr, "198.18.3.2");
@@ -569,6 +574,35 @@ static void test_answers_in_the_wrong_order(void **state)
     update = update_of(&new, "198.18.3.5", 4);
     give(&f, A, &update);
     assert_string_equal(cached_etr(&f, "20.1.0.20"), "198.18.3.5");
+    querier_free(f.querier);
+}
+
+static void test_releases_what_it_replaces(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    struct query_message first = learn(&f, "20.1.0.20", "20.1.0.16/28", "198.18.3.1", 1);
+    ask(&f, "20.1.0.21");
+    struct query_message request = expect(&f, MESSAGE_MAP_REQUEST, A);
+    struct query_message reply = reply_to(&request, "20.1.0.16/28", "198.18.3.1", 2);
+    give(&f, A, &reply);
+    struct query_message ack = expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    assert_int_equal(ack.released_count, 1);
+    assert_int_equal(ack.released[0], first.nonce);
+    // Another server's answer releases nothing of A, and A's late answer is taken over again: A
+    // must still tell us, although B told us in between.
+    ask(&f, "20.1.0.22");
+    struct query_message late = expect(&f, MESSAGE_MAP_REQUEST, A);
+    ask(&f, "20.1.0.23");
+    (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    pass(&f, 75);
+    request = expect(&f, MESSAGE_MAP_REQUEST, B);
+    reply = reply_to(&request, "20.1.0.16/28", "198.18.3.1", 1);
+    give(&f, B, &reply);
+    ack = expect(&f, MESSAGE_MAP_REQUEST, B); // for .23
+    ack = expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    assert_int_equal(ack.released_count, 0);
+    (void)late;
     querier_free(f.querier);
 }
 
@@ -797,6 +831,7 @@ int main(void)
         cmocka_unit_test(test_update_that_overtakes_its_reply),
         cmocka_unit_test(test_flush_that_overtakes_its_reply),
         cmocka_unit_test(test_answers_in_the_wrong_order),
+        cmocka_unit_test(test_releases_what_it_replaces),
         cmocka_unit_test(test_a_server_behind_does_not_bring_back_the_past),
         cmocka_unit_test(test_new_boundaries_replace_old_ones),
         cmocka_unit_test(test_silence_is_checked),

@@ -115,6 +115,9 @@ good("map reply, try another, with the most alternatives",
 good("map reply, busy", message(3, answer("busy", "20.1.0.16", 1, load=255, caching=0, sequence=0)),
      "answer: busy 20.1.0.16 etr=zero load=255 caching=0 sequence=0")
 good("map reply ack", message(4))
+good("map reply ack that releases a nonce",
+     message(4, b"", extension(2, struct.pack("!Q", 0x1020304050607080))),
+     "released: 1020304050607080")
 good("cache update, mapped", message(5, answer("mapped", "20.1.0.16", 16, "198.18.3.2",
                                                caching=599000)),
      "answer: mapped 20.1.0.16/28 etr=198.18.3.2 load=0 caching=599000 sequence=1234")
@@ -123,6 +126,9 @@ good("cache update, zero", message(5, answer("zero", "20.1.0.16", 16)),
 good("cache update, flush", message(5, answer("flush", "20.1.0.16", 16, caching=0)),
      "answer: flush 20.1.0.16/28 etr=zero load=0 caching=0 sequence=1234")
 good("cache update ack", message(6))
+good("cache update ack that releases the most nonces",
+     message(6, b"", b"".join(extension(2, struct.pack("!Q", i)) for i in range(1, 5))),
+     *(f"released: {i:016x}" for i in range(1, 5)))
 good("alive request", padded(7))
 good("alive reply", message(8))
 good("an extension that nobody knows, not canonical",
@@ -178,3 +184,6 @@ refused("an alternative too long", message(3, MAPPED, extension(1, bytes(21))), 
 refused("five alternatives", message(3, MAPPED, alternative("198.18.9.2", 4746) * 5), "extension")
 refused("an alternative without a port", message(3, MAPPED, alternative("198.18.9.2", 0)), "value")
 refused("an alternative of no family", message(3, MAPPED, alternative(None, 4746)), "value")
+refused("a released nonce too short", message(6, b"", extension(2, bytes(7))), "extension")
+refused("a released nonce too long", message(6, b"", extension(2, bytes(9))), "extension")
+refused("five released nonces", message(6, b"", extension(2, bytes(8)) * 5), "extension")

@@ -69,6 +69,8 @@ static void describe(struct text *text, const uint8_t *bytes, size_t length,
         say(text, "question: %s\n", address_print(&message->question, question));
     if (message->type == MESSAGE_MAP_REPLY || message->type == MESSAGE_CACHE_UPDATE)
         say_answer(text, message);
+    for (size_t i = 0; i < message->released_count; i++)
+        say(text, "released: %016" PRIx64 "\n", message->released[i]);
 }
 
 static void test_vectors(void **state)
@@ -95,7 +97,8 @@ static void test_vectors(void **state)
     (void)fclose(file);
 }
 
-// Every good message cut at every place is refused, never read past its end (AddressSanitizer watches).
+// Every good message cut at every place is refused, never read past its end (AddressSanitizer
+// watches).
 static void test_cut_anywhere(void **state)
 {
     (void)state;
