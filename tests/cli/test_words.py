@@ -225,3 +225,18 @@ def test_colours_only_on_a_terminal(tmp_path):
     assert "\033[" in on_terminal("doctor", str(config))
     assert "\033[" not in on_terminal("doctor", str(config), env={"NO_COLOR": "1"})
     assert "\033[" not in ivip("doctor", config).out
+
+
+@pytest.mark.parametrize("words,expected", [
+    ([""], set(commands()) | {"help"}),
+    (["sh"], {"show"}),
+    (["help", "sp"], {"split"}),
+    (["map", "--"], {"--dry-run", "--at", "--client", "--json", "--help"}),
+    (["token", "re"], {"revoke"}),
+])
+def test_completion(words, expected):
+    script = (f'source "{ROOT}/contrib/completion/ivip.bash"; COMP_WORDS=("$@"); '
+              'COMP_CWORD=$(($# - 1)); _ivip; printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", script, "bash", IVIP, *words], capture_output=True,
+                          text=True, check=True)
+    assert set(done.stdout.split()) == expected
