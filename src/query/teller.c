@@ -133,7 +133,7 @@ static struct query_message message_to(struct teller *teller, struct instant now
 {
     return (struct query_message){
         .type = type,
-        .token = token_make(&teller->token_key, now, to),
+        .token = address_token_make(&teller->token_key, now, to),
         .server_sequence = account == NULL ? 0 : ++account->server_sequence,
         .instance = account == NULL ? teller->instance : account->instance,
         .load = teller->load,
@@ -202,7 +202,7 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
                                  size_t length, struct asker *asker)
 {
     struct account *account = told_find_account(&teller->memory, from);
-    bool proven = token_valid(&teller->token_key, now, from, request->token);
+    bool proven = address_token_valid(&teller->token_key, now, from, request->token);
     teller->counters.requests++;
     // The octets stay with the request until it is answered: by then the account may be another.
     if (account != NULL)
@@ -506,8 +506,8 @@ void teller_input(struct teller *teller, struct instant now, const struct endpoi
 {
     struct account *account = told_find_account(&teller->memory, from);
     if (account != NULL)
-        book(teller, now, account, token_valid(&teller->token_key, now, from, message->token),
-             length);
+        book(teller, now, account,
+             address_token_valid(&teller->token_key, now, from, message->token), length);
     if (message->type == MESSAGE_ALIVE_REQUEST) {
         receive_alive(teller, now, from, account, message);
         return;
@@ -531,7 +531,7 @@ static struct query_message update_message(struct teller *teller, struct instant
     return (struct query_message){
         .type = MESSAGE_CACHE_UPDATE,
         .nonce = told->nonce,
-        .token = token_make(&teller->token_key, now, &told->account->endpoint),
+        .token = address_token_make(&teller->token_key, now, &told->account->endpoint),
         .server_sequence = told->update_sequence,
         .instance = told->account->instance,
         .load = teller->load,

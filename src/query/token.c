@@ -21,13 +21,14 @@ static uint64_t token_of_period(const struct hash_key *key, uint64_t period,
     return token == 0 ? 1 : token;
 }
 
-uint64_t token_make(const struct hash_key *key, struct instant now, const struct endpoint *endpoint)
+uint64_t address_token_make(const struct hash_key *key, struct instant now,
+                            const struct endpoint *endpoint)
 {
     return token_of_period(key, period_of(now), endpoint);
 }
 
-bool token_valid(const struct hash_key *key, struct instant now, const struct endpoint *endpoint,
-                 uint64_t token)
+bool address_token_valid(const struct hash_key *key, struct instant now,
+                         const struct endpoint *endpoint, uint64_t token)
 {
     if (token == 0)
         return false;

@@ -17,9 +17,9 @@
 #define TOKEN_PERIOD_SECONDS 300 // a token is good in the period it was made in and the next
 
 // Never 0, which stands for "no token".
-uint64_t token_make(const struct hash_key *key, struct instant now,
-                    const struct endpoint *endpoint);
-bool token_valid(const struct hash_key *key, struct instant now, const struct endpoint *endpoint,
-                 uint64_t token);
+uint64_t address_token_make(const struct hash_key *key, struct instant now,
+                            const struct endpoint *endpoint);
+bool address_token_valid(const struct hash_key *key, struct instant now,
+                         const struct endpoint *endpoint, uint64_t token);
 
 #endif

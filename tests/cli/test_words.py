@@ -86,7 +86,7 @@ def options_of(command):
 
 def test_all_commands_are_there():
     wanted = "run check key status doctor show map define split join drop apply schedule query " \
-             "mtu snapshot user uab token audit lab version"
+             "mtu snapshot user uab token audit lab sim version"
     assert set(wanted.split()) <= set(commands())
 
 
@@ -240,3 +240,18 @@ def test_completion(words, expected):
     done = subprocess.run(["bash", "-c", script, "bash", IVIP, *words], capture_output=True,
                           text=True, check=True)
     assert set(done.stdout.split()) == expected
+
+
+def test_simulation_replays():
+    def runs(*words):
+        document = ivip("sim", "--json", *words).json
+        assert document["held"] is True
+        return [{key: value for key, value in run.items() if key != "took_s"}
+                for run in document["runs"]]
+
+    both = runs("--seed", "3", "--runs", "2")
+    assert [run["seed"] for run in both] == [3, 4]
+    assert both[0]["datagrams"] > 1000
+    assert runs("--seed", "4", "--runs", "1") == both[1:]
+    assert ivip("sim", "--seed", "4", "--runs", "1").out.startswith("held  seed 4: ")
+    assert ivip("sim", "--runs", "many").status == 2

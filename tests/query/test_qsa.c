@@ -531,12 +531,12 @@ static void test_proof_ends(void **state)
     struct hash_key key = {{1}};
     struct endpoint x = endpoint_of(X);
     struct endpoint y = endpoint_of(Y);
-    uint64_t token = token_make(&key, f.now, &x);
-    assert_true(token_valid(&key, f.now, &x, token));
-    assert_false(token_valid(&key, f.now, &y, token));
-    assert_false(token_valid(&key, f.now, &x, 0));
+    uint64_t token = address_token_make(&key, f.now, &x);
+    assert_true(address_token_valid(&key, f.now, &x, token));
+    assert_false(address_token_valid(&key, f.now, &y, token));
+    assert_false(address_token_valid(&key, f.now, &x, 0));
     struct instant later = instant_add(f.now, duration_s(2 * TOKEN_PERIOD_SECONDS));
-    assert_false(token_valid(&key, later, &x, token));
+    assert_false(address_token_valid(&key, later, &x, token));
     pass(&f, 700000);
     request(&f, X, "20.1.0.20", reply.token); // too old to prove anything
     (void)expect(&f, MESSAGE_MAP_REPLY, X);
