@@ -135,6 +135,24 @@ bool node_is_own(const struct node *node, struct sipp_address address)
     return sipp_address_equal(address, SIPP_ADDRESS_LOOPBACK);
 }
 
+bool node_serve_prefix(struct node *node, const struct sipp_prefix *prefix, struct error *error)
+{
+    if (node->served_count == NODE_SERVED_MAX)
+        return error_set(error, ERROR_LIMIT, "served-full", "a gateway serves at most %d prefixes",
+                         NODE_SERVED_MAX);
+    node->served[node->served_count++] = *prefix;
+    return true;
+}
+
+bool node_is_served(const struct node *node, struct sipp_address address)
+{
+    for (size_t i = 0; i < node->served_count; i++) {
+        if (sipp_prefix_contains(&node->served[i], address))
+            return true;
+    }
+    return false;
+}
+
 bool node_is_member(const struct node *node, struct sipp_address group)
 {
     enum sipp_scope scope = sipp_multicast_scope(group);

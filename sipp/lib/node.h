@@ -23,6 +23,7 @@
 #define NODE_INTERFACES_MAX 32
 #define NODE_OWN_MAX        32   // own address sequences and groups
 #define NODE_LEVELS_MAX     64   // prefixes of the hierarchy that a router stands in
+#define NODE_SERVED_MAX     64   // prefixes of IPv4 hosts behind a gateway
 #define NODE_NEIGHBOURS_MAX 4096 // the one heard of longest ago gives way
 #define NODE_OUTPUTS_MAX    1024 // packets waiting to be pulled; more are dropped and counted
 #define NODE_EVENTS_MAX     1024
@@ -75,6 +76,9 @@ bool node_add_own(struct node *node, const struct sequence *sequence, struct err
 bool node_remove_own(struct node *node, const struct sequence *sequence);
 const struct own_sequence *node_own(const struct node *node, size_t *count);
 bool node_add_level(struct node *node, const struct level *level, struct error *error);
+
+// A gateway: IPv4 payloads for any address of the prefix are delivered here (EVENT_PACKET).
+bool node_serve_prefix(struct node *node, const struct sipp_prefix *prefix, struct error *error);
 
 struct forwarding *node_forwarding(struct node *node);
 struct associations *node_associations(struct node *node);

@@ -91,8 +91,15 @@ static void deliver_icmp(struct node *node, struct instant now, const struct tra
 
 void node_deliver(struct node *node, struct instant now, const struct transit *transit)
 {
+    const struct packet *packet = &transit->packet;
     node_count(node, COUNT_DELIVERED);
-    switch (transit->packet.payload_type) {
+    // An IPv4 host understands IPv4 and nothing else.
+    if (packet->payload_type != SIPP_PAYLOAD_IPV4 &&
+        node_is_served(node, route_destination(&packet->route))) {
+        node_error(node, now, transit, ICMP_UNREACHABLE, ICMP_NO_PAYLOAD_TYPE, 0);
+        return;
+    }
+    switch (packet->payload_type) {
     case SIPP_PAYLOAD_ICMP:
         deliver_icmp(node, now, transit);
         break;
@@ -100,7 +107,7 @@ void node_deliver(struct node *node, struct instant now, const struct transit *t
         node_untunnel(node, now, transit);
         break;
     default:
-        follow_correspondent(node, now, &transit->packet.route);
+        follow_correspondent(node, now, &packet->route);
         deliver_event(node, transit, EVENT_PACKET, NULL);
     }
 }

@@ -47,7 +47,7 @@ const struct level *node_cluster(const struct node *node, struct sipp_address ad
 static bool names_us(const struct node *node, struct transit *transit)
 {
     struct sipp_address active = route_active(&transit->packet.route);
-    if (node_is_own(node, active))
+    if (node_is_own(node, active) || node_is_served(node, active))
         return true;
     if (!node->config.router)
         return false;

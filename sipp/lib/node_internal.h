@@ -132,6 +132,8 @@ struct node {
     size_t own_count;
     struct level levels[NODE_LEVELS_MAX];
     size_t level_count;
+    struct sipp_prefix served[NODE_SERVED_MAX];
+    size_t served_count;
     struct forwarding *forwarding;
     struct associations *associations;
     struct table neighbours;
@@ -164,6 +166,8 @@ struct transit {
 // node.c
 void node_count(struct node *node, enum node_counter counter);
 bool node_is_own(const struct node *node, struct sipp_address address);
+// True for an address of an IPv4 host behind this gateway.
+bool node_is_served(const struct node *node, struct sipp_address address);
 bool node_is_member(const struct node *node, struct sipp_address group);
 
 // node_queue.c

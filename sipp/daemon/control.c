@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The control socket: one JSON object a line in, one a line out, each with "v": 1.
+//
+//     {"command":"echo","to":"Q.E.I","via":"P.0","hop_limit":64,"size":56}
+//         -> {"sent":ROUTE,"reply":{"route":ROUTE,"hop_limit":N,"milliseconds":X}}
+//         -> {"sent":ROUTE,"error":{"route":ROUTE,"type":WORD,"code":N,"parameter":N,"at":ROUTE}}
+//         -> {"sent":ROUTE,"timeout":true}
+//     {"command":"status"}    {"command":"routes"}    {"command":"own"}
+//     {"command":"route-set","prefix":P,"interface":I,"gateway":A}  {"command":"route-remove",...}
+//     {"command":"join","group":A}
+#include "sipp/daemon/sippd.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "sipp/lib/notation.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINE_MAX_BYTES  4096
+#define CLIENTS_MAX     32
+#define ECHOES_MAX      256
+#define ECHO_TIMEOUT_MS 2000
+#define ECHO_SIZE_MAX   8000
+
+struct client {
+    struct control *control;
+    uv_pipe_t pipe;
+    bool closing;
+    char line[LINE_MAX_BYTES];
+    size_t used;
+};
+
+// An echo that waits for its answer.
+struct echo {
+    struct client *client; // NULL: free
+    uint16_t number;
+    uint64_t sent; // nanoseconds
+    char route[ROUTE_TEXT_MAX];
+};
+
+struct control {
+    struct sippd *sippd;
+    uv_pipe_t server;
+    uv_timer_t timer;
+    char path[108];
+    struct client *clients[CLIENTS_MAX];
+    struct echo echoes[ECHOES_MAX];
+    uint16_t next_number;
+};
+
+struct reply {
+    uv_write_t write;
+    char *text;
+};
+
+// ---- answers
+
+static void written(uv_write_t *write, int status)
+{
+    (void)status;
+    struct reply *reply = write->data;
+    free(reply->text); // jansson's
+    memory_free(reply);
+}
+
+// Takes the object over and sends it as a line.
+static void answer(struct client *client, json_t *object)
+{
+    (void)json_object_set_new(object, "v", json_integer(1));
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    if (text == NULL || client->closing) {
+        free(text);
+        return;
+    }
+    struct reply *reply = memory_new(sizeof(*reply));
+    char end = '\n';
+    uv_buf_t parts[2] = {uv_buf_init(text, (unsigned)strlen(text)), uv_buf_init(&end, 1)};
+    static char newline[] = "\n";
+    parts[1].base = newline;
+    reply->text = text;
+    reply->write.data = reply;
+    (void)uv_write(&reply->write, (uv_stream_t *)&client->pipe, parts, 2, written);
+}
+
+static void answer_error(struct client *client, const struct error *error)
+{
+    answer(client,
+           json_pack("{s:{s:s,s:s}}", "error", "reason", error->reason, "text", error->text));
+}
+
+static void client_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
+static void client_close(struct client *client)
+{
+    struct control *control = client->control;
+    if (client->closing)
+        return;
+    client->closing = true;
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        if (control->clients[i] == client)
+            control->clients[i] = NULL;
+    }
+    for (size_t i = 0; i < ECHOES_MAX; i++) {
+        if (control->echoes[i].client == client)
+            control->echoes[i].client = NULL;
+    }
+    uv_close((uv_handle_t *)&client->pipe, client_closed);
+}
+
+// ---- echo
+
+static const char *text_of(const json_t *command, const char *key)
+{
+    return json_string_value(json_object_get(command, key));
+}
+
+static long long number_of(const json_t *command, const char *key, long long otherwise)
+{
+    const json_t *value = json_object_get(command, key);
+    return json_is_integer(value) ? json_integer_value(value) : otherwise;
+}
+
+static bool echo_route(struct control *control, const json_t *command, struct route *route,
+                       struct error *error)
+{
+    struct sippd *sippd = control->sippd;
+    struct path to;
+    struct path via = {.count = 0};
+    const char *whole = text_of(command, "route");
+    if (whole != NULL)
+        return route_parse(sippd->names, whole, route, error);
+    if (text_of(command, "to") == NULL)
+        return error_set(error, ERROR_INPUT, "no-destination", "say where \"to\"");
+    return path_parse(sippd->names, text_of(command, "to"), &to, error) &&
+           (text_of(command, "via") == NULL ||
+            path_parse(sippd->names, text_of(command, "via"), &via, error)) &&
+           node_route_to(sippd->node, sippd_now(sippd), via.count == 0 ? NULL : &via, &to, route,
+                         error);
+}
+
+static struct echo *echo_new(struct control *control, struct client *client, struct error *error)
+{
+    for (size_t i = 0; i < ECHOES_MAX; i++) {
+        struct echo *echo = &control->echoes[i];
+        if (echo->client != NULL)
+            continue;
+        echo->client = client;
+        echo->number = control->next_number++;
+        echo->sent = uv_hrtime();
+        return echo;
+    }
+    (void)error_set(error, ERROR_LIMIT, "too-many-echoes", "%d echoes wait for answers",
+                    ECHOES_MAX);
+    return NULL;
+}
+
+static bool command_echo(struct control *control, struct client *client, const json_t *command,
+                         struct error *error)
+{
+    static const uint8_t data[ECHO_SIZE_MAX];
+    struct sippd *sippd = control->sippd;
+    struct route route;
+    long long size = number_of(command, "size", 56);
+    long long hop_limit = number_of(command, "hop_limit", SIPP_HOP_LIMIT_DEFAULT);
+    if (size < 0 || size > ECHO_SIZE_MAX || hop_limit < 1 || hop_limit > 255)
+        return error_set(error, ERROR_INPUT, "bad-number", "size is 0 to %d, hop limit 1 to 255",
+                         ECHO_SIZE_MAX);
+    if (!echo_route(control, command, &route, error))
+        return false;
+    struct echo *echo = echo_new(control, client, error);
+    if (echo == NULL)
+        return false;
+    (void)route_print(sippd->names, &route, echo->route);
+    uint16_t identifier = (uint16_t)(echo - control->echoes);
+    if (!node_send_echo(sippd->node, sippd_now(sippd), &route, (uint8_t)hop_limit, identifier,
+                        echo->number, data, (size_t)size, error)) {
+        echo->client = NULL;
+        return false;
+    }
+    return true;
+}
+
+static struct echo *echo_find(struct control *control, uint16_t identifier, uint16_t number)
+{
+    if (identifier >= ECHOES_MAX)
+        return NULL;
+    struct echo *echo = &control->echoes[identifier];
+    return echo->client != NULL && echo->number == number ? echo : NULL;
+}
+
+static void echo_done(struct echo *echo, json_t *object)
+{
+    struct client *client = echo->client;
+    (void)json_object_set_new(object, "sent", json_string(echo->route));
+    echo->client = NULL;
+    answer(client, object);
+}
+
+static void event_reply(struct control *control, const struct node_event *event)
+{
+    char route[ROUTE_TEXT_MAX];
+    struct echo *echo = echo_find(control, event->icmp.echo.identifier, event->icmp.echo.number);
+    if (echo == NULL)
+        return;
+    double milliseconds = (double)(uv_hrtime() - echo->sent) / 1e6;
+    echo_done(echo, json_pack("{s:{s:s,s:i,s:f}}", "reply", "route",
+                              route_print(control->sippd->names, &event->route, route), "hop_limit",
+                              event->hop_limit, "milliseconds", milliseconds));
+}
+
+// The echo that an error is about, from what it quotes.
+static void event_error(struct control *control, const struct node_event *event)
+{
+    const struct icmp_error *report = &event->icmp.error;
+    struct names *names = control->sippd->names;
+    uint8_t quote[SIPP_PACKET_MAX] = {0};
+    struct packet packet;
+    char from[ROUTE_TEXT_MAX];
+    char at[ROUTE_TEXT_MAX];
+    // The quote is cut, but its headers say how long it was.
+    memcpy(quote, report->quote, report->quote_length);
+    if (packet_decode(quote, sizeof(quote), &packet) != PACKET_OK ||
+        packet.payload_type != SIPP_PAYLOAD_ICMP)
+        return;
+    struct reader reader = reader_over(quote + packet.payload_offset, packet.payload_length);
+    bool is_echo = reader_u8(&reader) == ICMP_ECHO;
+    (void)reader_take(&reader, 3);
+    uint16_t identifier = reader_u16(&reader);
+    struct echo *echo = echo_find(control, identifier, reader_u16(&reader));
+    if (reader.failed || !is_echo || echo == NULL)
+        return;
+    double milliseconds = (double)(uv_hrtime() - echo->sent) / 1e6;
+    echo_done(echo, json_pack("{s:{s:s,s:s,s:i,s:I,s:s,s:f}}", "error", "route",
+                              route_print(names, &event->route, from), "type",
+                              icmp_type_name(event->icmp.type), "code", event->icmp.code,
+                              "parameter", (json_int_t)report->parameter, "at",
+                              route_print(names, &packet.route, at), "milliseconds", milliseconds));
+}
+
+void control_event(struct sippd *sippd, const struct node_event *event)
+{
+    if (sippd->control == NULL)
+        return;
+    if (event->kind == EVENT_ECHO_REPLY)
+        event_reply(sippd->control, event);
+    else
+        event_error(sippd->control, event);
+}
+
+static void time_out(uv_timer_t *timer)
+{
+    struct control *control = timer->data;
+    uint64_t now = uv_hrtime();
+    for (size_t i = 0; i < ECHOES_MAX; i++) {
+        struct echo *echo = &control->echoes[i];
+        if (echo->client != NULL && now - echo->sent > (uint64_t)ECHO_TIMEOUT_MS * 1000000)
+            echo_done(echo, json_pack("{s:b}", "timeout", 1));
+    }
+}
+
+// ---- the other commands
+
+static json_t *own_sequences(const struct sippd *sippd)
+{
+    json_t *list = json_array();
+    size_t count;
+    const struct own_sequence *own = node_own(sippd->node, &count);
+    for (size_t i = 0; i < count; i++) {
+        char text[PATH_TEXT_MAX];
+        struct path path = path_of(&own[i].sequence);
+        (void)json_array_append_new(list, json_string(path_print(sippd->names, &path, text)));
+    }
+    return list;
+}
+
+static json_t *association_list(const struct sippd *sippd)
+{
+    json_t *list = json_array();
+    const struct associations *associations = node_associations(sippd->node);
+    const struct association *one = NULL;
+    while ((one = associations_next(associations, one)) != NULL) {
+        char local[NAME_TEXT_MAX];
+        char path[PATH_TEXT_MAX];
+        (void)json_array_append_new(
+            list,
+            json_pack("{s:s,s:s,s:b}", "local", names_print(sippd->names, one->local, local),
+                      "path", path_print(sippd->names, &one->path, path), "heard", one->heard));
+    }
+    return list;
+}
+
+static void command_status(const struct control *control, struct client *client)
+{
+    struct sippd *sippd = control->sippd;
+    json_t *counters = json_object();
+    json_t *interfaces = json_array();
+    for (int i = 0; i < NODE_COUNTERS; i++)
+        (void)json_object_set_new(
+            counters, node_counter_name((enum node_counter)i),
+            json_integer((json_int_t)node_counter(sippd->node, (enum node_counter)i)));
+    for (size_t i = 0; i < sippd->port_count; i++)
+        (void)json_array_append_new(interfaces, json_string(port_name(sippd->ports[i])));
+    answer(client, json_pack("{s:b,s:o,s:o,s:o,s:o}", "router", node_is_router(sippd->node), "own",
+                             own_sequences(sippd), "interfaces", interfaces, "associations",
+                             association_list(sippd), "counters", counters));
+}
+
+struct route_list {
+    const struct sippd *sippd;
+    json_t *list;
+};
+
+static void list_route(void *state, const struct sipp_prefix *prefix,
+                       const struct next_hop *next_hop)
+{
+    struct route_list *routes = state;
+    char prefix_text[SIPP_PREFIX_TEXT_MAX];
+    char name[NAME_TEXT_MAX];
+    char gateway[NAME_TEXT_MAX];
+    bool direct = sipp_address_none(next_hop->gateway);
+    (void)json_array_append_new(
+        routes->list,
+        json_pack("{s:s,s:s,s:s,s:s}", "prefix", sipp_prefix_print(prefix, prefix_text), "name",
+                  names_print(routes->sippd->names, prefix->address, name), "interface",
+                  next_hop->interface < routes->sippd->port_count
+                      ? port_name(routes->sippd->ports[next_hop->interface])
+                      : "?",
+                  "gateway",
+                  direct ? "link" : names_print(routes->sippd->names, next_hop->gateway, gateway)));
+}
+
+static void command_routes(const struct control *control, struct client *client)
+{
+    struct route_list routes = {control->sippd, json_array()};
+    forwarding_walk(node_forwarding(control->sippd->node), list_route, &routes);
+    answer(client, json_pack("{s:o}", "routes", routes.list));
+}
+
+static bool command_route_change(struct control *control, struct client *client,
+                                 const json_t *command, bool set, struct error *error)
+{
+    struct sippd *sippd = control->sippd;
+    struct sipp_prefix prefix;
+    struct next_hop next_hop = {.gateway = SIPP_ADDRESS_NONE};
+    const char *prefix_text = text_of(command, "prefix");
+    const char *interface = text_of(command, "interface");
+    const char *gateway = text_of(command, "gateway");
+    if (prefix_text == NULL || (set && interface == NULL))
+        return error_set(error, ERROR_INPUT, "incomplete", "say \"prefix\" and \"interface\"");
+    if (!names_parse_prefix(sippd->names, prefix_text, &prefix, error) ||
+        (gateway != NULL && !names_parse(sippd->names, gateway, &next_hop.gateway, error)))
+        return false;
+    if (!set && !forwarding_remove(node_forwarding(sippd->node), &prefix))
+        return error_set(error, ERROR_NOT_FOUND, "no-route", "no route for %s", prefix_text);
+    if (set) {
+        next_hop.interface = port_find(sippd, interface);
+        if (next_hop.interface == NODE_NO_INTERFACE)
+            return error_set(error, ERROR_NOT_FOUND, "unknown-interface", "no interface %s",
+                             interface);
+        forwarding_set(node_forwarding(sippd->node), &prefix, next_hop);
+    }
+    answer(client, json_object());
+    return true;
+}
+
+static bool command_join(struct control *control, struct client *client, const json_t *command,
+                         struct error *error)
+{
+    struct sipp_address group;
+    const char *text = text_of(command, "group");
+    if (text == NULL || !names_parse(control->sippd->names, text, &group, error))
+        return text != NULL ? false : error_set(error, ERROR_INPUT, "incomplete", "say \"group\"");
+    struct sequence sequence = sequence_of(group);
+    if (!node_add_own(control->sippd->node, &sequence, error))
+        return false;
+    answer(client, json_object());
+    return true;
+}
+
+static bool run_command(struct control *control, struct client *client, const json_t *command,
+                        struct error *error)
+{
+    const char *word = text_of(command, "command");
+    if (word == NULL)
+        return error_set(error, ERROR_INPUT, "no-command", "say which \"command\"");
+    if (strcmp(word, "echo") == 0)
+        return command_echo(control, client, command, error);
+    if (strcmp(word, "route-set") == 0 || strcmp(word, "route-remove") == 0)
+        return command_route_change(control, client, command, word[6] == 's', error);
+    if (strcmp(word, "join") == 0)
+        return command_join(control, client, command, error);
+    if (strcmp(word, "status") == 0)
+        command_status(control, client);
+    else if (strcmp(word, "routes") == 0)
+        command_routes(control, client);
+    else if (strcmp(word, "own") == 0)
+        answer(client, json_pack("{s:o}", "own", own_sequences(control->sippd)));
+    else
+        return error_set(error, ERROR_INPUT, "unknown-command", "\"%.40s\" is not a command", word);
+    return true;
+}
+
+static void handle_line(struct client *client, const char *line)
+{
+    struct error error = {0};
+    json_error_t where;
+    json_t *command = json_loads(line, 0, &where);
+    bool good = json_is_object(command) ? run_command(client->control, client, command, &error)
+                                        : error_set(&error, ERROR_INPUT, "bad-json",
+                                                    "not a JSON object: %s", where.text);
+    if (!good)
+        answer_error(client, &error);
+    json_decref(command);
+    sippd_settle(client->control->sippd);
+}
+
+// ---- the socket
+
+static void allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
+{
+    struct client *client = handle->data;
+    (void)suggested;
+    *buffer = uv_buf_init(client->line + client->used,
+                          (unsigned)(sizeof(client->line) - 1 - client->used));
+}
+
+static void received(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
+{
+    struct client *client = stream->data;
+    (void)buffer;
+    if (length < 0) {
+        client_close(client);
+        return;
+    }
+    client->used += (size_t)length;
+    client->line[client->used] = '\0';
+    char *end;
+    while (!client->closing && (end = strchr(client->line, '\n')) != NULL) {
+        *end = '\0';
+        handle_line(client, client->line);
+        size_t eaten = (size_t)(end + 1 - client->line);
+        client->used -= eaten;
+        memmove(client->line, end + 1, client->used + 1);
+    }
+    if (client->used == sizeof(client->line) - 1)
+        client_close(client);
+}
+
+static void accept_client(uv_stream_t *server, int status)
+{
+    struct control *control = server->data;
+    size_t place = 0;
+    while (place < CLIENTS_MAX && control->clients[place] != NULL)
+        place++;
+    struct client *client = memory_new(sizeof(*client));
+    client->control = control;
+    (void)uv_pipe_init(server->loop, &client->pipe, 0);
+    client->pipe.data = client;
+    if (status != 0 || uv_accept(server, (uv_stream_t *)&client->pipe) != 0 ||
+        place == CLIENTS_MAX) {
+        client_close(client);
+        return;
+    }
+    control->clients[place] = client;
+    (void)uv_read_start((uv_stream_t *)&client->pipe, allocate, received);
+}
+
+bool control_open(struct sippd *sippd, const char *path, struct error *error)
+{
+    struct control *control = memory_new(sizeof(*control));
+    control->sippd = sippd;
+    sippd->control = control;
+    (void)snprintf(control->path, sizeof(control->path), "%s", path);
+    (void)uv_timer_init(&sippd->loop, &control->timer);
+    control->timer.data = control;
+    (void)uv_pipe_init(&sippd->loop, &control->server, 0);
+    control->server.data = control;
+    (void)unlink(path);
+    mode_t before = umask(077);
+    int bound = uv_pipe_bind(&control->server, path);
+    (void)umask(before);
+    if (bound != 0 || uv_listen((uv_stream_t *)&control->server, 16, accept_client) != 0)
+        return error_set(error, ERROR_SYSTEM, "no-control", "cannot listen at %s: %s", path,
+                         bound != 0 ? uv_strerror(bound) : "listen failed");
+    (void)uv_timer_start(&control->timer, time_out, 100, 100);
+    return true;
+}
+
+void control_close(struct sippd *sippd)
+{
+    struct control *control = sippd->control;
+    if (control == NULL)
+        return;
+    for (size_t i = 0; i < CLIENTS_MAX; i++) {
+        if (control->clients[i] != NULL)
+            client_close(control->clients[i]);
+    }
+    uv_close((uv_handle_t *)&control->server, NULL);
+    uv_close((uv_handle_t *)&control->timer, NULL);
+    (void)uv_run(&sippd->loop, UV_RUN_NOWAIT);
+    (void)unlink(control->path);
+    memory_free(control);
+    sippd->control = NULL;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// sippd FILE: runs one SIPP node until it is told to stop.
+#include "sipp/daemon/sippd.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "sipp/lib/notation.h"
+
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+struct instant sippd_now(struct sippd *sippd)
+{
+    (void)sippd;
+    return (struct instant){uv_hrtime()};
+}
+
+static void say_sequence(struct sippd *sippd, const char *what, const struct sequence *sequence)
+{
+    struct path path = path_of(sequence);
+    char text[PATH_TEXT_MAX];
+    log_info("sippd", "%s %s", what, path_print(sippd->names, &path, text));
+}
+
+static void handle_event(struct sippd *sippd, const struct node_event *event)
+{
+    switch (event->kind) {
+    case EVENT_CONFIGURED:
+        say_sequence(sippd, "configured as", &event->sequence);
+        break;
+    case EVENT_ATTACHED:
+        say_sequence(sippd, "attached as", &event->sequence);
+        break;
+    case EVENT_REGISTERED:
+        say_sequence(sippd, "registered", &event->sequence);
+        break;
+    case EVENT_ECHO_REPLY:
+    case EVENT_ERROR:
+        control_event(sippd, event);
+        break;
+    case EVENT_PACKET:
+        if (sippd->gateway != NULL && event->payload_type == SIPP_PAYLOAD_IPV4)
+            gateway_event(sippd, event);
+        break;
+    }
+}
+
+static void timer_due(uv_timer_t *timer)
+{
+    struct sippd *sippd = timer->data;
+    node_tick(sippd->node, sippd_now(sippd));
+    sippd_settle(sippd);
+}
+
+void sippd_settle(struct sippd *sippd)
+{
+    struct node_output output;
+    struct node_event event;
+    while (node_next_output(sippd->node, &output))
+        port_send(sippd->ports[output.interface], &output.link, output.bytes, output.length);
+    while (node_next_event(sippd->node, &event))
+        handle_event(sippd, &event);
+    struct instant deadline = node_next_deadline(sippd->node);
+    uint64_t wait = instant_since(deadline, sippd_now(sippd)).ns / 1000000 + 1;
+    (void)uv_timer_start(&sippd->timer, timer_due, wait, 0);
+}
+
+static void stop(uv_signal_t *signal, int number)
+{
+    (void)number;
+    uv_stop(signal->loop);
+}
+
+static void close_handle(uv_handle_t *handle, void *state)
+{
+    (void)state;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void start(struct sippd *sippd)
+{
+    const int signals[2] = {SIGTERM, SIGINT};
+    (void)uv_loop_init(&sippd->loop);
+    (void)uv_timer_init(&sippd->loop, &sippd->timer);
+    sippd->timer.data = sippd;
+    for (size_t i = 0; i < 2; i++) {
+        (void)uv_signal_init(&sippd->loop, &sippd->stop_signals[i]);
+        (void)uv_signal_start(&sippd->stop_signals[i], stop, signals[i]);
+    }
+    sippd->names = names_new();
+}
+
+static void finish(struct sippd *sippd)
+{
+    control_close(sippd);
+    gateway_close(sippd);
+    kernel_close(sippd);
+    uv_walk(&sippd->loop, close_handle, NULL);
+    (void)uv_run(&sippd->loop, UV_RUN_DEFAULT);
+    ports_close(sippd);
+    node_free(sippd->node);
+    names_free(sippd->names);
+    (void)uv_loop_close(&sippd->loop);
+}
+
+int main(int count, char **words)
+{
+    static struct sippd sippd;
+    struct error error = {0};
+    if (count != 2 || words[1][0] == '-') {
+        (void)fprintf(stderr, "usage: sippd FILE\n\nRuns the SIPP node that FILE describes.\n");
+        return 2;
+    }
+    if (sodium_init() < 0)
+        return 1;
+    (void)signal(SIGPIPE, SIG_IGN);
+    start(&sippd);
+    bool good = kernel_open(&sippd, &error) && config_load(&sippd, words[1], &error);
+    if (good) {
+        log_info("sippd", "running %s", words[1]);
+        sippd_settle(&sippd);
+        (void)uv_run(&sippd.loop, UV_RUN_DEFAULT);
+    } else {
+        log_error("sippd", "%s", error.text);
+    }
+    finish(&sippd);
+    return good ? 0 : 1;
+}

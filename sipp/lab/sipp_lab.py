@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A SIPP internet in network namespaces: nodes run sippd, packets are captured from the links.
+
+    lab.names("P 0080:0000:0000:0000/32", ...)
+    lab.node("H", "host", "own P.D.H")            # statements of sippd's file
+    lab.link("H", "D")                            # a veth pair, interface names h-d and d-h
+    lab.start()
+    lab.run("H", "ping", "Q.E.I")
+    lab.sequences("H", "D")                       # route sequences seen on the link, in order
+
+Routers run BIRD with Babel beside sippd and learn each other's prefixes. Captured packets are read
+here by a decoder of its own, which shares no line with the daemon's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent.parent
+BUILD = Path(os.environ.get("SIPP_BUILD", TOP / "build"))
+SIPPD = BUILD / "sipp/daemon/sippd"
+SIPP = BUILD / "sipp/tool/sipp"
+WAIT_SECONDS = 60.0
+ETHERTYPE = 0x88B5
+ICMP_ECHO, ICMP_ECHO_REPLY = 8, 0
+CLONE_NEWNET = 0x40000000
+
+numbers = itertools.count(1)
+
+BIRD = """
+log "{folder}/bird.log" all;
+router id 10.0.0.{number};
+protocol device {{ scan time 2; }}
+protocol kernel {{
+  learn;
+  scan time 2;
+  ipv6 {{
+    import filter {{ if net ~ [ fd53:4950:5000::/64+ ] && krt_source = 156 then accept; reject; }};
+    export filter {{ if source = RTS_BABEL then accept; reject; }};
+  }};
+}}
+protocol babel {{
+  interface {interfaces} {{ type wired; hello interval 1 s; update interval 2 s; }};
+  ipv6 {{
+    import all;
+    export filter {{ if source = RTS_INHERIT{transit} then accept; reject; }};
+  }};
+}}
+"""
+
+
+def await_that(what: str, condition: Callable[[], bool]) -> None:
+    """Waits for a condition; fails with `what` when the time is up."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {WAIT_SECONDS:g} s in vain: {what}")
+        time.sleep(0.05)
+
+
+class Packet:
+    """A SIPP packet off the wire: `route` and `active` as in the document's notation."""
+
+    def __init__(self, data: bytes) -> None:
+        first, length, kind, self.hop_limit, source, destination = struct.unpack(">IHBBQQ", data[:24])
+        if first >> 28 != 6:
+            raise ValueError("not SIPP")
+        payload = data[24:24 + length]
+        behind, ahead = [], []
+        if kind == 43:
+            _, count, following, kind, _ = struct.unpack(">IBBBB", payload[:8])
+            others = struct.unpack(f">{count}Q", payload[8:8 + 8 * count])
+            behind, ahead = list(others[:following]), list(others[following:])
+            payload = payload[8 + 8 * count:]
+        self.route = [source, *behind, destination, *ahead]
+        self.active = 1 + len(behind)
+        self.kind = kind
+        self.payload = payload
+
+    @property
+    def icmp_type(self) -> int | None:
+        return self.payload[0] if self.kind == 1 and self.payload else None
+
+
+class Capture:
+    """Everything with SIPP's EtherType on one device, both directions."""
+
+    def __init__(self, lab: Lab, namespace: str, device: str) -> None:
+        self.lab = lab
+        self.packets: list[Packet] = []
+        self.raw: list[bytes] = []
+        ready = threading.Event()
+        self.thread = threading.Thread(target=self.listen, args=(namespace, device, ready),
+                                       daemon=True)
+        self.stopping = False
+        self.thread.start()
+        if not ready.wait(10):
+            raise AssertionError(f"cannot capture on {device}")
+
+    def listen(self, namespace: str, device: str, ready: threading.Event) -> None:
+        # setns moves this thread alone.
+        with open(f"/run/netns/{namespace}") as there:
+            if ctypes.CDLL(None, use_errno=True).setns(there.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        # ETH_P_ALL, because only such a socket also sees what this machine sends.
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as tap:
+            tap.bind((device, 3))
+            tap.settimeout(0.1)
+            ready.set()
+            while not self.stopping:
+                try:
+                    frame = tap.recv(65535)
+                except TimeoutError:
+                    continue
+                except OSError:
+                    break
+                if struct.unpack(">H", frame[12:14])[0] == ETHERTYPE:
+                    self.raw.append(frame)
+                    self.packets.append(Packet(frame[14:]))
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.thread.join()
+
+
+class Lab:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.prefix = f"sipp-lab.{os.getpid()}-{next(numbers)}-"
+        self.statements: dict[str, list[str]] = {}
+        self.links: list[tuple[str, str]] = []
+        self.processes: dict[tuple[str, str], subprocess.Popen] = {}
+        self.captures: dict[tuple[str, str], Capture] = {}
+        self.names_file = folder / "names"
+        self.words: dict[int, str] = {}
+
+    # ---- building
+
+    def names(self, text: str) -> None:
+        """The names of the internet; the tool itself works out what each one stands for."""
+        self.names_file.write_text(text)
+        for line in text.splitlines():
+            if not line.split("#")[0].strip():
+                continue
+            name = line.split()[0]
+            shown = subprocess.run([SIPP, "-n", self.names_file, "addr", name], text=True,
+                                   capture_output=True, check=True).stdout
+            if "cluster " in shown:
+                self.words.setdefault(int(shown.split()[-1].replace(":", ""), 16), f"{name}.0")
+            else:
+                self.words[int(shown.split()[0].replace(":", ""), 16)] = name
+
+    def namespace(self, node: str) -> str:
+        return self.prefix + node
+
+    def node(self, name: str, *statements: str) -> None:
+        subprocess.run(["ip", "netns", "add", self.namespace(name)], check=True)
+        self.sh(name, "echo 0 >/proc/sys/net/ipv6/conf/all/accept_dad")
+        self.sh(name, "echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad; ip link set lo up")
+        self.statements[name] = list(statements)
+
+    @staticmethod
+    def device(a: str, b: str) -> str:
+        return f"{a}-{b}".lower()
+
+    def link(self, a: str, b: str) -> None:
+        here, there = self.device(a, b), self.device(b, a)
+        subprocess.run(["ip", "link", "add", here, "netns", self.namespace(a), "type", "veth",
+                        "peer", "name", there, "netns", self.namespace(b)], check=True)
+        for node, device in ((a, here), (b, there)):
+            self.sh(node, f"ip link set {device} up")
+        self.links.append((a, b))
+
+    def sh(self, node: str, command: str, check: bool = True) -> str:
+        done = subprocess.run(["nsenter", f"--net=/run/netns/{self.namespace(node)}", "sh", "-c",
+                               command], text=True, capture_output=True, check=False,
+                              timeout=WAIT_SECONDS * 2)
+        if check and done.returncode != 0:
+            raise AssertionError(f"on {node}: {command}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def spawn(self, node: str, what: str, *words: object) -> None:
+        log = (self.folder / f"{node}.{what}.log").open("ab")
+        self.processes[node, what] = subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{self.namespace(node)}", *map(str, words)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def control(self, node: str) -> Path:
+        return self.folder / f"{node}.sock"
+
+    def start(self, stubs: tuple[str, ...] = ()) -> None:
+        """Starts a sippd in every node, and a BIRD in every one that learns."""
+        for number, (node, statements) in enumerate(self.statements.items(), 1):
+            devices = [self.device(node, b if a == node else a) for a, b in self.links
+                       if node in (a, b)]
+            fixed = [line for line in statements if line.split()[0] in ("router", "host",
+                                                                        "auto-host", "base-station")]
+            others = [line for line in statements if line not in fixed]
+            mentioned = {line.split()[1] for line in others if line.startswith("interface ")}
+            lines = [*fixed, f"names {self.names_file}", f"control {self.control(node)}",
+                     *(f"interface {device}" for device in devices if device not in mentioned),
+                     *others]
+            file = self.folder / f"{node}.conf"
+            file.write_text("\n".join(lines) + "\n")
+            self.spawn(node, "sippd", SIPPD, file)
+            if "learn" in statements:
+                self.start_bird(node, number, devices, node in stubs)
+        for node in self.statements:
+            await_that(f"{node} listens", self.control(node).exists)
+
+    def start_bird(self, node: str, number: int, devices: list[str], stub: bool) -> None:
+        file = self.folder / f"{node}.bird.conf"
+        file.write_text(BIRD.format(folder=self.folder, number=number,
+                                    interfaces=", ".join(f'"{device}"' for device in devices),
+                                    transit="" if stub else " || source = RTS_BABEL"))
+        self.spawn(node, "bird", "bird", "-f", "-c", file, "-s", self.folder / f"{node}.bird.sock",
+                   "-P", self.folder / f"{node}.bird.pid")
+
+    def stop_process(self, node: str, what: str) -> int:
+        process = self.processes.pop((node, what))
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return process.wait()
+
+    def close(self) -> None:
+        for capture in self.captures.values():
+            capture.stop()
+        codes = {key: self.stop_process(*key) for key in list(self.processes)}
+        for node in self.statements:
+            subprocess.run(["ip", "netns", "del", self.namespace(node)], check=False)
+        bad = {key: code for key, code in codes.items() if key[1] == "sippd" and code != 0}
+        if bad:
+            raise AssertionError(f"did not end cleanly: {bad}\n{self.log(next(iter(bad))[0])}")
+
+    # ---- watching and asking
+
+    def log(self, node: str) -> str:
+        return (self.folder / f"{node}.sippd.log").read_text()
+
+    def capture(self, a: str, b: str) -> None:
+        self.captures[a, b] = Capture(self, self.namespace(a), self.device(a, b))
+
+    def notation(self, packet: Packet) -> str:
+        def word(address: int) -> str:
+            text = f"{address:016x}"
+            return self.words.get(address, ":".join(text[i:i + 4] for i in range(0, 16, 4)))
+        return ", ".join(("*" if i == packet.active else "") + word(address)
+                         for i, address in enumerate(packet.route))
+
+    def sequences(self, a: str, b: str, icmp_type: int) -> list[str]:
+        """The route sequences of one kind of ICMP packet on a link, in the order they passed."""
+        return [self.notation(packet) for packet in list(self.captures[a, b].packets)
+                if packet.icmp_type == icmp_type]
+
+    def tool(self, node: str, *words: str, check: bool = True) -> str:
+        done = subprocess.run([SIPP, "-s", self.control(node), "-n", self.names_file, *words],
+                              text=True, capture_output=True, check=False, timeout=WAIT_SECONDS)
+        if check and done.returncode != 0:
+            raise AssertionError(f"on {node}: sipp {' '.join(words)}: {done.stdout}{done.stderr}"
+                                 f"{self.log(node)}")
+        return done.stdout + done.stderr
+
+    def routes(self, node: str) -> str:
+        return self.tool(node, "route")
+
+    def await_routes(self, node: str, *names: str) -> None:
+        def known() -> bool:
+            table = self.routes(node).split("\n")
+            return all(any(f" {name} " in line for line in table) for name in names)
+        try:
+            await_that("routes", known)
+        except AssertionError:
+            raise AssertionError(f"{node} has not learned {names}:\n{self.routes(node)}") from None
+
+    def await_ping(self, node: str, *words: str) -> None:
+        await_that(f"{node} reaches {words}",
+                   lambda: "1 of 1 answered" in self.tool(node, "-c", "1", *words, check=False))
+
+    def forget_captured(self) -> None:
+        for capture in self.captures.values():
+            capture.packets.clear()
+            capture.raw.clear()
+
+
+def save_pcap(file: Path, frames: list[bytes]) -> None:
+    with file.open("wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for frame in frames:
+            out.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+
+
+def tools_missing() -> str | None:
+    if os.geteuid() != 0:
+        return "network namespaces need root"
+    for tool in ("bird", "ip", "nsenter"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    return None if SIPPD.exists() else f"{SIPPD} is not built"

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// sipp addr and sipp reverse: addresses and sequences, without a daemon.
+#include "sipp/tool/tool.h"
+
+#include "base/cursor.h"
+#include "sipp/lib/notation.h"
+
+#include <arpa/inet.h>
+#include <arpa/nameser.h>
+#include <netinet/in.h>
+#include <resolv.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// A DNS record type for private use (RFC 6895) that holds an address sequence: 8 octets an
+// address, high-order first.
+#define DNS_TYPE_SEQUENCE 65280
+#define DNS_ANSWER_MAX    8192
+
+static void describe(const struct options *options, struct sipp_address address)
+{
+    char text[SIPP_ADDRESS_TEXT_MAX];
+    char name[NAME_TEXT_MAX];
+    enum sipp_kind kind = sipp_address_kind(address);
+    (void)printf("%s  %s", sipp_address_print(address, text), sipp_kind_name(kind));
+    if (strcmp(names_print(options->names, address, name), text) != 0)
+        (void)printf("  %s", name);
+    if (kind == SIPP_IPV4) {
+        struct in_addr ipv4 = {htonl(sipp_address_to_ipv4(address))};
+        char dotted[INET_ADDRSTRLEN];
+        (void)printf("  IPv4 %s", inet_ntop(AF_INET, &ipv4, dotted, sizeof(dotted)));
+    } else if (kind == SIPP_LOCAL_USE) {
+        struct link_address link = sipp_local_use_link(address);
+        (void)printf("  subnet %u  link %02x:%02x:%02x:%02x:%02x:%02x",
+                     (unsigned)(address.bits >> 48 & 0xff), link.octets[0], link.octets[1],
+                     link.octets[2], link.octets[3], link.octets[4], link.octets[5]);
+    } else if (kind == SIPP_MULTICAST) {
+        (void)printf("  scope %d  group %llx", (int)sipp_multicast_scope(address),
+                     (unsigned long long)(address.bits & UINT64_C(0xffffffffffff)));
+    }
+    (void)putchar('\n');
+}
+
+static int describe_prefix(const struct options *options, const char *word)
+{
+    struct sipp_prefix prefix;
+    struct error error = {0};
+    char text[SIPP_PREFIX_TEXT_MAX];
+    char mask[SIPP_ADDRESS_TEXT_MAX];
+    char cluster[SIPP_ADDRESS_TEXT_MAX];
+    if (!names_parse_prefix(options->names, word, &prefix, &error))
+        return complain(EXIT_REFUSED, "%s", error.text);
+    (void)printf("%s  mask %s  cluster %s\n", sipp_prefix_print(&prefix, text),
+                 sipp_address_print((struct sipp_address){sipp_mask(prefix.length)}, mask),
+                 sipp_address_print(sipp_cluster(&prefix), cluster));
+    return EXIT_DONE;
+}
+
+static int show(const struct options *options, const char *word)
+{
+    struct sipp_prefix prefix;
+    struct path path;
+    struct error error = {0};
+    bool named = names_find(options->names, word, &prefix) && prefix.length < SIPP_ADDRESS_BITS;
+    if (named || strchr(word, '/') != NULL)
+        return describe_prefix(options, word);
+    if (!path_parse(options->names, word, &path, &error))
+        return complain(EXIT_REFUSED, "%s", error.text);
+    for (uint8_t i = 0; i < path.count; i++)
+        describe(options, path.addresses[i]);
+    return EXIT_DONE;
+}
+
+static int local_use(const struct options *options, char **words, int count)
+{
+    uint8_t link[6];
+    unsigned length = 0;
+    char *at = words[0];
+    for (char *end; length < 6; at = end + 1) {
+        unsigned long octet = strtoul(at, &end, 16);
+        if (end == at || octet > 0xff)
+            return complain(EXIT_USAGE, "\"%s\" is not a link address of 1 to 6 octets", words[0]);
+        link[length++] = (uint8_t)octet;
+        if (*end == '\0')
+            break;
+    }
+    unsigned long subnet = count > 1 ? strtoul(words[1], NULL, 0) : 0;
+    if (subnet > 0xff)
+        return complain(EXIT_USAGE, "a subnet ID has 8 bits");
+    describe(options, sipp_local_use((uint8_t)subnet, link, length));
+    return EXIT_DONE;
+}
+
+static int from_ipv4(const struct options *options, char **words)
+{
+    struct sipp_prefix provider;
+    struct in_addr ipv4;
+    struct error error = {0};
+    if (!names_parse_prefix(options->names, words[0], &provider, &error))
+        return complain(EXIT_REFUSED, "%s", error.text);
+    if (inet_pton(AF_INET, words[1], &ipv4) != 1)
+        return complain(EXIT_USAGE, "\"%s\" is not an IPv4 address", words[1]);
+    describe(options, sipp_address_from_ipv4(provider.address, ntohl(ipv4.s_addr)));
+    return EXIT_DONE;
+}
+
+// The record in the form of RFC 3597, which every name server can serve.
+static int dns_record(const struct options *options, const char *word)
+{
+    struct path path;
+    struct error error = {0};
+    if (!path_parse(options->names, word, &path, &error))
+        return complain(EXIT_REFUSED, "%s", error.text);
+    (void)printf("TYPE%d \\# %d ", DNS_TYPE_SEQUENCE, path.count * SIPP_ADDRESS_OCTETS);
+    for (uint8_t i = 0; i < path.count; i++)
+        (void)printf("%016llx", (unsigned long long)path.addresses[i].bits);
+    (void)putchar('\n');
+    return EXIT_DONE;
+}
+
+static bool print_record(const struct options *options, const uint8_t *bytes, size_t length)
+{
+    struct path path = {.count = 0};
+    char text[PATH_TEXT_MAX];
+    size_t count = length / SIPP_ADDRESS_OCTETS;
+    if (length % SIPP_ADDRESS_OCTETS != 0 || count == 0 || count >= ROUTE_MAX)
+        return false;
+    struct reader reader = reader_over(bytes, length);
+    for (; path.count < count; path.count++)
+        path.addresses[path.count].bits = reader_u64(&reader);
+    (void)puts(path_print(options->names, &path, text));
+    return true;
+}
+
+static int dns_query(const struct options *options, const char *name)
+{
+    static uint8_t answer[DNS_ANSWER_MAX];
+    ns_msg message;
+    int found = 0;
+    int length = res_query(name, ns_c_in, DNS_TYPE_SEQUENCE, answer, sizeof(answer));
+    if (length < 0 || length > (int)sizeof(answer) || ns_initparse(answer, length, &message) != 0)
+        return complain(EXIT_UNREACHABLE, "the DNS knows no address sequence of %s", name);
+    for (int i = 0; i < ns_msg_count(message, ns_s_an); i++) {
+        ns_rr record;
+        if (ns_parserr(&message, ns_s_an, i, &record) == 0 &&
+            ns_rr_type(record) == DNS_TYPE_SEQUENCE &&
+            print_record(options, ns_rr_rdata(record), ns_rr_rdlen(record)))
+            found++;
+    }
+    return found > 0 ? EXIT_DONE
+                     : complain(EXIT_REFUSED, "%s has no well-formed address sequence", name);
+}
+
+int command_addr(struct options *options, char **words, int count)
+{
+    if (count == 0)
+        return complain(EXIT_USAGE, "say which address");
+    if (strcmp(words[0], "local-use") == 0 && count >= 2)
+        return local_use(options, words + 1, count - 1);
+    if (strcmp(words[0], "ipv4") == 0 && count == 3)
+        return from_ipv4(options, words + 1);
+    if (strcmp(words[0], "record") == 0 && count == 2)
+        return dns_record(options, words[1]);
+    if (strcmp(words[0], "dns") == 0 && count == 2)
+        return dns_query(options, words[1]);
+    int worst = EXIT_DONE;
+    for (int i = 0; i < count; i++) {
+        int status = show(options, words[i]);
+        worst = status != EXIT_DONE ? status : worst;
+    }
+    return worst;
+}
+
+int command_reverse(struct options *options, char **words, int count)
+{
+    struct own_sequence own[16];
+    struct route received;
+    struct route reply;
+    struct error error = {0};
+    char text[ROUTE_TEXT_MAX];
+    size_t own_count = count > 1 ? (size_t)count - 1 : 0;
+    if (own_count == 0 || own_count > 16)
+        return complain(EXIT_USAGE, "say the received route and 1 to 16 own sequences");
+    if (!route_parse(options->names, words[0], &received, &error))
+        return complain(EXIT_REFUSED, "%s", error.text);
+    for (size_t i = 0; i < own_count; i++) {
+        if (!sequence_parse(options->names, words[i + 1], &own[i].sequence, &error))
+            return complain(EXIT_REFUSED, "%s", error.text);
+        own[i].source_capable = !sipp_address_multicast(sequence_identity(&own[i].sequence));
+    }
+    if (!route_reply(&received, own, own_count, &reply))
+        return complain(EXIT_REFUSED, "the route does not end in an own sequence, or none of them "
+                                      "may be a source");
+    (void)puts(route_print(options->names, &reply, text));
+    return EXIT_DONE;
+}

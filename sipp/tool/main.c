@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sipp/tool/tool.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define FILE_MAX (1 << 20)
+
+static const char usage[] =
+    "usage: sipp [options] COMMAND ...\n"
+    "\n"
+    "  addr ADDRESS|PREFIX|SEQUENCE...       what an address is, in all its forms\n"
+    "  addr local-use LINK [SUBNET]          the local-use address of a link address\n"
+    "  addr ipv4 PROVIDER IPV4               the address of an IPv4 host\n"
+    "  addr dns NAME                         the address sequences of a name in the DNS\n"
+    "  addr record SEQUENCE                  the DNS record that says an address sequence\n"
+    "  registry FILE list | add NAME [WIDTH] | add-node NAME | remove NAME\n"
+    "           | limits NAME | mask NAME LENGTH\n"
+    "  reverse ROUTE OWN...                  the answer's route, from a node's own sequences\n"
+    "  ping SEQUENCE                         asks a node for an answer\n"
+    "  trace SEQUENCE                        shows the route sequence at every hop\n"
+    "  route [set PREFIX INTERFACE [GATEWAY] | remove PREFIX]\n"
+    "  join GROUP                            makes the node a member of a multicast group\n"
+    "  status                                what the daemon is and has counted\n"
+    "\n"
+    "  -s SOCKET   the daemon's control socket (" CONTROL_DEFAULT ", or SIPP_CONTROL)\n"
+    "  -n FILE     a names file (or SIPP_NAMES)\n"
+    "  -v PATH     a policy route, for ping and trace\n"
+    "  -r ROUTE    a whole route sequence instead, for ping and trace\n"
+    "  -c COUNT    packets to send with ping\n"
+    "  -l SIZE     octets of data\n"
+    "  -t LIMIT    hop limit\n";
+
+int complain(int status, const char *format, ...)
+{
+    va_list arguments;
+    (void)fputs("sipp: ", stderr);
+    va_start(arguments, format);
+    (void)vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    (void)fputc('\n', stderr);
+    return status;
+}
+
+static FILE *daemon_connect(const struct options *options)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    (void)snprintf(at.sun_path, sizeof(at.sun_path), "%s", options->control);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return NULL;
+    FILE *stream = NULL;
+    if (connect(fd, (const struct sockaddr *)&at, sizeof(at)) == 0)
+        stream = fdopen(fd, "r+");
+    if (stream == NULL)
+        close(fd);
+    return stream;
+}
+
+json_t *daemon_ask(const struct options *options, json_t *command, int *status)
+{
+    char *line = NULL;
+    size_t size = 0;
+    json_t *answer = NULL;
+    FILE *stream = daemon_connect(options);
+    if (stream == NULL) {
+        json_decref(command);
+        *status = complain(EXIT_UNREACHABLE, "no daemon answers at %s: %s", options->control,
+                           strerror(errno));
+        return NULL;
+    }
+    bool sent = json_dumpf(command, stream, JSON_COMPACT) == 0 && fputc('\n', stream) != EOF &&
+                fflush(stream) == 0;
+    json_decref(command);
+    if (sent && getline(&line, &size, stream) > 0)
+        answer = json_loads(line, 0, NULL);
+    free(line);
+    (void)fclose(stream);
+    const json_t *error = json_object_get(answer, "error");
+    const char *text = json_string_value(json_object_get(error, "text"));
+    if (answer != NULL && text == NULL)
+        return answer;
+    *status = answer == NULL
+                  ? complain(EXIT_UNREACHABLE, "the daemon at %s did not answer", options->control)
+                  : complain(EXIT_REFUSED, "%s", text);
+    json_decref(answer);
+    return NULL;
+}
+
+static bool load_names(struct options *options, struct error *error)
+{
+    options->names = names_new();
+    if (options->names_file == NULL)
+        return true;
+    FILE *stream = fopen(options->names_file, "re");
+    if (stream == NULL)
+        return error_set(error, ERROR_SYSTEM, "cannot-read", "cannot read %s: %s",
+                         options->names_file, strerror(errno));
+    char *text = memory_new(FILE_MAX + 1);
+    text[fread(text, 1, FILE_MAX, stream)] = '\0';
+    (void)fclose(stream);
+    bool good = names_read(options->names, text, error);
+    memory_free(text);
+    if (!good)
+        error_prefix(error, "%s", options->names_file);
+    return good;
+}
+
+static int read_options(int count, char **words, struct options *options)
+{
+    int letter;
+    while ((letter = getopt(count, words, "+s:n:v:r:c:l:t:h")) != -1) {
+        switch (letter) {
+        case 's':
+            options->control = optarg;
+            break;
+        case 'n':
+            options->names_file = optarg;
+            break;
+        case 'v':
+            options->via = optarg;
+            break;
+        case 'r':
+            options->route = optarg;
+            break;
+        case 'c':
+            options->count = atoi(optarg);
+            break;
+        case 'l':
+            options->size = atoi(optarg);
+            break;
+        case 't':
+            options->hop_limit = atoi(optarg);
+            break;
+        case 'h':
+            (void)fputs(usage, stdout);
+            return EXIT_DONE;
+        default:
+            (void)fputs(usage, stderr);
+            return EXIT_USAGE;
+        }
+    }
+    return -1;
+}
+
+int main(int count, char **words)
+{
+    static const struct {
+        const char *word;
+        int (*run)(struct options *options, char **words, int count);
+    } commands[] = {
+        {"addr", command_addr},     {"registry", command_registry}, {"reverse", command_reverse},
+        {"ping", command_ping},     {"trace", command_trace},       {"route", command_route},
+        {"status", command_status}, {"join", command_join},
+    };
+    const char *control = getenv("SIPP_CONTROL");
+    struct options options = {.control = control == NULL ? CONTROL_DEFAULT : control,
+                              .names_file = getenv("SIPP_NAMES"),
+                              .count = 4,
+                              .size = 56,
+                              .hop_limit = 64};
+    struct error error = {0};
+    int status = read_options(count, words, &options);
+    if (status >= 0)
+        return status;
+    status = EXIT_USAGE;
+    if (!load_names(&options, &error))
+        status = complain(EXIT_REFUSED, "%s", error.text);
+    else if (optind == count)
+        (void)fputs(usage, stderr);
+    else {
+        size_t i = 0;
+        while (i < sizeof(commands) / sizeof(commands[0]) &&
+               strcmp(commands[i].word, words[optind]) != 0)
+            i++;
+        status =
+            i < sizeof(commands) / sizeof(commands[0])
+                ? commands[i].run(&options, words + optind + 1, count - optind - 1)
+                : complain(EXIT_USAGE, "there is no command \"%s\"; see sipp -h", words[optind]);
+    }
+    names_free(options.names);
+    return status;
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// sipp registry: the assignment plan of appendix A, kept in a names file.
+#include "sipp/tool/tool.h"
+
+#include "base/memory.h"
+#include "sipp/lib/registry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_MAX (1 << 20)
+
+static bool load(const char *file, struct registry *registry, struct error *error)
+{
+    FILE *stream = fopen(file, "re");
+    if (stream == NULL && errno == ENOENT)
+        return true; // the first assignment makes the file
+    if (stream == NULL)
+        return error_set(error, ERROR_SYSTEM, "cannot-read", "cannot read %s: %s", file,
+                         strerror(errno));
+    char *text = memory_new(FILE_MAX + 1);
+    struct names *names = names_new();
+    text[fread(text, 1, FILE_MAX, stream)] = '\0';
+    (void)fclose(stream);
+    bool good = names_read(names, text, error) && registry_load(registry, names, error);
+    names_free(names);
+    memory_free(text);
+    if (!good)
+        error_prefix(error, "%s", file);
+    return good;
+}
+
+static void write_entries(const struct registry *registry, FILE *stream)
+{
+    struct sipp_prefix prefix;
+    const char *name;
+    for (size_t i = 0; (name = registry_entry(registry, i, &prefix)) != NULL; i++) {
+        char text[SIPP_PREFIX_TEXT_MAX];
+        (void)fprintf(stream, "%-24s %s\n", name, sipp_prefix_print(&prefix, text));
+    }
+}
+
+// Writes a new file and puts it in the place of the old one, so that no reader sees half of it.
+static bool save(const char *file, const struct registry *registry, struct error *error)
+{
+    char temporary[4096];
+    (void)snprintf(temporary, sizeof(temporary), "%s.new", file);
+    FILE *stream = fopen(temporary, "we");
+    bool good = stream != NULL;
+    if (good) {
+        write_entries(registry, stream);
+        good = fflush(stream) == 0 && fsync(fileno(stream)) == 0;
+        good = fclose(stream) == 0 && good;
+    }
+    if (good && rename(temporary, file) == 0)
+        return true;
+    return error_set(error, ERROR_SYSTEM, "cannot-write", "cannot write %s: %s", file,
+                     strerror(errno));
+}
+
+static void print_limits(const struct registry *registry, const char *name)
+{
+    unsigned shortest = 0;
+    unsigned longest = 0;
+    if (registry_limits(registry, name, &shortest, &longest, NULL))
+        (void)printf("%s can have a mask of %u to %u bits\n", name, shortest, longest);
+}
+
+// Carries a command out; `changed` says whether the file must be written.
+static bool run(struct registry *registry, char **words, int count, bool *changed,
+                struct error *error)
+{
+    struct sipp_prefix prefix;
+    char text[SIPP_PREFIX_TEXT_MAX];
+    unsigned shortest;
+    unsigned longest;
+    *changed = true;
+    if (strcmp(words[0], "list") == 0 && count == 1) {
+        *changed = false;
+        write_entries(registry, stdout);
+        return true;
+    }
+    if (strcmp(words[0], "limits") == 0 && count == 2) {
+        *changed = false;
+        if (!registry_limits(registry, words[1], &shortest, &longest, error))
+            return false;
+        print_limits(registry, words[1]);
+        return true;
+    }
+    if (strcmp(words[0], "remove") == 0 && count == 2)
+        return registry_remove(registry, words[1], error);
+    if (strcmp(words[0], "mask") == 0 && count == 3)
+        return registry_set_mask(registry, words[1], (unsigned)strtoul(words[2], NULL, 10), error);
+    bool node = strcmp(words[0], "add-node") == 0 && count == 2;
+    if (!node && (strcmp(words[0], "add") != 0 || count < 2 || count > 3))
+        return error_set(error, ERROR_INPUT, "bad-command",
+                         "there is no such command; see sipp -h");
+    unsigned width = count == 3 ? (unsigned)strtoul(words[2], NULL, 10) : 16;
+    if (!(node ? registry_add_node(registry, words[1], &prefix, error)
+               : registry_add(registry, words[1], width, &prefix, error)))
+        return false;
+    (void)printf("%s %s\n", words[1], sipp_prefix_print(&prefix, text));
+    return true;
+}
+
+int command_registry(struct options *options, char **words, int count)
+{
+    (void)options;
+    struct error error = {0};
+    bool changed = false;
+    if (count < 2)
+        return complain(EXIT_USAGE, "say which file and what to do with it");
+    struct registry *registry = registry_new();
+    bool good = load(words[0], registry, &error) &&
+                run(registry, words + 1, count - 1, &changed, &error) &&
+                (!changed || save(words[0], registry, &error));
+    registry_free(registry);
+    return good ? EXIT_DONE : complain(EXIT_REFUSED, "%s", error.text);
+}

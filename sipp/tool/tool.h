@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The `sipp` command: what its files share.
+#ifndef SIPP_TOOL_TOOL_H
+#define SIPP_TOOL_TOOL_H
+
+#include "sipp/lib/names.h"
+
+#include <jansson.h>
+
+#define CONTROL_DEFAULT "/run/sippd.sock"
+
+enum { EXIT_DONE = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
+
+struct options {
+    const char *control;
+    const char *names_file;
+    struct names *names;
+    const char *via;
+    const char *route;
+    int count;
+    int size;
+    int hop_limit;
+};
+
+// Each command gets the words behind its own; returns the exit status.
+int command_addr(struct options *options, char **words, int count);
+int command_registry(struct options *options, char **words, int count);
+int command_ping(struct options *options, char **words, int count);
+int command_trace(struct options *options, char **words, int count);
+int command_route(struct options *options, char **words, int count);
+int command_status(struct options *options, char **words, int count);
+int command_join(struct options *options, char **words, int count);
+int command_reverse(struct options *options, char **words, int count);
+
+// Says a sentence on standard error and returns `status`.
+int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+// Asks the daemon one thing (the object is taken over) and returns its answer, or NULL after
+// saying what went wrong; `status` is then the exit status.
+json_t *daemon_ask(const struct options *options, json_t *command, int *status);
+
+#endif
