@@ -190,6 +190,7 @@ struct receiving_socket {
 
 struct raw_receiver {
     raw_receive *receive;
+    raw_batch_end *batch_end;
     void *state;
     struct receiving_socket sockets[SOCKETS];
     size_t open; // sockets whose poll handle is not yet closed
@@ -269,6 +270,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
         }
         for (int i = 0; i < got; i++)
             take_message(socket, (size_t)i);
+        socket->receiver->batch_end(socket->receiver->state);
         if (got < RAW_RECEIVE_BATCH)
             return;
     }
@@ -298,8 +300,8 @@ static bool open_socket(struct node *node, struct receiving_socket *receiving, s
     return true;
 }
 
-struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive, void *state,
-                                       struct error *error)
+struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive,
+                                       raw_batch_end *batch_end, void *state, struct error *error)
 {
     static const enum family families[SOCKETS] = {FAMILY_IPV4, FAMILY_IPV4, FAMILY_IPV6,
                                                   FAMILY_IPV6};
@@ -307,6 +309,7 @@ struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive, 
                                                PROTOCOL_IPV6};
     struct raw_receiver *receiver = memory_new(sizeof(*receiver));
     receiver->receive = receive;
+    receiver->batch_end = batch_end;
     receiver->state = state;
     receiver->buffers = memory_new_array(RAW_RECEIVE_BATCH, PACKET_BYTES_MAX);
     for (size_t i = 0; i < SOCKETS; i++)

@@ -7,6 +7,7 @@
 #define IVIP_NODE_RAW_SOCKET_H
 
 #include "node/node.h"
+#include "tunnel/coalescer.h"
 #include "tunnel/etr.h"
 #include "tunnel/segments.h"
 
@@ -14,7 +15,7 @@
 #include <stdint.h>
 
 #define RAW_SEND_BATCH    64 // pieces; more than one super-packet of 64 KB makes
-#define RAW_RECEIVE_BATCH 32 // packets
+#define RAW_RECEIVE_BATCH COALESCER_BATCH
 
 struct raw_sender;
 
@@ -52,7 +53,10 @@ struct raw_packet {
     struct etr_outer outer;
 };
 
+// Called for each packet of a batch, whose bytes stay where they are until the end of the batch.
 typedef void raw_receive(void *state, struct raw_packet *packet);
+// Called after each batch.
+typedef void raw_batch_end(void *state);
 
 struct raw_receiver_counters {
     uint64_t received;
@@ -61,8 +65,8 @@ struct raw_receiver_counters {
     uint64_t failed;
 };
 
-struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive, void *state,
-                                       struct error *error);
+struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive,
+                                       raw_batch_end *batch_end, void *state, struct error *error);
 // Closes and frees when the loop lets go of it.
 void raw_receiver_close(struct raw_receiver *receiver);
 const struct raw_receiver_counters *raw_receiver_counters(const struct raw_receiver *receiver);

@@ -6,6 +6,7 @@
 #include "node/forwarding.h"
 #include "node/raw_socket.h"
 #include "node/tun.h"
+#include "tunnel/coalescer.h"
 #include "tunnel/etr.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@ struct role_etr {
     struct raw_receiver *receiver;
     bool serves_ipv4;
     bool serves_ipv6;
+    struct coalescer coalescer; // of the batch being received
 };
 
 static void receive(void *state, struct raw_packet *packet)
@@ -30,7 +32,17 @@ static void receive(void *state, struct raw_packet *packet)
     struct etr_delivery delivery;
     if (etr_input(role->etr, &packet->outer, packet->bytes + payload, packet->length - payload,
                   &delivery) == ETR_DELIVER)
-        tun_write(role->tun, packet->bytes + payload, delivery.length, &delivery.offload);
+        coalescer_add(&role->coalescer, packet->bytes + payload, delivery.length,
+                      &delivery.offload);
+}
+
+static void deliver_batch(void *state)
+{
+    struct role_etr *role = state;
+    const struct coalesced_packet *packet;
+    while ((packet = coalescer_next(&role->coalescer)) != NULL)
+        tun_write(role->tun, packet->parts, packet->count, &packet->offload);
+    coalescer_begin(&role->coalescer);
 }
 
 static void write_metrics(void *state, struct metrics_page *page)
@@ -136,7 +148,7 @@ bool role_etr_start(struct node *node, struct error *error)
     note_families(role, config);
     role->tun = tun_open(node, config->device, error);
     if (role->tun != NULL)
-        role->receiver = raw_receiver_open(node, receive, role, error);
+        role->receiver = raw_receiver_open(node, receive, deliver_batch, role, error);
     if (role->receiver == NULL) {
         tun_close(role->tun);
         etr_free(role->etr);

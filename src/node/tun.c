@@ -283,20 +283,24 @@ static void write_header(const uint8_t *bytes, const struct offload *offload,
     header->hdr_len = (uint16_t)(offload->checksum_start + transport);
 }
 
-void tun_write(struct tun *tun, const uint8_t *bytes, uint32_t length,
+void tun_write(struct tun *tun, const struct coalesced_part *parts, size_t count,
                const struct offload *offload)
 {
     struct virtio_net_hdr header;
-    write_header(bytes, offload, &header);
-    struct iovec parts[] = {{&header, sizeof(header)}, {(void *)(uintptr_t)bytes, length}};
+    struct iovec all[COALESCER_BATCH + 1];
+    assert(count > 0 && count <= COALESCER_BATCH);
+    write_header(parts[0].bytes, offload, &header);
+    all[0] = (struct iovec){&header, sizeof(header)};
+    for (size_t i = 0; i < count; i++)
+        all[i + 1] = (struct iovec){(void *)(uintptr_t)parts[i].bytes, parts[i].length};
     ssize_t written;
     do {
-        written = writev(tun->descriptor, parts, 2);
+        written = writev(tun->descriptor, all, (int)count + 1);
     } while (written < 0 && errno == EINTR);
     if (written < 0) {
         tun->counters.write_failed++;
         return;
     }
     tun->counters.written++;
-    tun->counters.written_octets += length;
+    tun->counters.written_octets += (size_t)written - sizeof(header);
 }

@@ -8,7 +8,7 @@
 #define IVIP_NODE_TUN_H
 
 #include "node/node.h"
-#include "tunnel/segments.h"
+#include "tunnel/coalescer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -45,8 +45,9 @@ void tun_start_reading(struct tun *tun, tun_readable *readable, void *state);
 void tun_stop_reading(struct tun *tun);
 // Reads one packet into `buffer` (PACKET_BYTES_MAX). False when there is none now.
 bool tun_read(struct tun *tun, uint8_t *buffer, uint32_t *length, struct offload *offload);
-// Hands a packet to the kernel as if it had come in from a network. Counts when it was refused.
-void tun_write(struct tun *tun, const uint8_t *bytes, uint32_t length,
+// Hands a packet of `count` parts to the kernel as if it had come in from a network. Counts when it
+// was refused.
+void tun_write(struct tun *tun, const struct coalesced_part *parts, size_t count,
                const struct offload *offload);
 
 #endif
