@@ -166,8 +166,8 @@ static void on_stop_timeout(uv_timer_t *timer)
     *(bool *)timer->data = true;
 }
 
-// Lets the loop run until every handle is closed, though not for ever.
-static void drain(struct node *node)
+// Lets the loop run until every handle is closed, though not for ever; false where some are not.
+static bool drain(struct node *node)
 {
     bool expired = false;
     uv_timer_t timer;
@@ -183,8 +183,10 @@ static void drain(struct node *node)
     for (size_t i = 0; node->has_signals && i < SIGNALS; i++)
         uv_close((uv_handle_t *)&node->signals[i], NULL);
     (void)uv_run(&node->loop, UV_RUN_NOWAIT);
-    if (uv_loop_close(&node->loop) != 0)
-        uv_walk(&node->loop, report_open, NULL);
+    if (uv_loop_close(&node->loop) == 0)
+        return true;
+    uv_walk(&node->loop, report_open, NULL);
+    return false;
 }
 
 void node_free(struct node *node)
@@ -195,8 +197,10 @@ void node_free(struct node *node)
         const struct role role = node->roles[--node->role_count];
         role.stop(role.state);
     }
-    drain(node);
+    bool drained = drain(node);
     key_wipe(&node->key);
+    if (!drained)
+        return; // what still runs may still use the node; the process ends soon
     for (size_t i = 0; i < node->replaced_count; i++)
         config_free(node->replaced[i]);
     memory_free(node->replaced);
