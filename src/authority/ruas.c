@@ -59,6 +59,8 @@ void ruas_free(struct ruas *ruas)
     if (ruas == NULL)
         return;
     assert(ruas->pending == NULL);
+    ruas_settle(ruas);
+    memory_free(ruas->old);
     for (size_t i = 0; i < ruas->mab_count; i++)
         mapping_free(ruas->mabs[i].mapping);
     memory_free(ruas->mabs);
@@ -225,7 +227,7 @@ static void apply_change(struct ruas *ruas, const struct change *change)
 
 void ruas_commit(struct ruas *ruas, const struct change *change)
 {
-    assert(ruas->pending == change);
+    assert(ruas->pending == change && ruas->held == NULL);
     ruas->pending = NULL;
     apply_change(ruas, change);
 }
@@ -314,15 +316,10 @@ void ruas_restore_sequence(struct ruas *ruas, size_t mab, uint64_t sequence)
 static uint64_t count_micronets(const struct mapping *mapping, const struct range *range)
 {
     uint64_t count = 0;
-    uint64_t last = range_last(range).index;
-    struct unit from = range->start;
+    uint64_t from = range->start.index;
     struct micronet found;
-    while (mapping_next(mapping, from, &found) && found.range.start.index <= last) {
+    while (ruas_next_micronet(mapping, range, &from, &found))
         count++;
-        if (range_last(&found.range).index >= last)
-            break;
-        from.index = range_last(&found.range).index + 1;
-    }
     return count;
 }
 

@@ -19,6 +19,10 @@
 // under way at a time: between a prepare that returned true and its commit or abort nothing else
 // may be called but functions that only read. A dry run is a prepare that is always aborted.
 //
+// Syncing a disk takes as long for one set as for a hundred. So that many can share one durable
+// transaction, a set can be held instead of committed: the next is then prepared on top of it, and
+// in the end all that are held are settled, or all taken back (ruas_hold).
+//
 // Rules that a set must keep, in the order in which they are checked, with the `reason` of the
 // error:
 //
@@ -131,6 +135,16 @@ struct change {
 // Ends the change under way. Commit cannot fail. Of a schedule add, commit takes over the commands.
 void ruas_commit(struct ruas *ruas, const struct change *change);
 void ruas_abort(struct ruas *ruas, const struct change *change);
+
+// Group commit. Ends a CHANGE_SET that executes no scheduled set as a commit does, but so that it
+// can be taken back with all held before and after it. Until then nobody may be told of it.
+void ruas_hold(struct ruas *ruas, const struct change *change);
+// How many are held.
+size_t ruas_held(const struct ruas *ruas);
+// They were stored: they are committed.
+void ruas_settle(struct ruas *ruas);
+// They could not be stored: the master is as it was before the first of them.
+void ruas_take_back(struct ruas *ruas);
 
 // --- commands ------------------------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 // Sets: applying one to the master database, its commit and its abort.
 #include "authority/ruas_state.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -57,21 +59,43 @@ static void find_touched(struct ruas *ruas, const struct mapping *mapping)
 
 // --- micronets of UABs ---------------------------------------------------------------------------
 
-// Adds `step` to the pending count of the UAB of each micronet in the touched ranges.
+bool ruas_next_micronet(const struct mapping *mapping, const struct range *range, uint64_t *from,
+                        struct micronet *found)
+{
+    uint64_t last = range_last(range).index;
+    if (*from > last || *from < range->start.index)
+        return false;
+    if (!mapping_next(mapping, (struct unit){*from}, found) || found->range.start.index > last)
+        return false;
+    *from = range_last(&found->range).index + 1; // 0 behind the last unit there is
+    return true;
+}
+
+static void keep_old(struct ruas *ruas, const struct micronet *micronet)
+{
+    if (ruas->old_count == ruas->old_capacity) {
+        ruas->old_capacity = ruas->old_capacity == 0 ? 64 : ruas->old_capacity * 2;
+        ruas->old = memory_resize(ruas->old, ruas->old_capacity * sizeof(*ruas->old));
+    }
+    ruas->old[ruas->old_count++] = *micronet;
+}
+
+// Adds `step` to the pending count of the UAB of each micronet in the touched ranges; before the
+// set (step -1) it keeps them, too.
 static void count_touched(struct ruas *ruas, const struct mapping *mapping, int step)
 {
+    struct micronet found;
+    if (step < 0)
+        ruas->old_count = 0;
     for (size_t i = 0; i < ruas->touched_count; i++) {
         const struct range *touched = &ruas->touched[i];
-        uint64_t last = range_last(touched).index;
-        struct unit from = touched->start;
-        struct micronet found;
-        while (mapping_next(mapping, from, &found) && found.range.start.index <= last) {
+        uint64_t from = touched->start.index;
+        while (ruas_next_micronet(mapping, touched, &from, &found)) {
             struct uab *uab = delegation_find(ruas->delegation, touched->family, found.range.start);
             if (uab != NULL)
                 uab->pending += step;
-            if (range_last(&found.range).index == last)
-                break;
-            from.index = range_last(&found.range).index + 1;
+            if (step < 0)
+                keep_old(ruas, &found);
         }
     }
 }

@@ -16,6 +16,17 @@ struct master_mab {
     struct wall_time changed;
 };
 
+// A set that may yet have to be taken back.
+struct held {
+    struct held *before; // the one held before it
+    size_t mab;
+    struct wall_time changed; // of the MAB, before this set
+    size_t touched_count;
+    struct range *touched; // owned
+    size_t micronet_count;
+    struct micronet *micronets; // owned: those in the touched ranges, before this set
+};
+
 struct ruas {
     struct random_source random;
     struct accounts accounts;
@@ -38,8 +49,14 @@ struct ruas {
     struct update_set updates;
     struct range touched[UPDATE_SET_MAX];
     size_t touched_count;
+    struct micronet *old; // those in the touched ranges before the set; owned
+    size_t old_count;
+    size_t old_capacity;
     struct uab *pending_uabs[UPDATE_SET_MAX]; // those with a `pending` other than 0, perhaps
     size_t pending_uab_count;
+
+    struct held *held; // the last one
+    size_t held_count;
 };
 
 // Begins a change once nothing can refuse it any more: clears it and notes that it is under way.
@@ -57,6 +74,10 @@ bool ruas_apply_set(struct ruas *ruas, const struct grant *grant, struct command
 // What commit and abort do for a CHANGE_SET.
 void ruas_commit_set(struct ruas *ruas, const struct change *change);
 void ruas_abort_set(struct ruas *ruas, const struct change *change);
+// The next micronet that begins in the range, which cuts none, from `*from` on; `*from` is then
+// behind it. False at the end.
+bool ruas_next_micronet(const struct mapping *mapping, const struct range *range, uint64_t *from,
+                        struct micronet *found);
 // Micronets that begin in the range.
 uint64_t ruas_count_micronets(const struct ruas *ruas, const struct range *range);
 // Counts the commands of a request against the user's limit.

@@ -17,7 +17,8 @@ struct campaign {
     struct model *model;
     struct random_source random;
     size_t owner[MODEL_CELLS]; // the user of each cell's UAB; USERS: nobody
-    uint64_t accepted, refused, aborted;
+    uint64_t accepted, refused, aborted, taken_back;
+    struct model *group; // the model before the first of the sets that are held
 };
 
 static const char *user_name(size_t user)
@@ -108,6 +109,40 @@ static void check_reason(const char *reason)
     fail_msg("refused as %s what is good", reason);
 }
 
+// Commits the set, or holds it with others.
+static void keep(struct campaign *campaign, const struct model *before)
+{
+    struct ruas *ruas = campaign->world->ruas;
+    if (ruas_held(ruas) == 0 && random_below(&campaign->random, 2) == 0) {
+        ruas_commit(ruas, &campaign->world->change);
+        return;
+    }
+    if (ruas_held(ruas) == 0)
+        memcpy(campaign->group, before, sizeof(*before));
+    ruas_hold(ruas, &campaign->world->change);
+}
+
+// Now and then settles what is held, or takes it back.
+static void end_group(struct campaign *campaign)
+{
+    struct ruas *ruas = campaign->world->ruas;
+    uint64_t held = ruas_held(ruas);
+    if (held == 0 || random_below(&campaign->random, 5) > 0)
+        return;
+    if (random_below(&campaign->random, 2) == 0) {
+        ruas_settle(ruas);
+        return;
+    }
+    ruas_take_back(ruas);
+    memcpy(campaign->model, campaign->group, sizeof(*campaign->model));
+    struct mapping_hash now = mapping_hash(ruas_mapping(ruas, 0));
+    struct mapping_hash then = model_hash(campaign->model);
+    assert_true(mapping_hash_equal(&now, &then));
+    campaign->accepted -= held;
+    campaign->taken_back += held;
+    assert_int_equal(ruas_sequence(ruas, 0), campaign->accepted);
+}
+
 static void step(struct campaign *campaign)
 {
     struct world *world = campaign->world;
@@ -139,7 +174,7 @@ static void step(struct campaign *campaign)
     if (good && abort)
         ruas_abort(world->ruas, &world->change);
     else if (good)
-        ruas_commit(world->ruas, &world->change);
+        keep(campaign, before);
     if (good && !abort)
         check_changes(campaign, before, user);
     else
@@ -150,6 +185,7 @@ static void step(struct campaign *campaign)
     campaign->accepted += good && !abort;
     campaign->refused += !good;
     campaign->aborted += abort;
+    end_group(campaign);
     memory_free(before);
     command_set_free(set);
     world_sleep(world, 1);
@@ -177,6 +213,7 @@ static void run(const char *mab, uint64_t seed)
     struct campaign *campaign = memory_new(sizeof(*campaign));
     campaign->world = world_with(mabs);
     campaign->model = memory_new(sizeof(*campaign->model));
+    campaign->group = memory_new(sizeof(*campaign->group));
     random_init(&campaign->random, random_seed_from_number(seed));
     model_init(campaign->model, mab);
     delegate(campaign);
@@ -192,6 +229,8 @@ static void run(const char *mab, uint64_t seed)
     assert_true(campaign->accepted > STEPS / 50);
     assert_true(campaign->refused > STEPS / 50);
     assert_true(campaign->aborted > STEPS / 200);
+    assert_true(campaign->taken_back > STEPS / 200);
+    memory_free(campaign->group);
     memory_free(campaign->model);
     world_free(campaign->world);
     memory_free(campaign);
