@@ -2,16 +2,95 @@
 #include "node/master.h"
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "node/command_json.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+// A set that is held, for the publication.
+struct held_set {
+    struct change change; // with `updates` of its own
+    size_t commands;
+};
+
+// --- group commit --------------------------------------------------------------------------------
+
+static void forget_held(struct master *master)
+{
+    for (size_t i = 0; i < master->held_count; i++)
+        memory_free((void *)(uintptr_t)master->held[i].change.updates);
+    master->held_count = 0;
+}
+
+void master_release(struct master *master)
+{
+    forget_held(master);
+    memory_free(master->held);
+    master->held = NULL;
+}
+
+static void take_back(struct master *master, const struct error *error)
+{
+    ruas_take_back(master->ruas);
+    bool any = master->held_count > 0;
+    forget_held(master);
+    if (any && master->settled != NULL)
+        master->settled(master->settled_state, error);
+}
+
+bool master_hold(struct master *master, const struct change *change, size_t commands,
+                 const struct audit *audit, struct error *error)
+{
+    assert(change->kind == CHANGE_SET && master->held_count < MASTER_HELD_MAX);
+    if (!store_hold(master->store, master->ruas, change, audit, error)) {
+        ruas_abort(master->ruas, change);
+        take_back(master, error);
+        return false;
+    }
+    if (master->held == NULL)
+        master->held = memory_new_array(MASTER_HELD_MAX, sizeof(*master->held));
+    struct held_set *held = &master->held[master->held_count++];
+    held->change = *change;
+    held->commands = commands;
+    held->change.updates =
+        memory_copy(change->updates, change->update_count * sizeof(*change->updates));
+    held->change.touched = NULL;
+    held->change.touched_count = 0;
+    ruas_hold(master->ruas, change);
+    return true;
+}
+
+void master_settle(struct master *master)
+{
+    struct error error = {0};
+    if (master->held_count == 0)
+        return;
+    if (!store_settle(master->store, &error)) {
+        take_back(master, &error);
+        return;
+    }
+    ruas_settle(master->ruas);
+    for (size_t i = 0; i < master->held_count; i++) {
+        master->sets++;
+        master->commands += master->held[i].commands;
+        if (master->publish != NULL)
+            master->publish(master->publish_state, &master->held[i].change);
+    }
+    forget_held(master);
+    if (master->settled != NULL)
+        master->settled(master->settled_state, NULL);
+}
+
+// --- single changes ------------------------------------------------------------------------------
+
 bool master_commit(struct master *master, const struct change *change, const struct audit *audit,
                    struct error *error)
 {
+    assert(master->held_count == 0);
     if (!store_write(master->store, master->ruas, change, audit, error)) {
         ruas_abort(master->ruas, change);
         return false;
@@ -49,6 +128,7 @@ void master_refuse(struct master *master, struct audit *audit, const struct erro
 bool master_execute_due(struct master *master, struct wall_time time)
 {
     struct change change;
+    master_settle(master);
     while (ruas_prepare_due(master->ruas, time, &change)) {
         struct error error = {0};
         const struct scheduled *set = &change.scheduled;
@@ -78,6 +158,8 @@ bool master_execute_due(struct master *master, struct wall_time time)
     }
     return true;
 }
+
+// --- metrics -------------------------------------------------------------------------------------
 
 static void write_mabs(const struct master *master, struct metrics_page *page)
 {

@@ -4,6 +4,13 @@
 //
 //     prepare (authority) -> store_write -> ruas_commit -> published -> acknowledged
 //                                 \-> ruas_abort -> refused with "not-stored"
+//
+// Sets of end users that arrive together share one durable transaction, because syncing the disk
+// takes as long for one as for many: each is held, and settled with the others before anybody is
+// told of it.
+//
+//     prepare -> master_hold, prepare -> master_hold, ... -> master_settle -> all published, all
+//                                                                \-> none  acknowledged
 #ifndef IVIP_NODE_MASTER_H
 #define IVIP_NODE_MASTER_H
 
@@ -16,16 +23,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MASTER_REASONS_MAX 64 // different reasons of refusals that are counted apart
+#define MASTER_REASONS_MAX 64  // different reasons of refusals that are counted apart
+#define MASTER_HELD_MAX    256 // sets in one transaction
 
 // Told of every set that became part of the master database, in order.
 typedef void master_publish(void *state, const struct change *change);
+
+// Told once when sets that were held are settled (error is NULL) or had to be taken back.
+typedef void master_settled(void *state, const struct error *error);
 
 struct master {
     struct ruas *ruas;
     struct store *store;
     master_publish *publish;
     void *publish_state;
+    master_settled *settled;
+    void *settled_state;
+    struct held_set *held; // in order, with copies of their updates
+    size_t held_count;
 
     uint64_t sets;     // accepted, with those that were scheduled
     uint64_t commands; // in them
@@ -38,9 +53,18 @@ struct master {
     } refused[MASTER_REASONS_MAX];
 };
 
-// Ends the change under way: stores and commits it, or takes it back.
+void master_release(struct master *master);
+
+// Ends the change under way: stores and commits it, or takes it back. No set may be held.
 bool master_commit(struct master *master, const struct change *change, const struct audit *audit,
                    struct error *error);
+// Holds the set under way, of `commands` commands. On false it was taken back, and all that were
+// held before with it.
+bool master_hold(struct master *master, const struct change *change, size_t commands,
+                 const struct audit *audit, struct error *error);
+// Stores the sets that are held, if there are any: to be called before anything else is prepared,
+// stored or shown, and at the end of each turn of the loop.
+void master_settle(struct master *master);
 // Counts a refusal and notes it in the audit trail; fills in the reason and text of `audit`.
 void master_refuse(struct master *master, struct audit *audit, const struct error *error);
 // Counts a refusal that is not worth a line in the audit trail.

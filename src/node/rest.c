@@ -21,19 +21,20 @@
 static const struct route {
     const char *method;
     const char *path;
-    bool tail; // an id follows the path
-    bool body; // a JSON object is needed
+    bool tail;  // an id follows the path
+    bool body;  // a JSON object is needed
+    bool holds; // may hold a set; all others need what is held to be settled first
     rest_handler *handle;
 } routes[] = {
-    {"GET", "/v1/me", false, false, rest_get_me},
-    {"GET", "/v1/micronets", false, false, rest_get_micronets},
-    {"GET", "/v1/audit", false, false, rest_get_audit},
-    {"POST", "/v1/commands", false, true, rest_post_commands},
-    {"GET", "/v1/scheduled", false, false, rest_get_scheduled},
-    {"DELETE", "/v1/scheduled/", true, false, rest_delete_scheduled},
-    {"GET", "/v1/tokens", false, false, rest_get_tokens},
-    {"POST", "/v1/tokens", false, true, rest_post_token},
-    {"DELETE", "/v1/tokens/", true, false, rest_delete_token},
+    {"GET", "/v1/me", false, false, false, rest_get_me},
+    {"GET", "/v1/micronets", false, false, false, rest_get_micronets},
+    {"GET", "/v1/audit", false, false, false, rest_get_audit},
+    {"POST", "/v1/commands", false, true, true, rest_post_commands},
+    {"GET", "/v1/scheduled", false, false, false, rest_get_scheduled},
+    {"DELETE", "/v1/scheduled/", true, false, false, rest_delete_scheduled},
+    {"GET", "/v1/tokens", false, false, false, rest_get_tokens},
+    {"POST", "/v1/tokens", false, true, false, rest_post_token},
+    {"DELETE", "/v1/tokens/", true, false, false, rest_delete_token},
 };
 
 // --- replies -------------------------------------------------------------------------------------
@@ -184,6 +185,8 @@ static void handle(struct master *master, const struct rest_request *request,
     json_t *body = NULL;
     const struct route *route = find_route(request, &call.tail, &error);
     bool good = route != NULL;
+    if (good && !route->holds)
+        master_settle(master);
     if (good && route->body) {
         body = parse_body(request, &error);
         call.body = body;

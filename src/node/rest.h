@@ -43,6 +43,8 @@ struct rest_reply {
     json_t *json;         // a reference for the caller
     bool ask_credentials; // add "WWW-Authenticate"
     bool try_later;       // add "Retry-After"
+    bool held;            // true only once the set is settled (master_settle): send it then, or an
+                          // error instead
 };
 
 enum rest_step { REST_REPLIED, REST_VERIFY };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // POST /v1/commands: change mappings now, try a change, or schedule it; and the scheduled sets.
+#include "base/memory.h"
 #include "node/command_json.h"
 #include "node/json_error.h"
 #include "node/rest_state.h"
@@ -65,24 +66,43 @@ static json_t *result_json(const struct master *master, const struct change *cha
                      touched_json(mapping, change), "dry_run", dry_run);
 }
 
-static bool execute(struct rest_call *call, const struct ruas_request *request, bool dry_run,
-                    size_t *failed, struct error *error)
+static bool try_out(struct rest_call *call, const struct ruas_request *request, size_t *failed,
+                    struct error *error)
 {
     struct change change;
     struct master *master = call->master;
+    master_settle(master);
     if (!ruas_prepare(master->ruas, request, &change, failed, error))
         return false;
-    json_t *result = result_json(master, &change, dry_run);
-    if (dry_run) {
-        ruas_abort(master->ruas, &change);
-        master->dry_runs++;
-    } else if (!rest_commit(call, &change, "commands", command_set_to_json(request->set), error)) {
+    rest_reply_ok(call, 200, result_json(master, &change, true));
+    ruas_abort(master->ruas, &change);
+    master->dry_runs++;
+    return true;
+}
+
+// The answer is ready at once, but goes out only when the set is settled with those beside it.
+static bool execute(struct rest_call *call, const struct ruas_request *request, size_t *failed,
+                    struct error *error)
+{
+    struct change change;
+    struct master *master = call->master;
+    if (master->held_count == MASTER_HELD_MAX)
+        master_settle(master);
+    if (!ruas_prepare(master->ruas, request, &change, failed, error))
+        return false;
+    json_t *result = result_json(master, &change, false);
+    json_t *commands = command_set_to_json(request->set);
+    char *what = json_dumps(commands, JSON_COMPACT);
+    struct audit audit = rest_audit(call, "commands", what);
+    bool held = master_hold(master, &change, request->set->count, &audit, error);
+    memory_free(what);
+    json_decref(commands);
+    if (!held) {
         json_decref(result);
         return false;
-    } else {
-        master->commands += request->set->count;
     }
     rest_reply_ok(call, 200, result);
+    call->reply->held = true;
     return true;
 }
 
@@ -91,6 +111,7 @@ static bool schedule(struct rest_call *call, struct ruas_request *request, struc
 {
     struct change change;
     char text[TIME_TEXT_MAX];
+    master_settle(call->master);
     if (!ruas_prepare_schedule(call->master->ruas, request, at, &change, failed, error))
         return false;
     json_t *what = json_pack("{s:I, s:s, s:o}", "set", (json_int_t)change.scheduled.id, "at",
@@ -128,9 +149,13 @@ bool rest_post_commands(struct rest_call *call, struct error *error)
                                    .time = call->request->time,
                                    .set = command_set_from_json(commands, &failed, error)};
     bool parsed = request.set != NULL;
-    bool done =
-        parsed && (options.scheduled ? schedule(call, &request, options.at, &failed, error)
-                                     : execute(call, &request, options.dry_run, &failed, error));
+    bool done = false;
+    if (parsed && options.scheduled)
+        done = schedule(call, &request, options.at, &failed, error);
+    else if (parsed && options.dry_run)
+        done = try_out(call, &request, &failed, error);
+    else if (parsed)
+        done = execute(call, &request, &failed, error);
     if (parsed && !done && failed < count && count > 1)
         error_prefix(error, "command %zu", failed + 1);
     if (!done)

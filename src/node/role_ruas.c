@@ -4,6 +4,10 @@
 //
 //     request -> rest_begin -> token ------------------------------> reply
 //                     \-> password -> worker -> rest_finish -------> reply
+// Sets that arrive in one turn of the loop are settled together at its end, and only then answered:
+//
+//     loop: timers, requests -> rest: held, held, ... -> check: master_settle -> replies
+//
 //     timer   -> scheduled sets that are due; notes that wait to be stored
 #include "node/role_ruas.h"
 
@@ -32,9 +36,19 @@ struct role_ruas {
     struct ruas_control control;
     struct http_server *http;
     uv_timer_t timer;
-    size_t verifications; // under way
+    uv_check_t turn_end;     // while replies wait: settles what is held
+    uv_idle_t no_waiting;    // and keeps the loop from waiting for input before that
+    struct waiting *waiting; // replies to sets that are held, in no order
+    size_t verifications;    // under way
     bool stopping;
-    size_t users; // of this struct: the timer and verifications; freed with the last
+    size_t users; // of this struct: handles and verifications; freed with the last
+};
+
+// A reply that waits for its set to be settled.
+struct waiting {
+    struct waiting *next;
+    struct http_exchange *exchange;
+    struct rest_reply reply;
 };
 
 // A password being verified for an exchange.
@@ -53,6 +67,8 @@ static void release(struct role_ruas *role)
     assert(role->users > 0);
     if (--role->users > 0)
         return;
+    assert(role->waiting == NULL);
+    master_release(&role->master);
     store_close(role->master.store);
     ruas_free(role->master.ruas);
     memory_free(role);
@@ -96,6 +112,54 @@ static void send_reply(struct role_ruas *role, struct http_exchange *exchange,
     if (!role->stopping)
         arm(role, 0);
 }
+
+// --- sets that are held --------------------------------------------------------------------------
+
+static void on_settled(void *state, const struct error *error)
+{
+    struct role_ruas *role = state;
+    while (role->waiting != NULL) {
+        struct waiting *waiting = role->waiting;
+        role->waiting = waiting->next;
+        if (error != NULL) {
+            json_decref(waiting->reply.json);
+            master_count_refusal(&role->master, error);
+            memset(&waiting->reply, 0, sizeof(waiting->reply));
+            rest_reply_error(&waiting->reply, error);
+        }
+        send_reply(role, waiting->exchange, &waiting->reply);
+        memory_free(waiting);
+    }
+    (void)uv_check_stop(&role->turn_end);
+    (void)uv_idle_stop(&role->no_waiting);
+}
+
+static void on_turn_end(uv_check_t *handle)
+{
+    struct role_ruas *role = handle->data;
+    master_settle(&role->master);
+}
+
+static void on_idle(uv_idle_t *handle)
+{
+    (void)handle;
+}
+
+// Sends a reply now, or when its set is settled.
+static void answer(struct role_ruas *role, struct http_exchange *exchange, struct rest_reply *reply)
+{
+    if (!reply->held) {
+        send_reply(role, exchange, reply);
+        return;
+    }
+    struct waiting *waiting = memory_new(sizeof(*waiting));
+    *waiting = (struct waiting){role->waiting, exchange, *reply};
+    role->waiting = waiting;
+    (void)uv_check_start(&role->turn_end, on_turn_end);
+    (void)uv_idle_start(&role->no_waiting, on_idle);
+}
+
+// --- requests ------------------------------------------------------------------------------------
 
 static struct rest_request make_request(const struct role_ruas *role,
                                         const struct http_exchange *exchange)
@@ -144,7 +208,7 @@ static void on_verified(uv_work_t *work, int status)
         struct rest_reply reply;
         struct rest_request request = make_request(role, verification->exchange);
         rest_finish(&role->master, &request, &verification->login, verification->matches, &reply);
-        send_reply(role, verification->exchange, &reply);
+        answer(role, verification->exchange, &reply);
     }
     sodium_memzero(verification, sizeof(*verification));
     memory_free(verification);
@@ -181,7 +245,7 @@ static void on_request(void *state, struct http_exchange *exchange)
         return;
     }
     memory_free(verification);
-    send_reply(role, exchange, &reply);
+    answer(role, exchange, &reply);
 }
 
 // --- what the node asks --------------------------------------------------------------------------
@@ -220,7 +284,7 @@ static bool reload(void *state, const struct config *config, struct error *error
     return true;
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_closed(uv_handle_t *handle)
 {
     release(handle->data);
 }
@@ -229,9 +293,12 @@ static void stop(void *state)
 {
     struct role_ruas *role = state;
     role->stopping = true;
+    master_settle(&role->master);
     (void)store_flush(role->master.store, role->master.ruas, NULL);
     http_server_close(role->http);
-    uv_close((uv_handle_t *)&role->timer, on_timer_closed);
+    uv_close((uv_handle_t *)&role->timer, on_closed);
+    uv_close((uv_handle_t *)&role->turn_end, on_closed);
+    uv_close((uv_handle_t *)&role->no_waiting, on_closed);
 }
 
 // --- start ---------------------------------------------------------------------------------------
@@ -274,6 +341,16 @@ static bool load(struct role_ruas *role, struct error *error)
     return true;
 }
 
+static void init_handles(struct role_ruas *role)
+{
+    uv_loop_t *loop = node_loop(role->node);
+    (void)uv_timer_init(loop, &role->timer);
+    (void)uv_check_init(loop, &role->turn_end);
+    (void)uv_idle_init(loop, &role->no_waiting);
+    role->timer.data = role->turn_end.data = role->no_waiting.data = role;
+    role->users = 3;
+}
+
 bool role_ruas_start(struct node *node, struct error *error)
 {
     struct role_ruas *role = memory_new(sizeof(*role));
@@ -286,9 +363,10 @@ bool role_ruas_start(struct node *node, struct error *error)
         release(role);
         return false;
     }
-    (void)uv_timer_init(node_loop(node), &role->timer);
-    role->timer.data = role;
+    init_handles(role);
     arm(role, 0);
+    role->master.settled = on_settled;
+    role->master.settled_state = role;
     role->control = (struct ruas_control){.node = node, .master = &role->master};
     ruas_control_add(&role->control);
     node_add_role(node, &(struct role){"ruas", role, write_metrics, status, healthy, reload, stop});

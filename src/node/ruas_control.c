@@ -312,6 +312,14 @@ static json_t *status(void *state, const json_t *request, struct error *error)
     return json;
 }
 
+// What end users just sent comes first.
+static json_t *settle_and_run(void *state, const json_t *request, struct error *error)
+{
+    struct ruas_command *command = state;
+    master_settle(command->control->master);
+    return command->run(command->control, request, error);
+}
+
 void ruas_control_add(struct ruas_control *control)
 {
     static const struct {
@@ -331,6 +339,9 @@ void ruas_control_add(struct ruas_control *control)
         {"ruas.audit", audit},
         {"ruas.status", status},
     };
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-        node_add_command(control->node, commands[i].name, commands[i].command, control);
+    _Static_assert(sizeof(commands) / sizeof(commands[0]) <= RUAS_COMMANDS_MAX, "room for all");
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        control->commands[i] = (struct ruas_command){control, commands[i].command};
+        node_add_command(control->node, commands[i].name, settle_and_run, &control->commands[i]);
+    }
 }

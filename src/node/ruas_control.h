@@ -19,10 +19,16 @@
 #include "node/master.h"
 #include "node/node.h"
 
+#define RUAS_COMMANDS_MAX 16
+
 // State of the commands; embedded in the role, and outlives them.
 struct ruas_control {
     struct node *node;
     struct master *master;
+    struct ruas_command {
+        struct ruas_control *control;
+        control_command *run;
+    } commands[RUAS_COMMANDS_MAX];
 };
 
 void ruas_control_add(struct ruas_control *control);

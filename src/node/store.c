@@ -182,6 +182,7 @@ bool store_commit(struct store *store)
     if (store->failing)
         log_info("ruas", "%s can be written again", store->path);
     store->failing = false;
+    store->holding = false;
     return true;
 }
 
@@ -193,6 +194,7 @@ bool store_fail(struct store *store, struct error *error)
     if (sqlite3_get_autocommit(store->database) == 0)
         (void)store_run(store, STATEMENT_ROLLBACK, "");
     assert(sqlite3_get_autocommit(store->database) != 0);
+    store->holding = false;
     (void)snprintf(store->why, sizeof(store->why), "%.120s cannot be written (%.120s)", store->path,
                    cause);
     if (!store->failing)

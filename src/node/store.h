@@ -65,6 +65,13 @@ bool store_load(struct store *store, struct ruas *ruas, struct error *error);
 bool store_write(struct store *store, const struct ruas *ruas, const struct change *change,
                  const struct audit *audit, struct error *error);
 
+// Group commit (ruas_hold): writes a set into a transaction that stays open for more. On false the
+// whole transaction is taken back, with all sets held before.
+bool store_hold(struct store *store, const struct ruas *ruas, const struct change *change,
+                const struct audit *audit, struct error *error);
+// Makes what is held durable, all or nothing. Nothing else may be stored or read before.
+bool store_settle(struct store *store, struct error *error);
+
 // Notes a refusal, to be written with the next change or store_flush.
 void store_note(struct store *store, const struct audit *audit);
 // Writes what was noted, and when tokens were used last. Where there is nothing to write but the

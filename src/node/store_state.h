@@ -61,6 +61,7 @@ struct store {
     size_t noted_count;
     uint64_t noted_written; // since the start, to prune now and then
     struct store_counters counters;
+    bool holding; // a transaction is open for sets that are held
     bool failing;
     char why[ERROR_TEXT_MAX];
 };

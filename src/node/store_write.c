@@ -176,15 +176,41 @@ static void count_time(struct store *store, uint64_t started)
         store->counters.write_ns_max = taken;
 }
 
+static bool write_with_audit(struct store *store, const struct ruas *ruas,
+                             const struct change *change, const struct audit *audit)
+{
+    int64_t mab = change->kind == CHANGE_SET ? store->mab_ids[change->mab] : 0;
+    return write_change(store, ruas, change) &&
+           store_write_audit(store, audit, mab, change->sequence);
+}
+
 bool store_write(struct store *store, const struct ruas *ruas, const struct change *change,
                  const struct audit *audit, struct error *error)
 {
     uint64_t started = clock_ns();
-    bool is_set = change->kind == CHANGE_SET;
-    if (!store_begin(store) || !store_write_noted(store) || !write_change(store, ruas, change) ||
-        !store_write_audit(store, audit, is_set ? store->mab_ids[change->mab] : 0,
-                           change->sequence) ||
-        !store_commit(store))
+    if (!store_begin(store) || !store_write_noted(store) ||
+        !write_with_audit(store, ruas, change, audit) || !store_commit(store))
+        return store_fail(store, error);
+    store_noted_written(store);
+    count_time(store, started);
+    return true;
+}
+
+bool store_hold(struct store *store, const struct ruas *ruas, const struct change *change,
+                const struct audit *audit, struct error *error)
+{
+    assert(change->kind == CHANGE_SET);
+    if (!store->holding && !store_begin(store))
+        return store_fail(store, error);
+    store->holding = true;
+    return write_with_audit(store, ruas, change, audit) || store_fail(store, error);
+}
+
+bool store_settle(struct store *store, struct error *error)
+{
+    uint64_t started = clock_ns();
+    assert(store->holding);
+    if (!store_write_noted(store) || !store_commit(store))
         return store_fail(store, error);
     store_noted_written(store);
     count_time(store, started);

@@ -106,22 +106,50 @@ void place_must(struct place *place, const char *user, const char *set)
         fail_msg("%s: %s", set, place->world->error.text);
 }
 
-bool place_do_random(struct place *place, struct random_source *random)
+bool place_hold(struct place *place, const char *user, const char *set)
+{
+    struct world *world = place->world;
+    struct grant grant = world_grant(user);
+    struct audit audit = {
+        .time = world->time, .who = user, .with = "test", .action = "test", .what = "null"};
+    return world_prepare(world, &grant, set) &&
+           master_hold(&place->master, &world->change, 1, &audit, &world->error);
+}
+
+// Writes a random set of anna's.
+static void random_set(struct random_source *random, char *set, size_t size)
 {
     static const char *const kinds[] = {"define", "define", "map", "map", "delete"};
-    char set[512];
     size_t length = 0;
-    world_sleep(place->world, 1);
     for (uint64_t i = 1 + random_below(random, 3); i > 0; i--) {
         uint64_t bits = random_below(random, 4);
         uint64_t start = random_below(random, 256 >> bits) << bits;
         const char *kind = kinds[random_below(random, 5)];
         const char *etr = random_below(random, 2) == 0 ? "zero" : ETR1;
-        length += (size_t)snprintf(set + length, sizeof(set) - length, "%s 20.1.0.%u/%u %s;", kind,
+        length += (size_t)snprintf(set + length, size - length, "%s 20.1.0.%u/%u %s;", kind,
                                    (unsigned)start, (unsigned)(32 - bits),
                                    strcmp(kind, "delete") == 0 ? "" : etr);
     }
+}
+
+bool place_do_random(struct place *place, struct random_source *random)
+{
+    char set[512];
+    world_sleep(place->world, 1);
+    random_set(random, set, sizeof(set));
     return place_do(place, "anna", set);
+}
+
+size_t place_hold_random(struct place *place, struct random_source *random, size_t most)
+{
+    char set[512];
+    size_t held = 0;
+    world_sleep(place->world, 1);
+    for (uint64_t i = 1 + random_below(random, most); i > 0; i--) {
+        random_set(random, set, sizeof(set));
+        held += place_hold(place, "anna", set);
+    }
+    return held;
 }
 
 struct mapping_hash place_hash(const struct place *place)

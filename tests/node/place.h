@@ -29,6 +29,10 @@ bool place_commit(struct place *place);
 // A set of a user's, from prepare to commit; false where it was refused or not stored.
 bool place_do(struct place *place, const char *user, const char *set);
 void place_must(struct place *place, const char *user, const char *set);
+// As place_do, but holds the set, for a master_settle to come.
+bool place_hold(struct place *place, const char *user, const char *set);
+// Holds up to `most` random sets of anna's; how many were good.
+size_t place_hold_random(struct place *place, struct random_source *random, size_t most);
 // A random set of anna's in 20.1.0.0/24; many are refused.
 bool place_do_random(struct place *place, struct random_source *random);
 // The state of MAB number 0, by its running hash.

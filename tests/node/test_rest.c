@@ -88,6 +88,10 @@ static unsigned ask_request(struct client *client, const struct rest_request *re
         bool matches = strcmp(hash, login.password_hash) == 0;
         rest_finish(&client->place.master, request, &login, matches, &client->reply);
     }
+    // The end of the turn: nobody is told of a set before it is settled.
+    if (client->reply.held)
+        assert_int_equal(client->place.master.held_count, 1);
+    master_settle(&client->place.master);
     assert_int_equal(json_integer_value(json_object_get(client->reply.json, "v")), 1);
     return client->reply.status;
 }

@@ -195,6 +195,38 @@ static void test_journal_is_the_state(void **state)
     assert_int_equal(ruas_sequence(place->world->ruas, 0), accepted);
 }
 
+static void count_set(void *state, const struct change *change)
+{
+    uint64_t *last = state;
+    assert_int_equal(change->sequence, *last + 1);
+    assert_true(change->update_count > 0);
+    *last = change->sequence;
+}
+
+// Groups are settled as one, published in order, and are what a restart finds.
+static void test_groups(void **state)
+{
+    struct place *place = *state;
+    struct random_source random;
+    uint64_t published = 0;
+    uint64_t held = 0;
+    random_init(&random, random_seed_from_number(15));
+    place->master.publish = count_set;
+    place->master.publish_state = &published;
+    for (int i = 0; i < 200; i++) {
+        held += place_hold_random(place, &random, 20);
+        assert_true(published <= held);
+        master_settle(&place->master);
+        assert_int_equal(published, held);
+    }
+    assert_true(held > 100);
+    assert_int_equal(store_counters(place->master.store)->written < held, 1);
+    struct mapping_hash hash = place_hash(place);
+    place_reopen(place);
+    place_expect(place, hash);
+    place_expect(place, place_replay(place, held));
+}
+
 // --- the audit trail -----------------------------------------------------------------------------
 
 static const char *member(const json_t *lines, size_t i, const char *name)
@@ -248,8 +280,9 @@ static void test_flood_of_refusals(void **state)
 
 // --- kill -9 -------------------------------------------------------------------------------------
 
-// What a child reports after each acknowledged set.
-struct acknowledgement {
+// What a child reports before it settles a group of sets, and after.
+struct progress {
+    bool settled;
     uint64_t sequence;
     struct mapping_hash hash;
 };
@@ -262,12 +295,17 @@ static int work(const char *directory, int report, uint64_t seed)
     random_init(&random, random_seed_from_number(seed));
     (void)snprintf(place.directory, sizeof(place.directory), "%s", directory);
     place_open(&place);
-    for (;;)
-        if (place_do_random(&place, &random)) {
-            struct acknowledgement done = {ruas_sequence(place.world->ruas, 0), place_hash(&place)};
-            if (write(report, &done, sizeof(done)) != sizeof(done))
-                return 1;
-        }
+    for (;;) {
+        if (place_hold_random(&place, &random, 5) == 0)
+            continue;
+        struct progress progress = {false, ruas_sequence(place.world->ruas, 0), place_hash(&place)};
+        if (write(report, &progress, sizeof(progress)) != sizeof(progress))
+            return 1;
+        master_settle(&place.master);
+        progress.settled = true;
+        if (write(report, &progress, sizeof(progress)) != sizeof(progress))
+            return 1;
+    }
 }
 
 static void exec_work(const struct place *place, int report, uint64_t seed)
@@ -281,14 +319,14 @@ static void exec_work(const struct place *place, int report, uint64_t seed)
     _exit(1);
 }
 
-// Runs a child on the directory and kills it after a while; the last it acknowledged is put in
-// *last.
-static void kill_one(struct place *place, uint64_t seed, useconds_t after,
-                     struct acknowledgement *last)
+// Runs a child on the directory and kills it after a while. What it was about to settle last, and
+// what it had settled.
+static void kill_one(struct place *place, uint64_t seed, useconds_t after, struct progress *begun,
+                     struct progress *settled)
 {
     int report[2];
     int status = 0;
-    struct acknowledgement done;
+    struct progress progress;
     assert_int_equal(pipe(report), 0);
     (void)fflush(NULL);
     pid_t child = fork();
@@ -298,17 +336,16 @@ static void kill_one(struct place *place, uint64_t seed, useconds_t after,
         exec_work(place, report[1], seed);
     }
     (void)close(report[1]);
-    // The first acknowledgement says that it works; the rest wait in the pipe, which has room for
-    // thousands.
-    assert_int_equal(read(report[0], last, sizeof(*last)), sizeof(*last));
+    // The first two say that it works; the rest wait in the pipe, which has room for more than a
+    // child gets done.
+    assert_int_equal(read(report[0], begun, sizeof(*begun)), sizeof(*begun));
+    assert_int_equal(read(report[0], settled, sizeof(*settled)), sizeof(*settled));
     (void)usleep(after);
     assert_int_equal(kill(child, SIGKILL), 0);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-    while (read(report[0], &done, sizeof(done)) == sizeof(done)) {
-        assert_int_equal(done.sequence, last->sequence + 1);
-        *last = done;
-    }
+    while (read(report[0], &progress, sizeof(progress)) == sizeof(progress))
+        *(progress.settled ? settled : begun) = progress;
     (void)close(report[0]);
 }
 
@@ -319,16 +356,16 @@ static void test_kill(void **state)
     random_init(&random, random_seed_from_number(14));
     place_close(place);
     for (uint64_t i = 0; i < KILLS; i++) {
-        struct acknowledgement last;
-        kill_one(place, 100 + i, (useconds_t)random_below(&random, 20000), &last);
+        struct progress begun;
+        struct progress settled;
+        kill_one(place, 100 + i, (useconds_t)random_below(&random, 20000), &begun, &settled);
         place_open(place); // loads, and compares rows with the stored hash
         uint64_t sequence = ruas_sequence(place->world->ruas, 0);
-        // Everything acknowledged, and at most the one under way besides, whole.
-        assert_true(sequence == last.sequence || sequence == last.sequence + 1);
-        if (sequence == last.sequence)
-            place_expect(place, last.hash);
-        struct mapping_hash acknowledged = place_replay(place, last.sequence);
-        assert_true(mapping_hash_equal(&acknowledged, &last.hash));
+        // Everything acknowledged, and at most the group under way besides, whole.
+        assert_true(sequence == settled.sequence || sequence == begun.sequence);
+        place_expect(place, sequence == settled.sequence ? settled.hash : begun.hash);
+        struct mapping_hash acknowledged = place_replay(place, settled.sequence);
+        assert_true(mapping_hash_equal(&acknowledged, &settled.hash));
         place_expect(place, place_replay(place, sequence));
         place_close(place);
     }
@@ -433,6 +470,7 @@ int main(int count, char **words)
         cmocka_unit_test_setup_teardown(test_scheduled_sets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mab_comes_and_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_journal_is_the_state, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flood_of_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kill, setup, teardown),

@@ -34,6 +34,32 @@ static struct mapping_hash fill(struct place *place, struct random_source *rando
     return acknowledged;
 }
 
+static void on_settled(void *state, const struct error *error)
+{
+    assert_non_null(error);
+    assert_string_equal(error->reason, "not-stored");
+    (*(int *)state)++;
+}
+
+// Of a group that does not fit, no set stays, wherever it is that it does not fit.
+static void expect_group_refused(struct place *place, struct random_source *random)
+{
+    int told = 0;
+    uint64_t sequence = ruas_sequence(place->world->ruas, 0);
+    uint64_t micronets = mapping_count(ruas_mapping(place->world->ruas, 0));
+    place->master.settled = on_settled;
+    place->master.settled_state = &told;
+    for (int i = 0; i < 20; i++)
+        if (place_hold_random(place, random, 30) > 0)
+            master_settle(&place->master);
+    assert_true(told > 0);
+    assert_int_equal(place->master.held_count, 0);
+    assert_int_equal(ruas_held(place->world->ruas), 0);
+    assert_int_equal(ruas_sequence(place->world->ruas, 0), sequence);
+    assert_int_equal(mapping_count(ruas_mapping(place->world->ruas, 0)), micronets);
+    place->master.settled = NULL;
+}
+
 // Fills it until not even the smallest transaction fits.
 static struct mapping_hash fill_up(struct place *place, struct random_source *random)
 {
@@ -46,6 +72,8 @@ static struct mapping_hash fill_up(struct place *place, struct random_source *ra
     assert_non_null(strstr(why, "cannot be written"));
     assert_false(place_do(place, "ben", "define 20.1.1.0/28 " ETR1));
     assert_string_equal(place->world->error.reason, "not-stored");
+    place_expect(place, acknowledged);
+    expect_group_refused(place, random);
     place_expect(place, acknowledged);
     return acknowledged;
 }
