@@ -19,16 +19,26 @@ struct held_set {
 
 // --- group commit --------------------------------------------------------------------------------
 
-static void forget_held(struct master *master)
+// Takes the held sets out, so that whoever is told of them finds none; returns how many there were.
+// Their updates are still to be freed.
+static size_t take_held(struct master *master)
 {
-    for (size_t i = 0; i < master->held_count; i++)
-        memory_free((void *)(uintptr_t)master->held[i].change.updates);
+    size_t count = master->held_count;
     master->held_count = 0;
+    return count;
+}
+
+static void free_updates(struct held_set *held)
+{
+    memory_free((void *)(uintptr_t)held->change.updates);
+    held->change.updates = NULL;
 }
 
 void master_release(struct master *master)
 {
-    forget_held(master);
+    size_t count = take_held(master);
+    for (size_t i = 0; i < count; i++)
+        free_updates(&master->held[i]);
     memory_free(master->held);
     master->held = NULL;
 }
@@ -36,9 +46,10 @@ void master_release(struct master *master)
 static void take_back(struct master *master, const struct error *error)
 {
     ruas_take_back(master->ruas);
-    bool any = master->held_count > 0;
-    forget_held(master);
-    if (any && master->settled != NULL)
+    size_t count = take_held(master);
+    for (size_t i = 0; i < count; i++)
+        free_updates(&master->held[i]);
+    if (count > 0 && master->settled != NULL)
         master->settled(master->settled_state, error);
 }
 
@@ -74,13 +85,15 @@ void master_settle(struct master *master)
         return;
     }
     ruas_settle(master->ruas);
-    for (size_t i = 0; i < master->held_count; i++) {
+    size_t count = take_held(master);
+    for (size_t i = 0; i < count; i++) {
+        struct held_set *held = &master->held[i];
         master->sets++;
-        master->commands += master->held[i].commands;
+        master->commands += held->commands;
         if (master->publish != NULL)
-            master->publish(master->publish_state, &master->held[i].change);
+            master->publish(master->publish_state, &held->change);
+        free_updates(held);
     }
-    forget_held(master);
     if (master->settled != NULL)
         master->settled(master->settled_state, NULL);
 }
