@@ -34,7 +34,7 @@ static void free_updates(struct held_set *held)
     held->change.updates = NULL;
 }
 
-void master_release(struct master *master)
+void master_end(struct master *master)
 {
     size_t count = take_held(master);
     for (size_t i = 0; i < count; i++)

@@ -53,7 +53,8 @@ struct master {
     } refused[MASTER_REASONS_MAX];
 };
 
-void master_release(struct master *master);
+// Frees what `master` itself allocated.
+void master_end(struct master *master);
 
 // Ends the change under way: stores and commits it, or takes it back. No set may be held.
 bool master_commit(struct master *master, const struct change *change, const struct audit *audit,

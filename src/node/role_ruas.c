@@ -68,7 +68,7 @@ static void release(struct role_ruas *role)
     if (--role->users > 0)
         return;
     assert(role->waiting == NULL);
-    master_release(&role->master);
+    master_end(&role->master);
     store_close(role->master.store);
     ruas_free(role->master.ruas);
     memory_free(role);
