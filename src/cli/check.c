@@ -6,41 +6,60 @@
 #include <stdio.h>
 #include <string.h>
 
-static void print_value(const char *key, const json_t *value, int depth);
+// What is printed is YAML, so that it can be kept as a config that leaves nothing to defaults.
+static void print_text(const json_t *text)
+{
+    const char *plain = json_string_value(text);
+    if (strcspn(plain, ":[]{},#&*!|>'\"%@\\ ") == strlen(plain))
+        (void)printf("%s", plain);
+    else
+        (void)json_dumpf(text, stdout, JSON_ENCODE_ANY); // a YAML text in double quotes, too
+}
 
-static void print_list(const json_t *list, int depth)
+static void print_value(const char *key, const json_t *value);
+
+// A list of texts on one line; of objects, each beginning with a dash.
+static void print_list(const json_t *list)
 {
     size_t i = 0;
     const json_t *item = NULL;
+    bool objects = json_is_object(json_array_get(list, 0));
+    (void)printf(objects ? "\n" : " [");
     json_array_foreach(list, i, item)
     {
         const char *name = NULL;
         json_t *value = NULL;
-        if (json_is_string(item)) {
-            (void)printf("%s%s", i == 0 ? "" : ", ", json_string_value(item));
+        const char *lead = "    - ";
+        if (!objects) {
+            (void)printf("%s", i == 0 ? "" : ", ");
+            print_text(item);
             continue;
         }
-        const char *lead = "- ";
         json_object_foreach((json_t *)(uintptr_t)item, name, value)
         {
-            (void)printf("\n%*s%s%s: %s", depth, "", lead, name, json_string_value(value));
-            lead = "  ";
+            (void)printf("%s", lead);
+            print_value(name, value);
+            lead = "      ";
         }
     }
-    (void)printf(json_array_size(list) == 0 ? "none\n" : "\n");
+    (void)printf(objects ? "" : "]\n");
 }
 
-static void print_value(const char *key, const json_t *value, int depth)
+static void print_value(const char *key, const json_t *value)
 {
-    (void)printf("%*s%s: ", depth, "", key);
-    if (json_is_array(value))
-        print_list(value, depth + 2);
-    else if (json_is_string(value))
-        (void)printf("%s\n", json_string_length(value) == 0 ? "none" : json_string_value(value));
+    (void)printf("%s:", key);
+    if (json_is_array(value)) {
+        print_list(value);
+        return;
+    }
+    (void)putchar(' ');
+    if (json_is_string(value))
+        print_text(value);
     else if (json_is_integer(value))
-        (void)printf("%lld\n", (long long)json_integer_value(value));
+        (void)printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
     else
-        (void)printf("%s\n", json_is_true(value) ? "true" : "false");
+        (void)printf("%s", json_is_true(value) ? "true" : "false");
+    (void)putchar('\n');
 }
 
 static void print_config(const json_t *config)
@@ -49,18 +68,20 @@ static void print_config(const json_t *config)
     json_t *value = NULL;
     json_object_foreach((json_t *)(uintptr_t)config, key, value)
     {
-        if (strcmp(key, "v") == 0)
-            continue;
-        if (!json_is_object(value)) {
-            print_value(key, value, 0);
-            continue;
-        }
         const char *inner = NULL;
         json_t *of_inner = NULL;
+        bool unset = json_is_string(value) && json_string_length(value) == 0;
+        if (strcmp(key, "v") == 0 || unset)
+            continue;
+        if (!json_is_object(value)) {
+            print_value(key, value);
+            continue;
+        }
         (void)printf("%s:\n", key);
         json_object_foreach(value, inner, of_inner)
         {
-            print_value(inner, of_inner, 2);
+            (void)printf("  ");
+            print_value(inner, of_inner);
         }
     }
 }
@@ -85,7 +106,8 @@ const struct cli_command cli_check = {
     .synopsis = "FILE",
     .summary = "check a config file",
     .help = "Reads the config FILE as `ivip run` would, and prints what it says with all defaults\n"
-            "filled in. A mistake is named with file, line and column, and what was expected.\n"
+            "filled in, as YAML. A mistake is named with file, line and column, and what was "
+            "expected.\n"
             "Nothing is started or changed.\n\n"
             "Examples:\n"
             "  ivip check /etc/ivip/qsr.yaml\n"

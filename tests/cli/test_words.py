@@ -169,6 +169,21 @@ def test_examples_are_good(example):
     assert ivip("check", "--json", example).json["name"] == example.stem
 
 
+def test_check_prints_what_it_reads(tmp_path):
+    """The output is a config itself, with the same meaning and nothing left to defaults."""
+    examples = sorted((ROOT / "contrib/examples").glob("*.yaml"))
+    odd = tmp_path / "odd.yaml"
+    odd.write_text('metrics: none\nstate: "/tmp/a b: c\\"d"\nuser: nobody\n'
+                   'etr: {serves: ["2001:db8::/64+3", 20.1.0.5]}\n')
+    for config in [*examples, odd]:
+        first = ivip("check", config)
+        assert (first.status, first.err) == (0, "")
+        again = tmp_path / "again.yaml"
+        again.write_text(first.out)
+        assert ivip("check", again).out == first.out
+        assert ivip("check", "--json", again).json == ivip("check", "--json", config).json
+
+
 def test_an_example_for_each_role():
     text = "".join(path.read_text() for path in (ROOT / "contrib/examples").glob("*.yaml"))
     for role in ["ruas", "qsa", "qsr", "itr", "etr"]:
