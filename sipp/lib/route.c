@@ -59,14 +59,15 @@ bool route_form(const struct sequence *source, const struct path *via,
                 const struct path *destination, struct route *route)
 {
     assert(source->count >= 1 && source->count <= SEQUENCE_MAX && destination->count >= 1);
-    size_t via_count = via == NULL ? 0 : via->count;
-    if (source->count + via_count + destination->count > ROUTE_MAX)
+    const struct path no_policy = {.count = 0};
+    const struct path *policy = via == NULL ? &no_policy : via;
+    if (source->count + policy->count + destination->count > ROUTE_MAX)
         return false;
     struct route formed = {.active = source->count};
     for (size_t i = source->count; i > 0; i--)
         route_append(&formed, source->addresses[i - 1]);
-    for (size_t i = 0; i < via_count; i++)
-        route_append(&formed, via->addresses[i]);
+    for (size_t i = 0; i < policy->count; i++)
+        route_append(&formed, policy->addresses[i]);
     for (size_t i = 0; i < destination->count; i++)
         route_append(&formed, destination->addresses[i]);
     *route = formed;

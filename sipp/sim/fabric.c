@@ -185,7 +185,8 @@ static void spread_route(struct fabric *fabric, struct search *search, size_t fr
                          const struct sipp_prefix *prefix)
 {
     const struct station *station = &fabric->stations[from];
-    for (uint16_t i = 0; i < node_interface_count(station->node); i++) {
+    uint16_t interfaces = (uint16_t)node_interface_count(station->node);
+    for (uint16_t i = 0; i < interfaces; i++) {
         if (station->wires[i] == UNPLUGGED)
             continue;
         const struct wire *wire = &fabric->wires[station->wires[i]];
