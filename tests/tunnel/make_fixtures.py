@@ -383,9 +383,9 @@ def itr_malformed():
     emit("ITR", "half an IPv6 header", bytes(udp6(20))[:39], "DROP", "MALFORMED")
 
 
-def etr(name, packet, verdict, reason="NONE", out=(), refuse=False, inner_offload=False):
-    print("    {%s, %s, %s," % (name_of(name), "true" if refuse else "false",
-                                "true" if inner_offload else "false"))
+def etr(name, packet, verdict, reason="NONE", out=(), refuse=False, unfinished=False, cut=0):
+    print("    {%s, %s, %s, %d," % (name_of(name), "true" if refuse else "false",
+                                    "true" if unfinished else "false", cut))
     print("     ETR_%s, ETR_REASON_%s," % (verdict, reason))
     print("     %s," % hexed(packet))
     print("     %s}," % (hexed(out) if out else "NULL"))
@@ -415,7 +415,13 @@ def etr_deliver():
     etr("octets behind the inner packet are no part of it", padded, "DELIVER", out=p)
     p = udp4(9, ttl=60)
     etr("an unfinished checksum is noted", outer4(partial(p)), "DELIVER", out=partial(p),
-        inner_offload=True)
+        unfinished=True)
+    p = tcp4(3000)
+    etr("segments that this machine's kernel joined are cut to 1,280 octets", outer4(partial(p)),
+        "DELIVER", out=partial(p), unfinished=True, cut=1240)
+    p = tcp6(3000)
+    etr("the same in IPv6", outer6(partial(p)), "DELIVER", out=partial(p), unfinished=True,
+        cut=1220)
 
 
 def etr_ecn():

@@ -22,8 +22,9 @@ struct itr_fixture {
 
 struct etr_fixture {
     const char *name;
-    bool refuse; // with refuse_sources
-    bool unfinished;
+    bool refuse;           // with refuse_sources
+    bool unfinished;       // the checksum is left to the kernel
+    uint16_t segment_size; // to be cut into segments of so many octets; 0: whole
     enum etr_verdict verdict;
     enum etr_reason reason;
     const char *packet; // with its outer header
@@ -181,6 +182,8 @@ static void check_etr(const struct etr_fixture *fixture)
     if (verdict == ETR_DELIVER) {
         check_bytes(fixture->name, fixture->inner, bytes + payload, delivery.length);
         assert_int_equal(delivery.offload.checksum_unfinished, fixture->unfinished);
+        assert_int_equal(delivery.offload.segment_size, fixture->segment_size);
+        assert_int_equal(delivery.offload.kind == OFFLOAD_TCP, fixture->segment_size > 0);
     }
     etr_free(etr);
 }
