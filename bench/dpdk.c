@@ -63,12 +63,12 @@ struct rte_fib6 *dpdk_fib6_new(unsigned routes, unsigned tbl8)
     return fib;
 }
 
-bool dpdk_fib6_add(struct rte_fib6 *fib, uint64_t unit, uint64_t next_hop)
+bool dpdk_fib6_add(struct rte_fib6 *fib, uint64_t unit, uint8_t length, uint64_t next_hop)
 {
     uint8_t address[16] = {0};
     for (unsigned i = 0; i < 8; i++)
         address[i] = (uint8_t)(unit >> (56 - 8 * i));
-    return rte_fib6_add(fib, address, 64, next_hop) == 0;
+    return rte_fib6_add(fib, address, length, next_hop) == 0;
 }
 
 void dpdk_fib6_lookup(struct rte_fib6 *fib, uint8_t (*addresses)[16], uint64_t *next_hops,

@@ -22,8 +22,8 @@ void dpdk_fib_lookup(struct rte_fib *fib, const uint32_t *addresses, uint64_t *n
 void dpdk_fib_free(struct rte_fib *fib);
 
 struct rte_fib6 *dpdk_fib6_new(unsigned routes, unsigned tbl8);
-// Adds the /64 of a unit.
-bool dpdk_fib6_add(struct rte_fib6 *fib, uint64_t unit, uint64_t next_hop);
+// Adds the prefix of that length that begins at a unit.
+bool dpdk_fib6_add(struct rte_fib6 *fib, uint64_t unit, uint8_t length, uint64_t next_hop);
 void dpdk_fib6_lookup(struct rte_fib6 *fib, uint8_t (*addresses)[16], uint64_t *next_hops,
                       unsigned count);
 void dpdk_fib6_free(struct rte_fib6 *fib);

@@ -6,7 +6,8 @@
 // moment, but its memory stays (pool.h), places are clamped, and what was found in the end counts
 // only when the sequence still stands.
 //
-// The search is written once and compiled twice: for any machine, and for those with AVX2.
+// This file is compiled once for each kind of machine (meson.build), with INTERVAL_FINDER the name
+// of what it defines; interval_pick.c chooses among them.
 #include "mapping/interval_tree.h"
 
 #include <string.h>
@@ -18,6 +19,12 @@
 INTERVAL_SEARCH void *pointer_at(void *const *place)
 {
     return __atomic_load_n(place, __ATOMIC_RELAXED);
+}
+
+INTERVAL_SEARCH void prefetch_lines(const void *node, unsigned lines)
+{
+    for (unsigned i = 0; i < lines; i++)
+        __builtin_prefetch((const char *)node + 64 * i);
 }
 
 // The leaf that `key` leads to, or NULL when a change went on.
@@ -72,6 +79,8 @@ INTERVAL_SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun
     *leaf = leaf_of(map, begun, key);
     if (*leaf == NULL)
         return false;
+    // All lines at once: which of the later ones is wanted is only known after the first.
+    prefetch_lines(*leaf, sizeof(struct leaf) / 64);
     *rank = leaf_rank(*leaf, key);
     if (__builtin_expect(*rank == 0, 0))
         return before_leaf(map, begun, *leaf, found);
@@ -89,12 +98,6 @@ INTERVAL_SEARCH bool find(const struct interval_map *map, uint64_t key, struct i
             !sequence_retry(&map->sequence, begun))
             return interval_holds(found, key);
     }
-}
-
-INTERVAL_SEARCH void prefetch_lines(const void *node, unsigned lines)
-{
-    for (unsigned i = 0; i < lines; i++)
-        __builtin_prefetch((const char *)node + 64 * i);
 }
 
 // Takes the keys down to their leaves, level by level, each level's misses side by side.
@@ -155,61 +158,19 @@ INTERVAL_SEARCH void find_many(const struct interval_map *map, const uint64_t *k
     }
 }
 
-#if defined(__x86_64__) && !defined(SEQUENCE_TSAN)
-#define AVX2 __attribute__((target("avx2,bmi,bmi2")))
-
-static AVX2 bool find_avx2(const struct interval_map *map, uint64_t key, struct interval *found)
+static bool finder_find(const struct interval_map *map, uint64_t key, struct interval *found)
 {
     return find(map, key, found);
 }
 
-static AVX2 void find_many_avx2(const struct interval_map *map, const uint64_t *keys, size_t count,
-                                struct interval *found)
+static void finder_find_many(const struct interval_map *map, const uint64_t *keys, size_t count,
+                             struct interval *found)
 {
     find_many(map, keys, count, found);
 }
 
-static bool machine_has_avx2(void)
-{
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
-}
-#else
-#define find_avx2      find
-#define find_many_avx2 find_many
-
-static bool machine_has_avx2(void)
-{
-    return false;
-}
-#endif
-
-static bool find_any(const struct interval_map *map, uint64_t key, struct interval *found)
-{
-    return find(map, key, found);
-}
-
-static void find_many_any(const struct interval_map *map, const uint64_t *keys, size_t count,
-                          struct interval *found)
-{
-    find_many(map, keys, count, found);
-}
-
-bool interval_map_find(const struct interval_map *map, uint64_t key, struct interval *found)
-{
-    return machine_has_avx2() ? find_avx2(map, key, found) : find_any(map, key, found);
-}
-
-void interval_map_find_many(const struct interval_map *map, const uint64_t *keys, size_t count,
-                            struct interval *found)
-{
-    if (machine_has_avx2())
-        find_many_avx2(map, keys, count, found);
-    else
-        find_many_any(map, keys, count, found);
-}
-
-SEQUENCE_READER bool interval_map_next(const struct interval_map *map, uint64_t key,
-                                       struct interval *found)
+SEQUENCE_READER static bool finder_next(const struct interval_map *map, uint64_t key,
+                                        struct interval *found)
 {
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
@@ -228,8 +189,8 @@ SEQUENCE_READER bool interval_map_next(const struct interval_map *map, uint64_t 
     }
 }
 
-SEQUENCE_READER bool interval_map_previous(const struct interval_map *map, uint64_t key,
-                                           struct interval *found)
+SEQUENCE_READER static bool finder_previous(const struct interval_map *map, uint64_t key,
+                                            struct interval *found)
 {
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
@@ -240,3 +201,6 @@ SEQUENCE_READER bool interval_map_previous(const struct interval_map *map, uint6
             return found->length != 0;
     }
 }
+
+const struct interval_finder INTERVAL_FINDER = {finder_find, finder_find_many, finder_next,
+                                                finder_previous};

@@ -49,6 +49,7 @@ struct interval_map *interval_map_new(void)
 {
     struct interval_map *map = memory_new(sizeof(*map));
     pool_init(&map->pool);
+    map->finder = interval_finder_pick();
     map->root = new_leaf(map);
     return map;
 }

@@ -19,6 +19,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #define INNER_CHILDREN 31
 #define INNER_KEYS     32 // one less than children is used; the rest pads to whole vectors
@@ -61,29 +64,48 @@ struct leaf {
 
 _Static_assert(sizeof(struct inner) == 512 && sizeof(struct leaf) == 512, "nodes are 512 bytes");
 
-// Searches are inlined into the functions that are compiled for each kind of machine.
+// Searches are compiled for several kinds of machine (interval_find.c).
 #ifdef SEQUENCE_TSAN
 #define INTERVAL_SEARCH static inline SEQUENCE_READER
 #else
 #define INTERVAL_SEARCH static inline __attribute__((always_inline))
 #endif
 
+// How many numbers of a node are not above a key. Numbers are sorted, and those behind the last
+// used are the highest there are.
+
+#if defined(__AVX512F__) && defined(__AVX512VL__)
+INTERVAL_SEARCH unsigned rank_inner(const uint64_t numbers[INNER_KEYS], uint64_t key)
+{
+    __m512i keys = _mm512_set1_epi64((long long)key);
+    unsigned found = 0;
+    for (unsigned i = 0; i < INNER_KEYS; i += 8)
+        found |= (unsigned)_mm512_cmple_epu64_mask(_mm512_loadu_si512(numbers + i), keys) << i;
+    return (unsigned)__builtin_popcount(found);
+}
+
+INTERVAL_SEARCH unsigned rank_narrow(const uint32_t numbers[LEAF_NARROW], uint32_t key)
+{
+    __m512i keys = _mm512_set1_epi32((int)key);
+    uint64_t found = _mm256_cmple_epu32_mask(_mm256_loadu_si256((const __m256i *)(numbers + 32)),
+                                             _mm512_castsi512_si256(keys));
+    found = found << 16 | _mm512_cmple_epu32_mask(_mm512_loadu_si512(numbers + 16), keys);
+    found = found << 16 | _mm512_cmple_epu32_mask(_mm512_loadu_si512(numbers), keys);
+    return (unsigned)__builtin_popcountll(found);
+}
+
+INTERVAL_SEARCH unsigned rank_wide(const uint64_t numbers[LEAF_WIDE], uint64_t key)
+{
+    __m512i keys = _mm512_set1_epi64((long long)key);
+    unsigned found = 0;
+    for (unsigned i = 0; i < LEAF_WIDE; i += 8)
+        found |= (unsigned)_mm512_cmple_epu64_mask(_mm512_loadu_si512(numbers + i), keys) << i;
+    return (unsigned)__builtin_popcount(found);
+}
+#else
+// The compiler's own vectors become whatever the machine compiled for has.
 typedef uint32_t lanes_u32 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef uint64_t lanes_u64 __attribute__((vector_size(32), aligned(8), may_alias));
-
-// How many of `count` (a multiple of 8) numbers are not above `key`. The compiler's vectors become
-// whatever the function that this is inlined into is compiled for.
-INTERVAL_SEARCH unsigned rank_u32(const uint32_t *numbers, unsigned count, uint32_t key)
-{
-    lanes_u32 keys = {key, key, key, key, key, key, key, key};
-    lanes_u32 sum = {0};
-    for (unsigned i = 0; i < count; i += 8)
-        sum -= (lanes_u32)(*(const lanes_u32 *)(numbers + i) <= keys);
-    unsigned rank = 0;
-    for (unsigned i = 0; i < 8; i++)
-        rank += sum[i];
-    return rank;
-}
 
 INTERVAL_SEARCH unsigned rank_u64(const uint64_t *numbers, unsigned count, uint64_t key)
 {
@@ -94,10 +116,33 @@ INTERVAL_SEARCH unsigned rank_u64(const uint64_t *numbers, unsigned count, uint6
     return (unsigned)(sum[0] + sum[1] + sum[2] + sum[3]);
 }
 
+INTERVAL_SEARCH unsigned rank_inner(const uint64_t numbers[INNER_KEYS], uint64_t key)
+{
+    return rank_u64(numbers, INNER_KEYS, key);
+}
+
+INTERVAL_SEARCH unsigned rank_narrow(const uint32_t numbers[LEAF_NARROW], uint32_t key)
+{
+    lanes_u32 keys = {key, key, key, key, key, key, key, key};
+    lanes_u32 sum = {0};
+    for (unsigned i = 0; i < LEAF_NARROW; i += 8)
+        sum -= (lanes_u32)(*(const lanes_u32 *)(numbers + i) <= keys);
+    unsigned rank = 0;
+    for (unsigned i = 0; i < 8; i++)
+        rank += sum[i];
+    return rank;
+}
+
+INTERVAL_SEARCH unsigned rank_wide(const uint64_t numbers[LEAF_WIDE], uint64_t key)
+{
+    return rank_u64(numbers, LEAF_WIDE, key);
+}
+#endif
+
 // The place of the child that leads to `key`. Safe on torn nodes: always below INNER_CHILDREN.
 INTERVAL_SEARCH unsigned inner_place(const struct inner *inner, uint64_t key)
 {
-    unsigned rank = rank_u64(inner->keys, INNER_KEYS, key);
+    unsigned rank = rank_inner(inner->keys, key);
     uint64_t last = inner->count - 1;
     rank = rank < INNER_CHILDREN ? rank : INNER_CHILDREN - 1;
     return rank < last ? rank : (unsigned)(last < INNER_CHILDREN ? last : 0);
@@ -109,12 +154,12 @@ INTERVAL_SEARCH unsigned leaf_rank(const struct leaf *leaf, uint64_t key)
 {
     unsigned rank = 0;
     if (__builtin_expect(leaf->wide != 0, 0)) {
-        rank = rank_u64(leaf->wides.starts, LEAF_WIDE, key);
+        rank = rank_wide(leaf->wides.starts, key);
     } else {
         uint64_t base = leaf->base;
         uint64_t offset = key - base;
         offset = offset < UINT32_MAX ? offset : UINT32_MAX;
-        rank = rank_u32(leaf->narrow.offsets, LEAF_NARROW, (uint32_t)offset);
+        rank = rank_narrow(leaf->narrow.offsets, (uint32_t)offset);
         rank = key < base ? 0 : rank;
     }
     return rank < leaf->count ? rank : leaf->count;

@@ -14,8 +14,25 @@
 #define LEAF_NARROW_FILL 36
 #define LEAF_WIDE_FILL   22
 
+// The looking half, compiled for one kind of machine; the functions are those of interval_map.h.
+struct interval_finder {
+    bool (*find)(const struct interval_map *map, uint64_t key, struct interval *found);
+    void (*find_many)(const struct interval_map *map, const uint64_t *keys, size_t count,
+                      struct interval *found);
+    bool (*next)(const struct interval_map *map, uint64_t key, struct interval *found);
+    bool (*previous)(const struct interval_map *map, uint64_t key, struct interval *found);
+};
+
+extern const struct interval_finder interval_finder_any;
+extern const struct interval_finder interval_finder_avx2;
+extern const struct interval_finder interval_finder_avx512;
+
+// The best one for this machine.
+const struct interval_finder *interval_finder_pick(void);
+
 struct interval_map {
     struct sequence sequence;
+    const struct interval_finder *finder;
     void *root;      // an inner node, or a leaf where height is 0; never NULL
     unsigned height; // levels of inner nodes
     size_t count;
