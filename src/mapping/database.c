@@ -7,12 +7,11 @@
 #include "mapping/mapping_state.h"
 
 #include <assert.h>
-#include <endian.h>
 #include <string.h>
 
 struct database {
-    struct mab_table *mabs;            // MAB -> place in `mappings`
-    const struct direct_table *direct; // of `mabs`
+    struct mab_table *mabs;               // MAB -> place in `mappings`
+    const struct direct_table *direct[2]; // of `mabs`: IPv4, IPv6
     struct mapping **mappings;
     size_t count;
     size_t capacity;
@@ -22,7 +21,8 @@ struct database *database_new(void)
 {
     struct database *database = memory_new(sizeof(*database));
     database->mabs = mab_table_new();
-    database->direct = mab_table_direct(database->mabs);
+    database->direct[0] = mab_table_direct(database->mabs, FAMILY_IPV4);
+    database->direct[1] = mab_table_direct(database->mabs, FAMILY_IPV6);
     return database;
 }
 
@@ -107,106 +107,98 @@ struct mapping *database_at(const struct database *database, size_t i)
     return database->mappings[i];
 }
 
-// Looks up those of a batch that are in one mapping, and closes them: their mapping becomes NULL.
-static void answer_mapping(const struct mapping *mapping, struct mapping **mappings,
-                           const struct address *addresses, size_t count, struct address *etrs)
-{
-    struct unit units[MAPPING_BATCH];
-    size_t places[MAPPING_BATCH];
-    struct address found[MAPPING_BATCH];
-    size_t units_count = 0;
-    for (size_t i = 0; i < count; i++) {
-        if (mappings[i] != mapping)
-            continue;
-        units[units_count] = unit_of_address(&addresses[i]);
-        places[units_count++] = i;
-        mappings[i] = NULL;
-    }
-    mapping_etr_many(mapping, units, units_count, found);
-    for (size_t i = 0; i < units_count; i++)
-        etrs[places[i]] = found[i];
-}
-
-// A batch of any families and MABs: one MAB after the other.
-static void answer_mixed(const struct database *database, const struct address *addresses,
-                         size_t count, struct address *etrs)
-{
-    struct mapping *mappings[MAPPING_BATCH];
-    for (size_t i = 0; i < count; i++) {
-        mappings[i] = database_find(database, &addresses[i]);
-        etrs[i] = ADDRESS_ZERO;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (mappings[i] != NULL)
-            answer_mapping(mappings[i], mappings, addresses, count, etrs);
-}
-
-// The mapping of an IPv4 address, and the address's place in it; the array's line is on its way
-// when this returns.
+// The mapping of an address and the unit in it, or NULL. For IPv4, the line of the array is on its
+// way when this returns.
 static inline const struct mapping *locate(const struct database *database,
-                                           const struct address *address, uint32_t *place)
+                                           const struct address *address, struct unit *unit)
 {
-    uint32_t octets = 0;
-    memcpy(&octets, address->octets, sizeof(octets));
-    uint32_t number = be32toh(octets);
-    uint64_t entry = direct_table_entry(database->direct, number);
-    if (entry == 0)
+    uint64_t bits = address_bits(address);
+    bool ipv6 = address->family == FAMILY_IPV6;
+    uint64_t entry = direct_table_entry(database->direct[ipv6], bits);
+    if (entry == 0 || address->family == FAMILY_NONE)
         return NULL;
     const struct mapping *mapping = database->mappings[(uint32_t)entry];
-    *place = number - (uint32_t)mapping->store.units.start.index;
-    __builtin_prefetch(&mapping->store.flat.values[*place]);
+    unit->index = ipv6 ? bits : bits >> 32;
+    if (!ipv6)
+        __builtin_prefetch(&mapping->store.flat.values[mapping_flat_place(mapping, *unit)]);
     return mapping;
-}
-
-// A batch of IPv4 addresses, by runs of the same MAB. Returns how many it answered: it stops at an
-// address of another family.
-static size_t answer_ipv4(const struct database *database, const struct address *addresses,
-                          size_t count, struct address *etrs)
-{
-    const struct mapping *mappings[MAPPING_BATCH];
-    uint32_t places[MAPPING_BATCH];
-    size_t answered = 0;
-    for (; answered < count && addresses[answered].family == FAMILY_IPV4; answered++)
-        mappings[answered] = locate(database, &addresses[answered], &places[answered]);
-    for (size_t start = 0; start < answered;) {
-        size_t end = start + 1;
-        while (end < answered && mappings[end] == mappings[start])
-            end++;
-        if (mappings[start] != NULL)
-            mapping_flat_etrs(mappings[start], places + start, end - start, etrs + start);
-        else
-            memset(etrs + start, 0, (end - start) * sizeof(*etrs));
-        start = end;
-    }
-    return answered;
 }
 
 struct address database_etr(const struct database *database, const struct address *address)
 {
     struct address etr = ADDRESS_ZERO;
-    if (address->family == FAMILY_IPV4) {
-        uint32_t place = 0;
-        const struct mapping *mapping = locate(database, address, &place);
-        if (mapping != NULL)
-            mapping_flat_etr(mapping, place, &etr);
+    struct unit unit;
+    const struct mapping *mapping = locate(database, address, &unit);
+    if (mapping == NULL)
         return etr;
-    }
-    const struct mapping *mapping = database_find(database, address);
-    if (mapping != NULL)
-        etr = mapping_etr(mapping, unit_of_address(address));
+    if (mapping->store.tree == NULL)
+        mapping_flat_etr(mapping, unit, &etr);
+    else
+        mapping_tree_etr(mapping, unit, &etr);
     return etr;
+}
+
+// What one batch of addresses is about.
+struct batch {
+    const struct mapping *mappings[MAPPING_BATCH];
+    struct unit units[MAPPING_BATCH];
+};
+
+// Looks up those of a batch that are in one IPv6 MAB, together; their mapping becomes NULL.
+static void answer_tree(struct batch *batch, size_t first, size_t count, struct address *etrs)
+{
+    const struct mapping *mapping = batch->mappings[first];
+    struct unit units[MAPPING_BATCH];
+    size_t places[MAPPING_BATCH];
+    struct address found[MAPPING_BATCH];
+    size_t wanted = 0;
+    for (size_t i = first; i < count; i++) {
+        if (batch->mappings[i] != mapping)
+            continue;
+        units[wanted] = batch->units[i];
+        places[wanted++] = i;
+        batch->mappings[i] = NULL;
+    }
+    mapping_etr_many(mapping, units, wanted, found);
+    for (size_t i = 0; i < wanted; i++)
+        etrs[places[i]] = found[i];
+}
+
+// The end of the run of addresses in the same mapping that begins at `start`.
+static size_t run_end(const struct batch *batch, size_t start, size_t count)
+{
+    size_t end = start + 1;
+    while (end < count && batch->mappings[end] == batch->mappings[start])
+        end++;
+    return end;
+}
+
+static void answer_batch(const struct database *database, const struct address *addresses,
+                         size_t count, struct address *etrs)
+{
+    struct batch batch;
+    for (size_t i = 0; i < count; i++)
+        batch.mappings[i] = locate(database, &addresses[i], &batch.units[i]);
+    memset(etrs, 0, count * sizeof(*etrs));
+    for (size_t start = 0, end = 0; start < count; start = end) {
+        end = run_end(&batch, start, count);
+        const struct mapping *mapping = batch.mappings[start];
+        if (mapping == NULL)
+            continue;
+        // A tree is searched for many at a time; in the flat array each is on its way already.
+        if (mapping->store.tree != NULL && end - start < count)
+            answer_tree(&batch, start, count, etrs);
+        else
+            mapping_etr_many(mapping, batch.units + start, end - start, etrs + start);
+    }
 }
 
 void database_etr_many(const struct database *database, const struct address *addresses,
                        size_t count, struct address *etrs)
 {
-    for (size_t done = 0; done < count;) {
-        size_t batch = count - done < MAPPING_BATCH ? count - done : MAPPING_BATCH;
-        size_t answered = answer_ipv4(database, addresses + done, batch, etrs + done);
-        if (answered == 0) {
-            answer_mixed(database, addresses + done, batch, etrs + done);
-            answered = batch;
-        }
-        done += answered;
+    for (size_t done = 0; done < count; done += MAPPING_BATCH) {
+        size_t left = count - done;
+        answer_batch(database, addresses + done, left < MAPPING_BATCH ? left : MAPPING_BATCH,
+                     etrs + done);
     }
 }

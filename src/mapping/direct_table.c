@@ -9,7 +9,7 @@
 void direct_table_init(struct direct_table *table)
 {
     memset(table, 0, sizeof(*table));
-    table->first = memory_new_array(DIRECT_FIRST, sizeof(*table->first));
+    table->first = memory_new_array((size_t)1 << DIRECT_FIRST_BITS, sizeof(*table->first));
 }
 
 void direct_table_release(struct direct_table *table)
@@ -18,42 +18,54 @@ void direct_table_release(struct direct_table *table)
     memory_free(table->blocks);
 }
 
-static uint64_t *block_of(struct direct_table *table, uint32_t first)
+// A new block with `entry` in all places; gives the entry that leads to it.
+static uint64_t new_block(struct direct_table *table, uint64_t entry)
 {
-    uint64_t *entry = &table->first[first];
-    if (*entry == 0) {
-        table->blocks =
-            memory_resize(table->blocks, (table->block_count + 1) * sizeof(*table->blocks));
-        memset(table->blocks[table->block_count], 0, sizeof(*table->blocks));
-        *entry = DIRECT_IN_BLOCK | table->block_count++;
-    }
-    assert((*entry & DIRECT_IN_BLOCK) != 0);
-    return table->blocks[(uint32_t)*entry];
+    table->blocks = memory_resize(table->blocks, (table->block_count + 1) * sizeof(*table->blocks));
+    for (unsigned i = 0; i < DIRECT_BLOCK; i++)
+        table->blocks[table->block_count][i] = entry;
+    return DIRECT_IN_BLOCK | table->block_count++;
 }
 
-static void fill(struct direct_table *table, uint32_t start, uint32_t count, uint64_t entry)
+// Writes an entry to a run of places; where a place leads to a block, to all of that block.
+static void fill(struct direct_table *table, uint64_t *places, unsigned count, uint64_t entry)
 {
-    assert((count & (count - 1)) == 0 && (start & (count - 1)) == 0);
-    for (uint32_t i = 0; i < count;) {
-        uint32_t first = (start + i) / DIRECT_BLOCK;
-        uint32_t piece = count < DIRECT_BLOCK ? count : DIRECT_BLOCK;
-        i += piece;
-        if (piece == DIRECT_BLOCK && (table->first[first] & DIRECT_IN_BLOCK) == 0) {
-            table->first[first] = entry;
-            continue;
+    for (unsigned i = 0; i < count; i++) {
+        if ((places[i] & DIRECT_IN_BLOCK) != 0)
+            fill(table, table->blocks[(uint32_t)places[i]], DIRECT_BLOCK, entry);
+        else
+            places[i] = entry;
+    }
+}
+
+static void write_prefix(struct direct_table *table, uint64_t bits, unsigned length, uint64_t entry)
+{
+    assert(length >= 8 && length <= 48);
+    uint64_t *places = table->first;
+    unsigned level_bits = DIRECT_FIRST_BITS;
+    int64_t block = -1; // that `places` are of
+    while (length > level_bits) {
+        uint64_t at = bits >> (64 - level_bits);
+        if ((places[at] & DIRECT_IN_BLOCK) == 0) {
+            uint64_t fresh = new_block(table, places[at]);
+            places = block < 0 ? table->first : table->blocks[block]; // blocks may have moved
+            places[at] = fresh;
         }
-        uint64_t *entries = block_of(table, first) + start % DIRECT_BLOCK;
-        for (uint32_t j = 0; j < piece; j++)
-            entries[j] = entry;
+        block = (uint32_t)places[at];
+        places = table->blocks[block];
+        bits <<= level_bits;
+        length -= level_bits;
+        level_bits = DIRECT_BLOCK_BITS;
     }
+    fill(table, places + (bits >> (64 - level_bits)), 1u << (level_bits - length), entry);
 }
 
-void direct_table_set(struct direct_table *table, uint32_t start, uint32_t count, uint32_t number)
+void direct_table_set(struct direct_table *table, uint64_t bits, unsigned length, uint32_t number)
 {
-    fill(table, start, count, DIRECT_NUMBER | number);
+    write_prefix(table, bits, length, DIRECT_NUMBER | number);
 }
 
-void direct_table_clear(struct direct_table *table, uint32_t start, uint32_t count)
+void direct_table_clear(struct direct_table *table, uint64_t bits, unsigned length)
 {
-    fill(table, start, count, 0);
+    write_prefix(table, bits, length, 0);
 }

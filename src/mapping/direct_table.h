@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A number for each IPv4 /24, found in one or two accesses: which MAB a packet is for is asked once
-// a packet.
+// A number for each of the MABs of one family, found in a few accesses: which MAB a packet is for
+// is asked once a packet.
 //
-//     first[65536]    none | number | block    ->    blocks[i][256]    none | number
-//     by upper 16 bits                               by the next 8
+//     first[65536]     none | number | block    ->   block[256]   none | number | block  -> ...
+//     by the upper 16 bits                           by the next 8                 8 bits each
 #ifndef IVIP_MAPPING_DIRECT_TABLE_H
 #define IVIP_MAPPING_DIRECT_TABLE_H
 
-#include <stdint.h>
+#include "base/address.h"
 
-#define DIRECT_FIRST 65536
-#define DIRECT_BLOCK 256
+#include <endian.h>
+#include <stdint.h>
+#include <string.h>
+
+#define DIRECT_FIRST_BITS 16
+#define DIRECT_BLOCK_BITS 8
+#define DIRECT_BLOCK      (1 << DIRECT_BLOCK_BITS)
 
 // Entries: 0 none; DIRECT_NUMBER and the number; DIRECT_IN_BLOCK and the block's place.
 #define DIRECT_NUMBER   ((uint64_t)1 << 32)
@@ -18,23 +23,34 @@
 
 struct direct_table {
     uint64_t *first;
-    uint64_t (*blocks)[DIRECT_BLOCK]; // never given back: at most 65536
+    uint64_t (*blocks)[DIRECT_BLOCK]; // never given back
     uint32_t block_count;
 };
 
 void direct_table_init(struct direct_table *table);
 void direct_table_release(struct direct_table *table);
-// Sets the numbers of `count` /24s from `start` (an address's upper 24 bits) on: a power of two,
-// aligned to its size.
-void direct_table_set(struct direct_table *table, uint32_t start, uint32_t count, uint32_t number);
-void direct_table_clear(struct direct_table *table, uint32_t start, uint32_t count);
+// Sets the number of a prefix of `length` bits, 8 to 48; `bits` are its bits, left-aligned in 64.
+void direct_table_set(struct direct_table *table, uint64_t bits, unsigned length, uint32_t number);
+// Takes out a prefix that was set.
+void direct_table_clear(struct direct_table *table, uint64_t bits, unsigned length);
 
-// The entry for an address (host byte order): DIRECT_NUMBER and the number, or 0.
-static inline uint64_t direct_table_entry(const struct direct_table *table, uint32_t address)
+// The first 64 bits of an address; of an IPv4 address the lower 32 are zero.
+static inline uint64_t address_bits(const struct address *address)
 {
-    uint64_t entry = table->first[address >> 16];
-    if ((entry & DIRECT_IN_BLOCK) != 0)
-        entry = table->blocks[(uint32_t)entry][address >> 8 & (DIRECT_BLOCK - 1)];
+    uint64_t octets = 0;
+    memcpy(&octets, address->octets, sizeof(octets));
+    return be64toh(octets);
+}
+
+// The entry for an address, left-aligned in 64 bits: DIRECT_NUMBER and the number, or 0.
+static inline uint64_t direct_table_entry(const struct direct_table *table, uint64_t bits)
+{
+    uint64_t entry = table->first[bits >> (64 - DIRECT_FIRST_BITS)];
+    bits <<= DIRECT_FIRST_BITS;
+    while ((entry & DIRECT_IN_BLOCK) != 0) {
+        entry = table->blocks[(uint32_t)entry][bits >> (64 - DIRECT_BLOCK_BITS)];
+        bits <<= DIRECT_BLOCK_BITS;
+    }
     return entry;
 }
 

@@ -48,9 +48,9 @@ size_t interval_map_read(const struct interval_map *map, uint64_t key, struct in
     }
     const struct leaf *leaf = interval_tree_leaf(map, first.start);
     size_t count = 0;
-    unsigned place = leaf_rank(leaf, first.start) - 1;
+    int place = leaf_find(leaf, first.start);
     for (; leaf != NULL && count < size; leaf = leaf->next, place = 0)
-        for (; place < leaf->count && count < size; place++)
+        for (; place != LEAF_BEHIND && count < size; place = leaf_next(leaf, place))
             intervals[count++] = leaf_get(leaf, place);
     return count;
 }

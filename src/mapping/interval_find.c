@@ -27,6 +27,11 @@ INTERVAL_SEARCH void prefetch_lines(const void *node, unsigned lines)
         __builtin_prefetch((const char *)node + 64 * i);
 }
 
+INTERVAL_SEARCH void *child_of(const struct inner *inner, unsigned place)
+{
+    return pointer_at(&inner->groups[place / GROUP_CHILDREN].children[place % GROUP_CHILDREN]);
+}
+
 // The leaf that `key` leads to, or NULL when a change went on.
 INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint64_t begun,
                                            uint64_t key)
@@ -36,8 +41,7 @@ INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint6
     if (sequence_retry(&map->sequence, begun))
         return NULL;
     for (; height > 0; height--) {
-        const struct inner *inner = node;
-        node = pointer_at(&inner->children[inner_place(inner, key)]);
+        node = child_of(node, inner_place(node, key));
         if (sequence_retry(&map->sequence, begun))
             return NULL;
     }
@@ -55,8 +59,7 @@ INTERVAL_SEARCH bool before_leaf(const struct interval_map *map, uint64_t begun,
     *found = (struct interval){0};
     if (previous == NULL)
         return true;
-    unsigned count = previous->count;
-    *found = leaf_get(previous, (count - 1) % LEAF_NARROW);
+    *found = leaf_get(previous, leaf_last(previous));
     return true;
 }
 
@@ -71,20 +74,20 @@ INTERVAL_SEARCH bool behind_leaf(const struct interval_map *map, uint64_t begun,
     return true;
 }
 
-// The last interval that starts at `key` or before; length 0 where there is none. `rank` is its
-// place in the leaf plus 1. False when a change went on.
+// The last interval that starts at `key` or before; length 0 where there is none. `place` is its
+// place in the leaf. False when a change went on.
 INTERVAL_SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun, uint64_t key,
-                                  const struct leaf **leaf, unsigned *rank, struct interval *found)
+                                  const struct leaf **leaf, int *place, struct interval *found)
 {
     *leaf = leaf_of(map, begun, key);
     if (*leaf == NULL)
         return false;
-    // All lines at once: which of the later ones is wanted is only known after the first.
+    // All lines at once: which one is wanted is only known after the first.
     prefetch_lines(*leaf, sizeof(struct leaf) / 64);
-    *rank = leaf_rank(*leaf, key);
-    if (__builtin_expect(*rank == 0, 0))
+    *place = leaf_find(*leaf, key);
+    if (__builtin_expect(*place == LEAF_BEFORE, 0))
         return before_leaf(map, begun, *leaf, found);
-    *found = leaf_get(*leaf, *rank - 1);
+    *found = leaf_get(*leaf, *place);
     return true;
 }
 
@@ -93,10 +96,31 @@ INTERVAL_SEARCH bool find(const struct interval_map *map, uint64_t key, struct i
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
         const struct leaf *leaf = NULL;
-        unsigned rank = 0;
-        if (at_or_before(map, begun, key, &leaf, &rank, found) &&
+        int place = 0;
+        if (at_or_before(map, begun, key, &leaf, &place, found) &&
             !sequence_retry(&map->sequence, begun))
             return interval_holds(found, key);
+    }
+}
+
+// Takes keys from inner nodes to the children that they lead to: first lines of all, then groups
+// of all.
+INTERVAL_SEARCH void descend_level(const uint64_t *keys, unsigned count, void **nodes)
+{
+    unsigned groups[BATCH];
+    for (unsigned i = 0; i < count; i++) {
+        const struct inner *inner = nodes[i];
+        groups[i] = inner_group_of(inner, keys[i]);
+        __builtin_prefetch(&inner->groups[groups[i]]);
+    }
+    for (unsigned i = 0; i < count; i++) {
+        const struct inner *inner = nodes[i];
+        unsigned place = inner_place_in(&inner->groups[groups[i]], keys[i]);
+        place += groups[i] * GROUP_CHILDREN;
+        if (__builtin_expect(keys[i] == UINT64_MAX, 0))
+            place = inner_place(inner, keys[i]);
+        nodes[i] = child_of(inner, place);
+        __builtin_prefetch(nodes[i]);
     }
 }
 
@@ -111,11 +135,7 @@ INTERVAL_SEARCH bool descend_many(const struct interval_map *map, uint64_t begun
     for (unsigned i = 0; i < count; i++)
         nodes[i] = root;
     for (; height > 0; height--) {
-        for (unsigned i = 0; i < count; i++) {
-            const struct inner *inner = nodes[i];
-            nodes[i] = pointer_at(&inner->children[inner_place(inner, keys[i])]);
-            prefetch_lines(nodes[i], height > 1 ? 5 : 3);
-        }
+        descend_level(keys, count, nodes);
         if (sequence_retry(&map->sequence, begun))
             return false;
     }
@@ -126,21 +146,20 @@ INTERVAL_SEARCH bool find_batch(const struct interval_map *map, uint64_t begun,
                                 const uint64_t *keys, unsigned count, struct interval *found)
 {
     void *nodes[BATCH];
-    unsigned ranks[BATCH];
     if (!descend_many(map, begun, keys, count, nodes))
         return false;
     for (unsigned i = 0; i < count; i++) {
         const struct leaf *leaf = nodes[i];
-        ranks[i] = leaf_rank(leaf, keys[i]);
-        __builtin_prefetch(&leaf->narrow.cells[ranks[i] == 0 ? 0 : ranks[i] - 1]);
+        __builtin_prefetch(&leaf->narrow.lines[leaf_line_of(leaf, keys[i])]);
     }
     for (unsigned i = 0; i < count; i++) {
         const struct leaf *leaf = nodes[i];
-        if (__builtin_expect(ranks[i] == 0, 0)) {
+        int place = leaf_find(leaf, keys[i]);
+        if (__builtin_expect(place == LEAF_BEFORE, 0)) {
             if (!before_leaf(map, begun, leaf, &found[i]))
                 return false;
         } else {
-            found[i] = leaf_get(leaf, ranks[i] - 1);
+            found[i] = leaf_get(leaf, place);
         }
         found[i].length = interval_holds(&found[i], keys[i]) ? found[i].length : 0;
     }
@@ -175,12 +194,13 @@ SEQUENCE_READER static bool finder_next(const struct interval_map *map, uint64_t
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
         const struct leaf *leaf = NULL;
-        unsigned rank = 0;
-        if (!at_or_before(map, begun, key, &leaf, &rank, found))
+        int place = 0;
+        if (!at_or_before(map, begun, key, &leaf, &place, found))
             continue;
         if (!interval_holds(found, key)) {
-            if (rank < leaf->count)
-                *found = leaf_get(leaf, rank);
+            place = leaf_next(leaf, place);
+            if (place != LEAF_BEHIND)
+                *found = leaf_get(leaf, place);
             else if (!behind_leaf(map, begun, leaf, found))
                 continue;
         }
@@ -195,8 +215,8 @@ SEQUENCE_READER static bool finder_previous(const struct interval_map *map, uint
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
         const struct leaf *leaf = NULL;
-        unsigned rank = 0;
-        if (at_or_before(map, begun, key, &leaf, &rank, found) &&
+        int place = 0;
+        if (at_or_before(map, begun, key, &leaf, &place, found) &&
             !sequence_retry(&map->sequence, begun))
             return found->length != 0;
     }

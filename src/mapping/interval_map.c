@@ -22,11 +22,11 @@
 #include <string.h>
 
 // A leaf with fewer intervals is merged with a sibling where the two fill no more than LEAF_MERGED.
-#define LEAF_FEW    10
-#define LEAF_MERGED 30
+#define LEAF_FEW    9
+#define LEAF_MERGED 26
 // The same for the children of inner nodes.
-#define INNER_FEW    8
-#define INNER_MERGED 24
+#define INNER_FEW    7
+#define INNER_MERGED 21
 // A sibling takes intervals from a full leaf while it has at least this many places free.
 #define SHARE_FREE 4
 
@@ -79,7 +79,7 @@ static struct leaf *descend(const struct interval_map *map, uint64_t key, struct
         struct inner *inner = node;
         path->nodes[level] = inner;
         path->places[level] = inner_place(inner, key);
-        node = inner->children[path->places[level]];
+        node = inner_get(inner, path->places[level]).child;
     }
     return node;
 }
@@ -101,55 +101,54 @@ static void unlink_leaf(struct leaf *leaf)
         leaf->next->previous = leaf->previous;
 }
 
-// Splits a full inner node, putting in `child` behind `place - 1`; gives the new right half and
-// the key that divides the halves.
-static struct inner *split_inner(struct interval_map *map, struct inner *inner, unsigned place,
-                                 uint64_t key, void *child, uint64_t *divide)
+// Makes room for `added` at `place` of the entries.
+static void open_entry(struct inner_entry *entries, unsigned count, unsigned place,
+                       const struct inner_entry *added)
 {
-    uint64_t keys[INNER_CHILDREN];
-    void *children[INNER_CHILDREN + 1];
-    memcpy(keys, inner->keys, (place - 1) * sizeof(*keys));
-    memcpy(keys + place, inner->keys + place - 1, (INNER_CHILDREN - place) * sizeof(*keys));
-    memcpy(children, inner->children, place * sizeof(*children));
-    memcpy(children + place + 1, inner->children + place,
-           (INNER_CHILDREN - place) * sizeof(*children));
-    keys[place - 1] = key;
-    children[place] = child;
-    unsigned total = INNER_CHILDREN + 1;
-    unsigned left = place == INNER_CHILDREN ? total - 2 : total / 2;
-    struct inner *right = pool_take(&map->pool);
-    inner_write(right, keys + left, children + left, total - left);
-    inner_write(inner, keys, children, left);
-    *divide = keys[left - 1];
-    return right;
+    memmove(entries + place + 1, entries + place, (count - place) * sizeof(*entries));
+    entries[place] = *added;
 }
 
-static void new_root(struct interval_map *map, uint64_t key, void *right)
+// Puts a child in at `place`. Where the node is full it keeps one half; the other half, with the
+// key that it begins at, is returned in `added`. False where there was room.
+static bool add_or_split(struct interval_map *map, struct inner *inner, unsigned place,
+                         struct inner_entry *added)
+{
+    struct inner_entry entries[INNER_CHILDREN + 1];
+    unsigned count = inner_read(inner, entries);
+    open_entry(entries, count, place, added);
+    count++;
+    if (count <= INNER_CHILDREN) {
+        inner_write(inner, entries, count);
+        return false;
+    }
+    // What arrives in order leaves full nodes behind.
+    unsigned left = place == INNER_CHILDREN ? count - 2 : count / 2;
+    struct inner *right = pool_take(&map->pool);
+    inner_write(right, entries + left, count - left);
+    inner_write(inner, entries, left);
+    *added = (struct inner_entry){entries[left].key, right};
+    return true;
+}
+
+static void new_root(struct interval_map *map, const struct inner_entry *right)
 {
     assert(map->height < INTERVAL_HEIGHT_MAX);
     struct inner *root = pool_take(&map->pool);
-    inner_write(root, &key, (void *[]){map->root, right}, 2);
+    struct inner_entry entries[2] = {{0, map->root}, *right};
+    inner_write(root, entries, 2);
     map->root = root;
     map->height++;
 }
 
-// Puts a child in behind the one that `path` took at level `level - 1`.
-static void add_child(struct interval_map *map, const struct path *path, unsigned level,
-                      uint64_t key, void *child)
+// Puts a child in behind the one that `path` took at level `map->height - 1`.
+static void add_child(struct interval_map *map, const struct path *path, uint64_t key, void *child)
 {
-    while (level > 0) {
-        struct inner *inner = path->nodes[level - 1];
-        unsigned place = path->places[level - 1] + 1;
-        if (inner->count < INNER_CHILDREN) {
-            inner_insert(inner, place, key, child);
+    struct inner_entry added = {key, child};
+    for (unsigned level = map->height; level > 0; level--)
+        if (!add_or_split(map, path->nodes[level - 1], path->places[level - 1] + 1, &added))
             return;
-        }
-        uint64_t divide = 0;
-        child = split_inner(map, inner, place, key, child, &divide);
-        key = divide;
-        level--;
-    }
-    new_root(map, key, child);
+    new_root(map, &added);
 }
 
 static void drop_child(struct interval_map *map, const struct path *path, unsigned level,
@@ -163,16 +162,15 @@ static bool merge_inner(struct interval_map *map, const struct path *path, unsig
     struct inner *parent = path->nodes[level];
     if (place + 1 >= parent->count)
         return false;
-    struct inner *left = parent->children[place];
-    struct inner *right = parent->children[place + 1];
-    unsigned total = (unsigned)(left->count + right->count);
-    if (total > INNER_MERGED)
+    struct inner *left = inner_get(parent, place).child;
+    struct inner *right = inner_get(parent, place + 1).child;
+    if (left->count + right->count > INNER_MERGED)
         return false;
-    unsigned boundary = (unsigned)left->count;
-    left->keys[boundary - 1] = parent->keys[place];
-    memcpy(left->keys + boundary, right->keys, (right->count - 1) * sizeof(uint64_t));
-    memcpy(left->children + boundary, right->children, right->count * sizeof(void *));
-    left->count = total;
+    struct inner_entry entries[INNER_CHILDREN];
+    unsigned boundary = inner_read(left, entries);
+    unsigned total = boundary + inner_read(right, entries + boundary);
+    entries[boundary].key = inner_get(parent, place + 1).key;
+    inner_write(left, entries, total);
     pool_give(&map->pool, right);
     drop_child(map, path, level, place + 1);
     return true;
@@ -185,7 +183,7 @@ static void lower_root(struct interval_map *map)
         struct inner *root = map->root;
         if (root->count > 1)
             return;
-        map->root = root->children[0];
+        map->root = inner_get(root, 0).child;
         map->height--;
         pool_give(&map->pool, root);
     }
@@ -196,25 +194,23 @@ static void drop_child(struct interval_map *map, const struct path *path, unsign
                        unsigned place)
 {
     struct inner *inner = path->nodes[level];
-    inner_erase(inner, place);
-    if (level == 0) {
-        lower_root(map);
+    struct inner_entry entries[INNER_CHILDREN];
+    unsigned count = inner_read(inner, entries) - 1;
+    memmove(entries + place, entries + place + 1, (count - place) * sizeof(*entries));
+    if (count == 0) {
+        assert(level > 0); // a root with one child does not stay
+        pool_give(&map->pool, inner);
+        drop_child(map, path, level - 1, path->places[level - 1]);
         return;
     }
-    unsigned above = path->places[level - 1];
-    if (inner->count == 0) {
-        pool_give(&map->pool, inner);
-        drop_child(map, path, level - 1, above);
-    } else if (inner->count < INNER_FEW) {
+    inner_write(inner, entries, count);
+    if (level == 0) {
+        lower_root(map);
+    } else if (count < INNER_FEW) {
+        unsigned above = path->places[level - 1];
         if (!merge_inner(map, path, level - 1, above) && above > 0)
             (void)merge_inner(map, path, level - 1, above - 1);
     }
-}
-
-// The places of a leaf of the kind that it is.
-static unsigned leaf_capacity(const struct leaf *leaf)
-{
-    return leaf->wide ? LEAF_WIDE : LEAF_NARROW;
 }
 
 // Writes `count` intervals into two neighbouring leaves, half each; false where they do not fit.
@@ -243,7 +239,7 @@ static bool share(const struct interval_map *map, const struct path *path, struc
         memcpy(both, intervals, count * sizeof(*both));
         unsigned total = count + leaf_read(leaf->next, both + count);
         if (write_halves(leaf, leaf->next, both, total)) {
-            parent->keys[place] = both[total / 2].start;
+            inner_set_key(parent, place + 1, both[total / 2].start);
             return true;
         }
     }
@@ -251,7 +247,7 @@ static bool share(const struct interval_map *map, const struct path *path, struc
         unsigned before = leaf_read(leaf->previous, both);
         memcpy(both + before, intervals, count * sizeof(*both));
         if (write_halves(leaf->previous, leaf, both, before + count)) {
-            parent->keys[place - 1] = both[(before + count) / 2].start;
+            inner_set_key(parent, place, both[(before + count) / 2].start);
             return true;
         }
     }
@@ -260,17 +256,21 @@ static bool share(const struct interval_map *map, const struct path *path, struc
 
 // Puts an interval in where the leaf as it is cannot hold it.
 static void insert_beyond(struct interval_map *map, const struct path *path, struct leaf *leaf,
-                          unsigned place, const struct interval *interval)
+                          const struct interval *interval)
 {
     struct interval intervals[LEAF_NARROW + 1];
-    unsigned count = leaf_read(leaf, intervals) + 1;
-    memmove(intervals + place + 1, intervals + place, (count - 1 - place) * sizeof(*intervals));
-    intervals[place] = *interval;
+    unsigned count = leaf_read(leaf, intervals);
+    unsigned rank = 0;
+    while (rank < count && intervals[rank].start < interval->start)
+        rank++;
+    memmove(intervals + rank + 1, intervals + rank, (count - rank) * sizeof(*intervals));
+    intervals[rank] = *interval;
+    count++;
     if (leaf_fits(intervals, count)) {
         leaf_write(leaf, intervals, count);
         return;
     }
-    bool appended = place == count - 1 && leaf->next == NULL;
+    bool appended = rank == count - 1 && leaf->next == NULL;
     if (!appended && share(map, path, leaf, intervals, count))
         return;
     unsigned left = appended ? count - 1 : count / 2;
@@ -278,21 +278,23 @@ static void insert_beyond(struct interval_map *map, const struct path *path, str
     leaf_write(right, intervals + left, count - left);
     leaf_write(leaf, intervals, left);
     link_behind(leaf, right);
-    add_child(map, path, map->height, intervals[left].start, right);
+    add_child(map, path, intervals[left].start, right);
 }
 
-// True when an interval may go into the leaf at `place`: no neighbour overlaps it.
-static bool is_free(const struct leaf *leaf, unsigned place, const struct interval *interval)
+// True when an interval may go into the leaf behind `place`: no neighbour overlaps it.
+static bool is_free(const struct leaf *leaf, int place, const struct interval *interval)
 {
-    if (place > 0 || leaf->previous != NULL) {
-        struct interval before = place > 0 ? leaf_get(leaf, place - 1)
-                                           : leaf_get(leaf->previous, leaf->previous->count - 1);
+    if (place != LEAF_BEFORE || leaf->previous != NULL) {
+        struct interval before = place != LEAF_BEFORE
+                                     ? leaf_get(leaf, place)
+                                     : leaf_get(leaf->previous, leaf_last(leaf->previous));
         if (interval_holds(&before, interval->start))
             return false;
     }
-    if (place < leaf->count || leaf->next != NULL) {
+    int next = leaf_next(leaf, place);
+    if (next != LEAF_BEHIND || leaf->next != NULL) {
         struct interval behind =
-            place < leaf->count ? leaf_get(leaf, place) : leaf_get(leaf->next, 0);
+            next != LEAF_BEHIND ? leaf_get(leaf, next) : leaf_get(leaf->next, 0);
         if (interval_holds(interval, behind.start))
             return false;
     }
@@ -304,12 +306,12 @@ bool interval_map_insert(struct interval_map *map, const struct interval *interv
     assert(interval->length > 0 && interval->length - 1 <= UINT64_MAX - interval->start);
     struct path path;
     struct leaf *leaf = descend(map, interval->start, &path);
-    unsigned place = leaf_rank(leaf, interval->start);
+    int place = leaf_find(leaf, interval->start);
     if (!is_free(leaf, place, interval))
         return false;
     sequence_write_begin(&map->sequence);
     if (!leaf_insert(leaf, place, interval))
-        insert_beyond(map, &path, leaf, place, interval);
+        insert_beyond(map, &path, leaf, interval);
     map->count++;
     sequence_write_end(&map->sequence);
     return true;
@@ -322,8 +324,8 @@ static bool merge_leaves(struct interval_map *map, const struct path *path, unsi
     struct inner *parent = path->nodes[level];
     if (place + 1 >= parent->count)
         return false;
-    struct leaf *left = parent->children[place];
-    struct leaf *right = parent->children[place + 1];
+    struct leaf *left = inner_get(parent, place).child;
+    struct leaf *right = inner_get(parent, place + 1).child;
     if (left->count + right->count > LEAF_MERGED)
         return false;
     struct interval intervals[2 * LEAF_NARROW];
@@ -355,20 +357,19 @@ static void shrink(struct interval_map *map, const struct path *path, struct lea
 
 // The leaf and place of the interval that starts at `start`; NULL where none does.
 static struct leaf *exact(const struct interval_map *map, uint64_t start, struct path *path,
-                          unsigned *place)
+                          int *place)
 {
     struct leaf *leaf = descend(map, start, path);
-    unsigned rank = leaf_rank(leaf, start);
-    if (rank == 0 || leaf_get(leaf, rank - 1).start != start)
+    *place = leaf_find(leaf, start);
+    if (*place == LEAF_BEFORE || leaf_get(leaf, *place).start != start)
         return NULL;
-    *place = rank - 1;
     return leaf;
 }
 
 bool interval_map_remove(struct interval_map *map, uint64_t start)
 {
     struct path path;
-    unsigned place = 0;
+    int place = 0;
     struct leaf *leaf = exact(map, start, &path, &place);
     if (leaf == NULL)
         return false;
@@ -383,7 +384,7 @@ bool interval_map_remove(struct interval_map *map, uint64_t start)
 bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t value)
 {
     struct path path;
-    unsigned place = 0;
+    int place = 0;
     struct leaf *leaf = exact(map, start, &path, &place);
     if (leaf == NULL)
         return false;
@@ -406,7 +407,7 @@ unsigned interval_tree_append(struct interval_map *map, const struct interval *i
     struct leaf *last = descend(map, UINT64_MAX, &path);
     unsigned taken = 0;
     while (taken < count && last->count < (last->wide ? LEAF_WIDE_FILL : LEAF_NARROW_FILL) &&
-           leaf_insert(last, last->count, &intervals[taken]))
+           leaf_insert(last, leaf_last(last), &intervals[taken]))
         taken++;
     if (taken > 0)
         return taken;
@@ -417,6 +418,6 @@ unsigned interval_tree_append(struct interval_map *map, const struct interval *i
     struct leaf *leaf = new_leaf(map);
     leaf_write(leaf, intervals, count);
     link_behind(last, leaf);
-    add_child(map, &path, map->height, intervals[0].start, leaf);
+    add_child(map, &path, intervals[0].start, leaf);
     return count;
 }

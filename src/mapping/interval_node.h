@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The two kinds of node of the interval map's B+-tree, 512 bytes (eight cache lines) each.
+// The two kinds of node of the interval map's B+-tree, 512 bytes each: eight cache lines, of which
+// a search touches two. The first line says which of the other seven to look in.
 //
-//     inner    count | keys[32] | children[31]          keys[i]: no start in children[i+1] or
-//                                                       behind it is lower
-//     leaf     previous, next, base, count, wide |
-//       narrow   offsets[40] | {length, value}[40]      starts are base + offset, 32 bits
-//       wide     starts[24] | lengths[24] | values[24]  64 bits, where 32 do not suffice
+//     inner    line 0     firsts[7], count          firsts[g] is keys[0] of group g
+//              group g    keys[4] | children[4]     keys: where the child's intervals may start
 //
-// Starts (and keys) come first and together, so that a search compares whole vectors of them and
-// touches three cache lines, then one line with the length and value. Unused places hold the
-// highest number, so that a search needs no bound and no branch. Most leaves are narrow: 12 bytes
-// an interval.
+//     leaf     line 0     base, count, wide, previous, next, firsts[7]
+//       narrow line l     offsets[5] | lengths[5] | values[5] | count        12 bytes an interval
+//       wide   the rest   starts[24] | lengths[24] | values[24]              20 bytes an interval
+//
+// A narrow leaf's intervals start at base + offset; it holds what 32 bits suffice for, which is
+// nearly everything. Its lines are filled evenly, so that most inserts move a few numbers within
+// one line. Unused numbers are the highest there are, so that a search needs no bounds and no
+// branches.
 #ifndef IVIP_MAPPING_INTERVAL_NODE_H
 #define IVIP_MAPPING_INTERVAL_NODE_H
 
@@ -23,25 +25,34 @@
 #include <immintrin.h>
 #endif
 
-#define INNER_CHILDREN 31
-#define INNER_KEYS     32 // one less than children is used; the rest pads to whole vectors
-#define LEAF_NARROW    40
+#define NODE_LINES     7 // behind the first
+#define GROUP_CHILDREN 4
+#define INNER_CHILDREN (NODE_LINES * GROUP_CHILDREN)
+#define LINE_INTERVALS 5
+#define LEAF_NARROW    (NODE_LINES * LINE_INTERVALS)
 #define LEAF_WIDE      24
 
-struct inner {
-    uint64_t count; // children
-    uint64_t keys[INNER_KEYS];
-    void *children[INNER_CHILDREN];
+struct inner_group {
+    uint64_t keys[GROUP_CHILDREN];
+    void *children[GROUP_CHILDREN];
 };
 
-struct leaf_cell {
-    uint32_t length;
-    uint32_t value;
+struct inner {
+    uint64_t firsts[NODE_LINES];
+    uint64_t count; // children
+    struct inner_group groups[NODE_LINES];
+};
+
+struct leaf_line {
+    uint32_t offsets[LINE_INTERVALS];
+    uint32_t lengths[LINE_INTERVALS];
+    uint32_t values[LINE_INTERVALS];
+    uint32_t count;
 };
 
 struct leaf_narrow {
-    uint32_t offsets[LEAF_NARROW];
-    struct leaf_cell cells[LEAF_NARROW];
+    uint32_t firsts[NODE_LINES + 1]; // offsets[0] of each line; the last is never used
+    struct leaf_line lines[NODE_LINES];
 };
 
 struct leaf_wide {
@@ -51,131 +62,162 @@ struct leaf_wide {
 };
 
 struct leaf {
-    struct leaf *previous;
-    struct leaf *next;
-    uint64_t base; // of narrow offsets: not above the first start
+    uint64_t base; // of narrow offsets: the start of the first interval when it was written
     uint32_t count;
     uint32_t wide; // 0 or 1
+    struct leaf *previous;
+    struct leaf *next;
     union {
         struct leaf_narrow narrow;
         struct leaf_wide wides;
     };
 };
 
-_Static_assert(sizeof(struct inner) == 512 && sizeof(struct leaf) == 512, "nodes are 512 bytes");
+_Static_assert(sizeof(struct inner) == 512 && sizeof(struct leaf) == 512, "eight cache lines");
+_Static_assert(sizeof(struct inner_group) == 64 && sizeof(struct leaf_line) == 64, "one line");
 
-// Searches are compiled for several kinds of machine (interval_find.c).
+// An interval's place in its leaf: line * LINE_INTERVALS + place in the line, or the place in the
+// arrays of a wide leaf.
+#define LEAF_BEFORE (-1) // before the first interval
+#define LEAF_BEHIND 1000 // behind the last
+
 #ifdef SEQUENCE_TSAN
 #define INTERVAL_SEARCH static inline SEQUENCE_READER
 #else
 #define INTERVAL_SEARCH static inline __attribute__((always_inline))
 #endif
 
-// How many numbers of a node are not above a key. Numbers are sorted, and those behind the last
-// used are the highest there are.
+// Searching. All of it is safe on torn nodes: what is read lies in the node, places are in range.
 
+// How many of the first `count` numbers (at most 8), but for the first `skip`, are not above a key.
+// What lies behind them may be read, but stays in the node.
 #if defined(__AVX512F__) && defined(__AVX512VL__)
-INTERVAL_SEARCH unsigned rank_inner(const uint64_t numbers[INNER_KEYS], uint64_t key)
+INTERVAL_SEARCH unsigned rank_u64(const uint64_t *numbers, unsigned skip, unsigned count,
+                                  uint64_t key)
 {
-    __m512i keys = _mm512_set1_epi64((long long)key);
-    unsigned found = 0;
-    for (unsigned i = 0; i < INNER_KEYS; i += 8)
-        found |= (unsigned)_mm512_cmple_epu64_mask(_mm512_loadu_si512(numbers + i), keys) << i;
-    return (unsigned)__builtin_popcount(found);
+    unsigned wanted = (1u << count) - (1u << skip);
+    unsigned found = count <= 4 ? _mm256_cmple_epu64_mask(_mm256_loadu_si256((const void *)numbers),
+                                                          _mm256_set1_epi64x((long long)key))
+                                : _mm512_cmple_epu64_mask(_mm512_loadu_si512(numbers),
+                                                          _mm512_set1_epi64((long long)key));
+    return (unsigned)__builtin_popcount(found & wanted);
 }
 
-INTERVAL_SEARCH unsigned rank_narrow(const uint32_t numbers[LEAF_NARROW], uint32_t key)
+INTERVAL_SEARCH unsigned rank_u32(const uint32_t *numbers, unsigned skip, unsigned count,
+                                  uint32_t key)
 {
-    __m512i keys = _mm512_set1_epi32((int)key);
-    uint64_t found = _mm256_cmple_epu32_mask(_mm256_loadu_si256((const __m256i *)(numbers + 32)),
-                                             _mm512_castsi512_si256(keys));
-    found = found << 16 | _mm512_cmple_epu32_mask(_mm512_loadu_si512(numbers + 16), keys);
-    found = found << 16 | _mm512_cmple_epu32_mask(_mm512_loadu_si512(numbers), keys);
-    return (unsigned)__builtin_popcountll(found);
-}
-
-INTERVAL_SEARCH unsigned rank_wide(const uint64_t numbers[LEAF_WIDE], uint64_t key)
-{
-    __m512i keys = _mm512_set1_epi64((long long)key);
-    unsigned found = 0;
-    for (unsigned i = 0; i < LEAF_WIDE; i += 8)
-        found |= (unsigned)_mm512_cmple_epu64_mask(_mm512_loadu_si512(numbers + i), keys) << i;
-    return (unsigned)__builtin_popcount(found);
+    unsigned wanted = (1u << count) - (1u << skip);
+    unsigned found = _mm256_cmple_epu32_mask(_mm256_loadu_si256((const void *)numbers),
+                                             _mm256_set1_epi32((int)key));
+    return (unsigned)__builtin_popcount(found & wanted);
 }
 #else
-// The compiler's own vectors become whatever the machine compiled for has.
-typedef uint32_t lanes_u32 __attribute__((vector_size(32), aligned(4), may_alias));
-typedef uint64_t lanes_u64 __attribute__((vector_size(32), aligned(8), may_alias));
-
-INTERVAL_SEARCH unsigned rank_u64(const uint64_t *numbers, unsigned count, uint64_t key)
+INTERVAL_SEARCH unsigned rank_u64(const uint64_t *numbers, unsigned skip, unsigned count,
+                                  uint64_t key)
 {
-    lanes_u64 keys = {key, key, key, key};
-    lanes_u64 sum = {0};
-    for (unsigned i = 0; i < count; i += 4)
-        sum -= (lanes_u64)(*(const lanes_u64 *)(numbers + i) <= keys);
-    return (unsigned)(sum[0] + sum[1] + sum[2] + sum[3]);
-}
-
-INTERVAL_SEARCH unsigned rank_inner(const uint64_t numbers[INNER_KEYS], uint64_t key)
-{
-    return rank_u64(numbers, INNER_KEYS, key);
-}
-
-INTERVAL_SEARCH unsigned rank_narrow(const uint32_t numbers[LEAF_NARROW], uint32_t key)
-{
-    lanes_u32 keys = {key, key, key, key, key, key, key, key};
-    lanes_u32 sum = {0};
-    for (unsigned i = 0; i < LEAF_NARROW; i += 8)
-        sum -= (lanes_u32)(*(const lanes_u32 *)(numbers + i) <= keys);
     unsigned rank = 0;
-    for (unsigned i = 0; i < 8; i++)
-        rank += sum[i];
+    for (unsigned i = skip; i < count; i++)
+        rank += numbers[i] <= key;
     return rank;
 }
 
-INTERVAL_SEARCH unsigned rank_wide(const uint64_t numbers[LEAF_WIDE], uint64_t key)
+INTERVAL_SEARCH unsigned rank_u32(const uint32_t *numbers, unsigned skip, unsigned count,
+                                  uint32_t key)
 {
-    return rank_u64(numbers, LEAF_WIDE, key);
+    unsigned rank = 0;
+    for (unsigned i = skip; i < count; i++)
+        rank += numbers[i] <= key;
+    return rank;
 }
 #endif
 
-// The place of the child that leads to `key`. Safe on torn nodes: always below INNER_CHILDREN.
+// The group that holds the child that leads to `key`.
+INTERVAL_SEARCH unsigned inner_group_of(const struct inner *inner, uint64_t key)
+{
+    return rank_u64(inner->firsts, 1, NODE_LINES, key);
+}
+
+// The place of that child in its group. Only the very last key there is equals unused numbers, and
+// those are behind the last child: inner_place sees to it.
+INTERVAL_SEARCH unsigned inner_place_in(const struct inner_group *group, uint64_t key)
+{
+    return rank_u64(group->keys, 1, GROUP_CHILDREN, key);
+}
+
+// The place of the child that leads to `key`.
 INTERVAL_SEARCH unsigned inner_place(const struct inner *inner, uint64_t key)
 {
-    unsigned rank = rank_inner(inner->keys, key);
     uint64_t last = inner->count - 1;
-    rank = rank < INNER_CHILDREN ? rank : INNER_CHILDREN - 1;
-    return rank < last ? rank : (unsigned)(last < INNER_CHILDREN ? last : 0);
+    if (__builtin_expect(key == UINT64_MAX, 0))
+        return last < INNER_CHILDREN ? (unsigned)last : 0;
+    unsigned group = inner_group_of(inner, key);
+    return group * GROUP_CHILDREN + inner_place_in(&inner->groups[group], key);
 }
 
-// How many intervals start at `key` or before it. Safe on torn nodes: at most LEAF_NARROW, or
-// LEAF_WIDE where the leaf is wide.
-INTERVAL_SEARCH unsigned leaf_rank(const struct leaf *leaf, uint64_t key)
+// A key as an offset in a narrow leaf; keys before the base become 0 and are sorted out by
+// leaf_find.
+INTERVAL_SEARCH uint32_t leaf_offset(const struct leaf *leaf, uint64_t key)
 {
-    unsigned rank = 0;
+    uint64_t offset = key - leaf->base;
+    return offset < UINT32_MAX ? (uint32_t)offset : UINT32_MAX - 1;
+}
+
+// The line of a narrow leaf where the last interval that starts at `key` or before it is.
+INTERVAL_SEARCH unsigned leaf_line_of(const struct leaf *leaf, uint64_t key)
+{
+    return rank_u32(leaf->narrow.firsts, 1, NODE_LINES, leaf_offset(leaf, key));
+}
+
+// The place of the last interval that starts at `key` or before it; LEAF_BEFORE where none does.
+INTERVAL_SEARCH int leaf_find(const struct leaf *leaf, uint64_t key)
+{
     if (__builtin_expect(leaf->wide != 0, 0)) {
-        rank = rank_wide(leaf->wides.starts, key);
-    } else {
-        uint64_t base = leaf->base;
-        uint64_t offset = key - base;
-        offset = offset < UINT32_MAX ? offset : UINT32_MAX;
-        rank = rank_narrow(leaf->narrow.offsets, (uint32_t)offset);
-        rank = key < base ? 0 : rank;
+        int place = LEAF_BEFORE;
+        uint32_t count = leaf->count < LEAF_WIDE ? leaf->count : LEAF_WIDE;
+        for (uint32_t i = 0; i < count; i++)
+            place += leaf->wides.starts[i] <= key;
+        return place;
     }
-    return rank < leaf->count ? rank : leaf->count;
+    unsigned number = leaf_line_of(leaf, key);
+    const struct leaf_line *line = &leaf->narrow.lines[number];
+    unsigned within = rank_u32(line->offsets, 0, LINE_INTERVALS, leaf_offset(leaf, key));
+    int place = (int)(number * LINE_INTERVALS + within) - 1;
+    return key < leaf->base ? LEAF_BEFORE : place;
 }
 
-// The interval at a place. Safe on torn nodes: what is read lies in the node.
-INTERVAL_SEARCH struct interval leaf_get(const struct leaf *leaf, unsigned place)
+// The interval at a place.
+INTERVAL_SEARCH struct interval leaf_get(const struct leaf *leaf, int place)
 {
     if (__builtin_expect(leaf->wide != 0, 0)) {
-        unsigned within = place < LEAF_WIDE ? place : LEAF_WIDE - 1;
+        unsigned within = (unsigned)place % LEAF_WIDE;
         return (struct interval){leaf->wides.starts[within], leaf->wides.lengths[within],
                                  leaf->wides.values[within]};
     }
-    unsigned within = place < LEAF_NARROW ? place : LEAF_NARROW - 1;
-    struct leaf_cell cell = leaf->narrow.cells[within];
-    return (struct interval){leaf->base + leaf->narrow.offsets[within], cell.length, cell.value};
+    unsigned within = (unsigned)place % LEAF_NARROW;
+    const struct leaf_line *line = &leaf->narrow.lines[within / LINE_INTERVALS];
+    unsigned i = within % LINE_INTERVALS;
+    return (struct interval){leaf->base + line->offsets[i], line->lengths[i], line->values[i]};
+}
+
+// The place behind a place (or behind LEAF_BEFORE), or LEAF_BEHIND.
+INTERVAL_SEARCH int leaf_next(const struct leaf *leaf, int place)
+{
+    if (leaf->wide != 0)
+        return (uint32_t)(place + 1) < leaf->count ? place + 1 : LEAF_BEHIND;
+    if (place == LEAF_BEFORE)
+        return leaf->count > 0 ? 0 : LEAF_BEHIND;
+    unsigned number = (unsigned)place / LINE_INTERVALS % NODE_LINES;
+    if ((unsigned)place % LINE_INTERVALS + 1 < leaf->narrow.lines[number].count)
+        return place + 1;
+    if (number + 1 == NODE_LINES || leaf->narrow.lines[number + 1].count == 0)
+        return LEAF_BEHIND;
+    return (int)((number + 1) * LINE_INTERVALS);
+}
+
+// The place of the last interval; LEAF_BEFORE where there is none.
+INTERVAL_SEARCH int leaf_last(const struct leaf *leaf)
+{
+    return leaf_find(leaf, UINT64_MAX);
 }
 
 // True when the key is in the interval; also for an interval of length 0, which holds none.
@@ -188,23 +230,36 @@ SEQUENCE_READER static inline bool interval_holds(const struct interval *interva
 
 // Makes the leaf empty; links are left alone.
 void leaf_clear(struct leaf *leaf);
+// The intervals that the leaf, being of the kind it is, can hold.
+unsigned leaf_capacity(const struct leaf *leaf);
 // True when one leaf can hold these intervals (sorted, at least one).
 bool leaf_fits(const struct interval *intervals, unsigned count);
 // Fills the leaf with intervals that fit.
 void leaf_write(struct leaf *leaf, const struct interval *intervals, unsigned count);
 // Copies all intervals out and returns how many there are.
 unsigned leaf_read(const struct leaf *leaf, struct interval intervals[LEAF_NARROW]);
-// Puts an interval in at `place` without changing the kind of leaf; false where that cannot be.
-bool leaf_insert(struct leaf *leaf, unsigned place, const struct interval *interval);
-void leaf_erase(struct leaf *leaf, unsigned place);
-void leaf_set_value(struct leaf *leaf, unsigned place, uint32_t value);
+// Puts an interval in behind `place` (which may be LEAF_BEFORE) without changing the kind of leaf;
+// false where that cannot be.
+bool leaf_insert(struct leaf *leaf, int place, const struct interval *interval);
+void leaf_erase(struct leaf *leaf, int place);
+void leaf_set_value(struct leaf *leaf, int place, uint32_t value);
 
-// Fills an inner node; `keys` has one less than `children`.
-void inner_write(struct inner *inner, const uint64_t *keys, void *const *children, unsigned count);
-// Puts a child in at `place` (at least 1, with room), with the key that divides it from the one
-// before.
-void inner_insert(struct inner *inner, unsigned place, uint64_t key, void *child);
-// Takes out the child at `place`, and the key before it (or behind it, for the first).
-void inner_erase(struct inner *inner, unsigned place);
+// A child of an inner node and where its intervals may start. The first child's key does not count.
+struct inner_entry {
+    uint64_t key;
+    void *child;
+};
+
+static inline struct inner_entry inner_get(const struct inner *inner, unsigned place)
+{
+    const struct inner_group *group = &inner->groups[place / GROUP_CHILDREN];
+    return (struct inner_entry){group->keys[place % GROUP_CHILDREN],
+                                group->children[place % GROUP_CHILDREN]};
+}
+
+// Copies all children out and returns how many there are.
+unsigned inner_read(const struct inner *inner, struct inner_entry entries[INNER_CHILDREN]);
+void inner_write(struct inner *inner, const struct inner_entry *entries, unsigned count);
+void inner_set_key(struct inner *inner, unsigned place, uint64_t key);
 
 #endif

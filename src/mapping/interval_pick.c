@@ -6,10 +6,8 @@ const struct interval_finder *interval_finder_pick(void)
 {
 #ifdef INTERVAL_FINDERS_X86
     if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw"))
+        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt"))
         return &interval_finder_avx512;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
-        return &interval_finder_avx2;
 #endif
     return &interval_finder_any;
 }

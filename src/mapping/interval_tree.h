@@ -11,7 +11,7 @@
 #define INTERVAL_HEIGHT_MAX 16
 
 // Bulk building fills leaves this far, so that the first updates find room.
-#define LEAF_NARROW_FILL 36
+#define LEAF_NARROW_FILL 30
 #define LEAF_WIDE_FILL   22
 
 // The looking half, compiled for one kind of machine; the functions are those of interval_map.h.
@@ -24,7 +24,6 @@ struct interval_finder {
 };
 
 extern const struct interval_finder interval_finder_any;
-extern const struct interval_finder interval_finder_avx2;
 extern const struct interval_finder interval_finder_avx512;
 
 // The best one for this machine.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Two interval maps, one a family, of MABs and their numbers; and in front of the IPv4 one, since
-// every packet asks it, a direct table.
+// For each family an interval map of MABs and their numbers, which knows what is there exactly, and
+// in front of it, since every packet asks, a direct table.
 #include "mapping/mab_table.h"
 
 #include "base/memory.h"
@@ -8,9 +8,9 @@
 #include "mapping/interval_map.h"
 
 struct mab_table {
-    struct interval_map *ipv4; // by unit: what is there, exactly
+    struct interval_map *ipv4; // by unit
     struct interval_map *ipv6;
-    struct direct_table direct; // the same as `ipv4`
+    struct direct_table direct[2]; // IPv4, IPv6
 };
 
 struct mab_table *mab_table_new(void)
@@ -18,7 +18,8 @@ struct mab_table *mab_table_new(void)
     struct mab_table *table = memory_new(sizeof(*table));
     table->ipv4 = interval_map_new();
     table->ipv6 = interval_map_new();
-    direct_table_init(&table->direct);
+    direct_table_init(&table->direct[0]);
+    direct_table_init(&table->direct[1]);
     return table;
 }
 
@@ -28,7 +29,8 @@ void mab_table_free(struct mab_table *table)
         return;
     interval_map_free(table->ipv4);
     interval_map_free(table->ipv6);
-    direct_table_release(&table->direct);
+    direct_table_release(&table->direct[0]);
+    direct_table_release(&table->direct[1]);
     memory_free(table);
 }
 
@@ -40,6 +42,11 @@ uint32_t mab_table_count(const struct mab_table *table)
 static struct interval_map *map_of(const struct mab_table *table, enum family family)
 {
     return family == FAMILY_IPV4 ? table->ipv4 : table->ipv6;
+}
+
+static struct direct_table *direct_of(struct mab_table *table, enum family family)
+{
+    return &table->direct[family == FAMILY_IPV6];
 }
 
 static bool find_overlap(const struct mab_table *table, const struct range *units,
@@ -72,9 +79,8 @@ bool mab_table_add(struct mab_table *table, const struct prefix *mab, uint32_t n
                          prefix_print(mab, text), print_mab(units.family, &found, other));
     struct interval added = {units.start.index, units.length.units, number};
     (void)interval_map_insert(map_of(table, units.family), &added);
-    if (units.family == FAMILY_IPV4)
-        direct_table_set(&table->direct, (uint32_t)(units.start.index >> 8),
-                         (uint32_t)(units.length.units >> 8), number);
+    direct_table_set(direct_of(table, units.family), address_bits(&mab->address), mab->length,
+                     number);
     return true;
 }
 
@@ -89,25 +95,18 @@ bool mab_table_remove(struct mab_table *table, const struct prefix *mab)
         found.length != units.length.units)
         return false;
     (void)interval_map_remove(map, found.start);
-    if (units.family == FAMILY_IPV4)
-        direct_table_clear(&table->direct, (uint32_t)(units.start.index >> 8),
-                           (uint32_t)(units.length.units >> 8));
+    direct_table_clear(direct_of(table, units.family), address_bits(&mab->address), mab->length);
     return true;
 }
 
 bool mab_table_find(const struct mab_table *table, const struct address *address, uint32_t *number)
 {
-    if (address->family == FAMILY_IPV4) {
-        uint64_t entry = direct_table_entry(&table->direct, address_to_ipv4(address));
-        *number = (uint32_t)entry;
-        return entry != 0;
-    }
-    struct interval found;
-    if (address->family != FAMILY_IPV6 ||
-        !interval_map_find(table->ipv6, unit_of_address(address).index, &found))
+    if (address->family == FAMILY_NONE)
         return false;
-    *number = found.value;
-    return true;
+    uint64_t entry = direct_table_entry(mab_table_direct(table, (enum family)address->family),
+                                        address_bits(address));
+    *number = (uint32_t)entry;
+    return entry != 0;
 }
 
 bool mab_table_overlaps(const struct mab_table *table, const struct prefix *prefix)
@@ -122,7 +121,7 @@ bool mab_table_overlaps(const struct mab_table *table, const struct prefix *pref
     return find_overlap(table, &units, &found);
 }
 
-const struct direct_table *mab_table_direct(const struct mab_table *table)
+const struct direct_table *mab_table_direct(const struct mab_table *table, enum family family)
 {
-    return &table->direct;
+    return &table->direct[family == FAMILY_IPV6];
 }

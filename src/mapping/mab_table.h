@@ -26,8 +26,8 @@ bool mab_table_find(const struct mab_table *table, const struct address *address
 // True when any unit of the prefix lies in a MAB.
 bool mab_table_overlaps(const struct mab_table *table, const struct prefix *prefix);
 
-// The table behind mab_table_find for IPv4, for the database's fast path; it stays where it is.
+// The table behind mab_table_find, for the database's fast path; it stays where it is.
 struct direct_table;
-const struct direct_table *mab_table_direct(const struct mab_table *table);
+const struct direct_table *mab_table_direct(const struct mab_table *table, enum family family);
 
 #endif

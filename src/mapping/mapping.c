@@ -86,24 +86,16 @@ SEQUENCE_READER enum mapping_state mapping_lookup(const struct mapping *mapping,
     }
 }
 
-SEQUENCE_READER struct address mapping_etr(const struct mapping *mapping, struct unit unit)
+struct address mapping_etr(const struct mapping *mapping, struct unit unit)
 {
     const struct range *units = mapping_units(mapping);
     assert(unit.index - units->start.index < units->length.units);
     struct address etr;
-    if (mapping->store.tree == NULL) {
-        mapping_flat_etr(mapping, (uint32_t)(unit.index - units->start.index), &etr);
-        return etr;
-    }
-    for (;;) {
-        uint64_t begun = sequence_begin(&mapping->sequence);
-        uint32_t value = store_value(&mapping->store, unit.index);
-        if (sequence_retry(&mapping->sequence, begun))
-            continue;
-        etr = etr_table_get(&mapping->etrs, value);
-        if (!sequence_retry(&mapping->sequence, begun))
-            return etr;
-    }
+    if (mapping->store.tree == NULL)
+        mapping_flat_etr(mapping, unit, &etr);
+    else
+        mapping_tree_etr(mapping, unit, &etr);
+    return etr;
 }
 
 // The ETRs of values read since `begun`; false where a change went on meanwhile.
@@ -117,20 +109,6 @@ SEQUENCE_READER static inline bool etrs_of(const struct mapping *mapping, uint64
     for (size_t i = 0; i < count; i++)
         etrs[i] = addresses[values[i]];
     return !sequence_retry(&mapping->sequence, begun);
-}
-
-SEQUENCE_READER void mapping_flat_etrs(const struct mapping *mapping, const uint32_t *places,
-                                       size_t count, struct address *etrs)
-{
-    uint32_t values[MAPPING_BATCH];
-    assert(count <= MAPPING_BATCH);
-    uint64_t begun = 0;
-    do {
-        begun = sequence_begin(&mapping->sequence);
-        // Independent loads: the machine overlaps their misses by itself.
-        for (size_t i = 0; i < count; i++)
-            values[i] = flat_map_value(&mapping->store.flat, places[i]);
-    } while (!etrs_of(mapping, begun, values, count, etrs));
 }
 
 // ETRs of up to MAPPING_BATCH units, all from one state of the database.

@@ -42,13 +42,20 @@ struct mapping {
     struct undo_log undo;
 };
 
-// The ETR at a place of an IPv4 MAB (a unit less its first).
-SEQUENCE_READER static inline void mapping_flat_etr(const struct mapping *mapping, uint32_t place,
+// The lookups of one kind of MAB, for those who know which it is.
+
+static inline uint32_t mapping_flat_place(const struct mapping *mapping, struct unit unit)
+{
+    return (uint32_t)(unit.index - mapping->store.units.start.index);
+}
+
+// The ETR of a unit of an IPv4 MAB.
+SEQUENCE_READER static inline void mapping_flat_etr(const struct mapping *mapping, struct unit unit,
                                                     struct address *etr)
 {
     for (;;) {
         uint64_t begun = sequence_begin(&mapping->sequence);
-        uint32_t value = flat_map_value(&mapping->store.flat, place);
+        uint32_t value = flat_map_value(&mapping->store.flat, mapping_flat_place(mapping, unit));
         if (sequence_retry(&mapping->sequence, begun))
             continue;
         *etr = etr_table_get(&mapping->etrs, value);
@@ -57,10 +64,23 @@ SEQUENCE_READER static inline void mapping_flat_etr(const struct mapping *mappin
     }
 }
 
-// The ETRs at places of an IPv4 MAB (units less its first), all from one state of the database; at
-// most MAPPING_BATCH of them.
+// The ETR of a unit of an IPv6 MAB.
+SEQUENCE_READER static inline void mapping_tree_etr(const struct mapping *mapping, struct unit unit,
+                                                    struct address *etr)
+{
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        struct interval found;
+        bool any = interval_map_find(mapping->store.tree, unit.index, &found);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        *etr = etr_table_get(&mapping->etrs, any ? found.value : ETR_GAP);
+        if (!sequence_retry(&mapping->sequence, begun))
+            return;
+    }
+}
+
+// Units whose ETRs are looked up under one look at the sequence lock.
 #define MAPPING_BATCH 64
-void mapping_flat_etrs(const struct mapping *mapping, const uint32_t *places, size_t count,
-                       struct address *etrs);
 
 #endif

@@ -67,14 +67,6 @@ SEQUENCE_READER struct interval store_find(const struct store *store, uint64_t u
     return found;
 }
 
-SEQUENCE_READER uint32_t store_value(const struct store *store, uint64_t unit)
-{
-    if (store->tree == NULL)
-        return flat_map_value(&store->flat, place_of(store, unit));
-    struct interval found;
-    return interval_map_find(store->tree, unit, &found) ? found.value : ETR_GAP;
-}
-
 SEQUENCE_READER static void tree_value_many(const struct store *store, const struct unit *units,
                                             size_t count, uint32_t *values)
 {
@@ -96,8 +88,11 @@ SEQUENCE_READER void store_value_many(const struct store *store, const struct un
         return;
     }
     // Independent loads: the machine overlaps their misses by itself.
-    for (size_t i = 0; i < count; i++)
-        values[i] = flat_map_value(&store->flat, place_of(store, units[i].index));
+    uint64_t start = store->units.start.index;
+    for (size_t i = 0; i < count; i++) {
+        assert(units[i].index - start < store->flat.size);
+        values[i] = flat_map_value(&store->flat, (uint32_t)(units[i].index - start));
+    }
 }
 
 SEQUENCE_READER bool store_next(const struct store *store, uint64_t unit, struct interval *micronet)

@@ -22,8 +22,7 @@ size_t store_memory(const struct store *store);
 
 // The micronet that a unit of the MAB is in, or the whole gap, with value ETR_GAP.
 struct interval store_find(const struct store *store, uint64_t unit);
-// The value of a unit.
-uint32_t store_value(const struct store *store, uint64_t unit);
+// The values of many units.
 void store_value_many(const struct store *store, const struct unit *units, size_t count,
                       uint32_t *values);
 // The first micronet that contains `unit` (in the MAB) or starts after it.
