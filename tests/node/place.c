@@ -21,6 +21,7 @@ void place_open(struct place *place)
 
 void place_close(struct place *place)
 {
+    master_end(&place->master);
     store_close(place->master.store);
     world_free(place->world);
     place->world = NULL;
