@@ -8,18 +8,18 @@
 #include <string.h>
 
 struct mab {
+    struct prefix prefix;
     struct range units;
     uint64_t sequence;
-    bool served; // else the place in the array is free
-    bool ready;  // the database holds it
+    bool ready; // may be answered from
 };
 
 struct qsa {
     struct qsa_config config;
     const struct database *database; // the caller's
     struct mab_table *table;         // prefix -> place in `mabs`
-    struct mab *mabs;
-    uint32_t mab_count; // places, free ones included
+    struct mab *mabs;                // owned
+    uint32_t mab_count;
     bool complete;
     struct teller *teller;
     struct qsa_counters counters;
@@ -57,37 +57,33 @@ static struct mab *find_mab(const struct qsa *qsa, const struct address *address
 // The MAB with exactly this prefix, or NULL.
 static struct mab *get_mab(const struct qsa *qsa, const struct prefix *prefix)
 {
-    struct range units;
     struct mab *mab = find_mab(qsa, &prefix->address);
-    bool valid = range_of_prefix(prefix, &units, NULL);
-    return mab != NULL && valid && range_equal(&mab->units, &units) ? mab : NULL;
+    return mab != NULL && prefix_equal(&mab->prefix, prefix) ? mab : NULL;
 }
 
-static uint32_t free_place(struct qsa *qsa)
+bool qsa_mab_add(struct qsa *qsa, const struct prefix *prefix, struct error *error)
 {
-    for (uint32_t place = 0; place < qsa->mab_count; place++)
-        if (!qsa->mabs[place].served)
-            return place;
-    qsa->mabs = memory_resize(qsa->mabs, (qsa->mab_count + 1) * sizeof(struct mab));
-    return qsa->mab_count++;
-}
-
-bool qsa_mab_loading(struct qsa *qsa, const struct prefix *prefix, struct error *error)
-{
-    struct mab *mab = get_mab(qsa, prefix);
-    if (mab != NULL) {
-        mab->ready = false;
+    struct mab mab = {.prefix = *prefix};
+    if (get_mab(qsa, prefix) != NULL)
         return true;
-    }
-    struct range units;
-    if (!mab_check(prefix, &units, error))
+    if (!mab_check(prefix, &mab.units, error) ||
+        !mab_table_add(qsa->table, prefix, qsa->mab_count, error))
         return false;
-    uint32_t place = free_place(qsa);
-    qsa->mabs[place] = (struct mab){.units = units};
-    if (!mab_table_add(qsa->table, prefix, place, error))
-        return false;
-    qsa->mabs[place].served = true;
+    qsa->mabs = memory_resize(qsa->mabs, (qsa->mab_count + 1) * sizeof(struct mab));
+    qsa->mabs[qsa->mab_count++] = mab;
     return true;
+}
+
+size_t qsa_mab_count(const struct qsa *qsa)
+{
+    return qsa->mab_count;
+}
+
+bool qsa_mab(const struct qsa *qsa, size_t i, struct prefix *mab)
+{
+    assert(i < qsa->mab_count);
+    *mab = qsa->mabs[i].prefix;
+    return qsa->mabs[i].ready;
 }
 
 void qsa_set_complete(struct qsa *qsa, bool complete)
@@ -203,24 +199,48 @@ static void check_range(struct qsa *qsa, struct instant now, const struct mab *m
     }
 }
 
-void qsa_mab_ready(struct qsa *qsa, struct instant now, const struct prefix *prefix,
-                   uint64_t sequence)
+void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *prefix,
+                      uint64_t sequence)
 {
     struct mab *mab = get_mab(qsa, prefix);
     assert(mab != NULL);
-    mab->ready = true;
     mab->sequence = sequence;
     check_range(qsa, now, mab, database_get(qsa->database, prefix), &mab->units);
 }
 
-void qsa_mab_gone(struct qsa *qsa, struct instant now, const struct prefix *prefix)
+void qsa_mab_ready(struct qsa *qsa, const struct prefix *prefix)
+{
+    struct mab *mab = get_mab(qsa, prefix);
+    assert(mab != NULL);
+    mab->ready = true;
+}
+
+void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *prefix)
 {
     struct mab *mab = get_mab(qsa, prefix);
     if (mab == NULL)
         return;
+    mab->ready = false;
     check_range(qsa, now, mab, NULL, &mab->units);
+}
+
+void qsa_mab_remove(struct qsa *qsa, struct instant now, const struct prefix *prefix)
+{
+    struct mab *mab = get_mab(qsa, prefix);
+    if (mab == NULL)
+        return;
+    qsa_mab_lost(qsa, now, prefix);
     (void)mab_table_remove(qsa->table, prefix);
-    mab->served = false;
+    // The last one takes its place.
+    uint32_t place = (uint32_t)(mab - qsa->mabs);
+    struct mab last = qsa->mabs[--qsa->mab_count];
+    if (place == qsa->mab_count)
+        return;
+    *mab = last;
+    (void)mab_table_remove(qsa->table, &last.prefix);
+    bool added = mab_table_add(qsa->table, &last.prefix, place, NULL);
+    assert(added);
+    (void)added;
 }
 
 // The range and the units beside it: a gap next to a changed range may have grown or shrunk.

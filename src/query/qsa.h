@@ -33,18 +33,23 @@ struct qsa *qsa_new(const struct qsa_config *config, struct random_seed seed, st
                     const struct database *database);
 void qsa_free(struct qsa *qsa);
 
-// Until all MABs there are have been named by qsa_mab_loading, an address in none is answered with
-// "try another".
+// Until all MABs there are have been named by qsa_mab_add, an address in none is answered with "try
+// another".
 void qsa_set_complete(struct qsa *qsa, bool complete);
-// The QSA serves this MAB but cannot answer for it now: "try another". What was told stays told.
-// An overlap with another MAB is an error.
-bool qsa_mab_loading(struct qsa *qsa, const struct prefix *mab, struct error *error);
-// The database holds the MAB as of `sequence`, perhaps loaded anew: every range told of it is
-// checked. The MAB must have been named by qsa_mab_loading.
-void qsa_mab_ready(struct qsa *qsa, struct instant now, const struct prefix *mab,
-                   uint64_t sequence);
-// The QSA serves it no longer: all told of it is flushed.
-void qsa_mab_gone(struct qsa *qsa, struct instant now, const struct prefix *mab);
+// The QSA serves this MAB, but cannot answer for it yet: "try another". Nothing changes where it
+// does already. An overlap with another MAB is an error.
+bool qsa_mab_add(struct qsa *qsa, const struct prefix *mab, struct error *error);
+// The database has a copy of the MAB as of `sequence` in place of the one before, if any: every
+// range told of it is checked.
+void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *mab,
+                      uint64_t sequence);
+// The copy may be answered from.
+void qsa_mab_ready(struct qsa *qsa, const struct prefix *mab);
+// It may not any more, since changes to it are missing: "try another" from now on, and all that was
+// told of it is flushed.
+void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *mab);
+// The QSA serves it no longer: all that was told of it is flushed.
+void qsa_mab_remove(struct qsa *qsa, struct instant now, const struct prefix *mab);
 // An atomic set was applied to the database, which took the MAB to `sequence`.
 void qsa_changed(struct qsa *qsa, struct instant now, const struct prefix *mab, uint64_t sequence,
                  const struct update *updates, size_t count);
@@ -58,6 +63,10 @@ void qsa_tick(struct qsa *qsa, struct instant now);
 
 // The answering side: its counters, limits and load.
 struct teller *qsa_teller(struct qsa *qsa);
+// The MABs it serves, in no particular order: 0 to qsa_mab_count - 1. Returns whether it answers
+// for the MAB.
+size_t qsa_mab_count(const struct qsa *qsa);
+bool qsa_mab(const struct qsa *qsa, size_t i, struct prefix *mab);
 const struct qsa_counters *qsa_counters(const struct qsa *qsa);
 
 #endif

@@ -33,6 +33,7 @@ struct qsr {
     struct table queues;
     struct slab queues_slab;
     struct slab waiting_slab;
+    struct latency latency;
     struct qsr_counters counters;
 };
 
@@ -152,8 +153,10 @@ static void take_event(struct qsr *qsr, struct instant now, const struct querier
     switch (event->kind) {
     case QUERIER_LEARNED:
         teller_change(qsr->teller, now, &answer);
-        if (event->question.family != FAMILY_NONE)
+        if (event->question.family != FAMILY_NONE) {
+            latency_add(&qsr->latency, event->waited);
             answer_queue(qsr, now, &event->question, &answer);
+        }
         break;
     case QUERIER_FORGET:
         teller_flush(qsr->teller, now, &event->range);
@@ -267,6 +270,11 @@ const struct teller *qsr_teller(const struct qsr *qsr)
 size_t qsr_waiting(const struct qsr *qsr)
 {
     return qsr->waiting_slab.used;
+}
+
+const struct latency *qsr_latency(const struct qsr *qsr)
+{
+    return &qsr->latency;
 }
 
 const struct qsr_counters *qsr_counters(const struct qsr *qsr)

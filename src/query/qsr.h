@@ -9,6 +9,7 @@
 #ifndef IVIP_QUERY_QSR_H
 #define IVIP_QUERY_QSR_H
 
+#include "query/latency.h"
 #include "query/querier.h"
 #include "query/teller.h"
 
@@ -46,6 +47,8 @@ const struct querier *qsr_querier(const struct qsr *qsr);
 const struct teller *qsr_teller(const struct qsr *qsr);
 // Requests that wait for upstream answers.
 size_t qsr_waiting(const struct qsr *qsr);
+// How long questions took to be answered by upstream servers.
+const struct latency *qsr_latency(const struct qsr *qsr);
 const struct qsr_counters *qsr_counters(const struct qsr *qsr);
 
 #endif

@@ -91,8 +91,9 @@ static void qsa_load(void *state, struct instant now)
         bool good = database_put(qsa->database, replay(qsa, mab, &sequence), NULL);
         assert(good);
         (void)good;
-        qsa_mab_ready(qsa->qsa, engine_node_now(qsa->world->engine, qsa->node),
-                      &master->prefixes[mab], sequence);
+        qsa_mab_reloaded(qsa->qsa, engine_node_now(qsa->world->engine, qsa->node),
+                         &master->prefixes[mab], sequence);
+        qsa_mab_ready(qsa->qsa, &master->prefixes[mab]);
     }
     qsa->applied = 0;
     while (qsa->applied < master->set_count && has_heard(qsa, &master->sets[qsa->applied]))
@@ -102,13 +103,15 @@ static void qsa_load(void *state, struct instant now)
     engine_touched(qsa->world->engine, qsa->node);
 }
 
-// It no longer follows the master, until it has loaded everything anew.
-static void qsa_lose_step(struct world_qsa *qsa)
+// It no longer follows the master until it has loaded everything anew. Meanwhile it may go on with
+// what it has, or know better.
+static void qsa_lose_step(struct world_qsa *qsa, bool lost)
 {
     struct world *world = qsa->world;
     qsa->in_step = false;
-    for (size_t mab = 0; mab < MASTER_MABS; mab++)
-        (void)qsa_mab_loading(qsa->qsa, &world->master.prefixes[mab], NULL);
+    for (size_t mab = 0; lost && mab < MASTER_MABS; mab++)
+        qsa_mab_lost(qsa->qsa, engine_node_now(world->engine, qsa->node),
+                     &world->master.prefixes[mab]);
     engine_schedule(world->engine,
                     instant_add(engine_now(world->engine), random_time(world, LOADING_MS_MAX)),
                     qsa_load, qsa);
@@ -121,8 +124,10 @@ static void qsa_start(struct world_qsa *qsa)
     qsa->database = database_new();
     qsa->qsa = qsa_new(&config, fresh_seed(world), engine_node_now(world->engine, qsa->node),
                        qsa->database);
-    qsa_lose_step(qsa);
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        (void)qsa_mab_add(qsa->qsa, &world->master.prefixes[mab], NULL);
     qsa_set_complete(qsa->qsa, true);
+    qsa_lose_step(qsa, true);
     engine_set_state(world->engine, qsa->node, qsa);
 }
 
@@ -174,7 +179,8 @@ void world_misstep(struct world *world)
     if (qsa->qsa == NULL || !qsa->in_step)
         return;
     engine_note(world->engine, "%s loses step", qsa->name);
-    qsa_lose_step(qsa);
+    qsa_lose_step(qsa, random_below(engine_random(world->engine), 2) == 0);
+    engine_touched(world->engine, qsa->node);
 }
 
 // QSR and QSC

@@ -59,9 +59,10 @@ static struct fixture start_with(const struct qsa_config *config)
     struct error error;
     f.database = database_new();
     f.qsa = qsa_new(config, random_seed_from_number(3), f.now, f.database);
-    assert_true(qsa_mab_loading(f.qsa, &mab, &error));
+    assert_true(qsa_mab_add(f.qsa, &mab, &error));
     assert_true(database_put(f.database, mapping_new(&mab, &error), &error));
-    qsa_mab_ready(f.qsa, f.now, &mab, 0);
+    qsa_mab_reloaded(f.qsa, f.now, &mab, 0);
+    qsa_mab_ready(f.qsa, &mab);
     qsa_set_complete(f.qsa, true);
     change(&f, UPDATE_DEFINE, "20.1.0.16/28", "198.18.3.1");
     change(&f, UPDATE_DEFINE, "20.1.0.64/28", "198.18.3.2");
@@ -204,7 +205,7 @@ static void test_answers_outside_its_mabs(void **state)
     assert_int_equal(reply.status, QUERY_NOT_IN_MAB);
     assert_range(reply.range, "192.0.2.1");
     assert_int_equal(reply.caching_ms, NOT_IN_MAB_CACHING_MS);
-    assert_true(qsa_mab_loading(f.qsa, &other, NULL));
+    assert_true(qsa_mab_add(f.qsa, &other, NULL));
     reply = ask(&f, X, "2001:db8::1");
     assert_int_equal(reply.status, QUERY_TRY_ANOTHER);
     qsa_set_complete(f.qsa, false);
@@ -347,19 +348,40 @@ static void test_reload_checks_all_that_was_told(void **state)
     struct update update = update_of(UPDATE_DEFINE, "20.1.0.16/28", "198.18.3.1");
     (void)tell(&f, X, "20.1.0.20"); // will be the same
     (void)tell(&f, X, "20.1.0.70"); // will be gone
-    assert_true(qsa_mab_loading(f.qsa, &mab, NULL));
-    assert_int_equal(ask(&f, Y, "20.1.0.20").status, QUERY_TRY_ANOTHER);
     struct mapping *fresh = mapping_new(&mab, NULL);
     assert_true(mapping_apply(fresh, &update, 1, NULL, NULL));
     assert_true(database_put(f.database, fresh, NULL));
-    qsa_mab_ready(f.qsa, f.now, &mab, 9);
+    qsa_mab_reloaded(f.qsa, f.now, &mab, 9);
     struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
     assert_int_equal(flush.status, QUERY_FLUSH);
     assert_range(flush.range, "20.1.0.64/28");
     expect_silence(&f);
-    qsa_mab_gone(f.qsa, f.now, &mab);
-    assert_range(expect(&f, MESSAGE_CACHE_UPDATE, X).range, "20.1.0.16/28");
+    assert_int_equal(ask(&f, Y, "20.1.0.20").mab_sequence, 9);
+    stop(&f);
+}
+
+static void test_mabs_that_are_lost_or_removed(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct prefix mab = prefix_of(MAB);
+    struct prefix other = prefix_of("2001:db8::/32");
+    struct prefix at = {0};
+    (void)tell(&f, X, "20.1.0.20");
+    qsa_mab_lost(f.qsa, f.now, &mab);
+    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).status, QUERY_FLUSH);
+    assert_int_equal(ask(&f, Y, "20.1.0.20").status, QUERY_TRY_ANOTHER);
+    qsa_mab_ready(f.qsa, &mab);
+    (void)tell(&f, Y, "20.1.0.20");
+    assert_true(qsa_mab_add(f.qsa, &other, NULL));
+    assert_int_equal(qsa_mab_count(f.qsa), 2);
+    qsa_mab_remove(f.qsa, f.now, &mab);
+    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, Y).status, QUERY_FLUSH);
     assert_int_equal(ask(&f, Y, "20.1.0.20").status, QUERY_NOT_IN_MAB);
+    assert_int_equal(ask(&f, Y, "2001:db8::1").status, QUERY_TRY_ANOTHER);
+    assert_int_equal(qsa_mab_count(f.qsa), 1);
+    assert_false(qsa_mab(f.qsa, 0, &at));
+    assert_true(prefix_equal(&at, &other));
     stop(&f);
 }
 
@@ -719,6 +741,7 @@ int main(void)
         cmocka_unit_test(test_set_without_effect_wakes_nobody),
         cmocka_unit_test(test_cost_is_that_of_those_told),
         cmocka_unit_test(test_reload_checks_all_that_was_told),
+        cmocka_unit_test(test_mabs_that_are_lost_or_removed),
         cmocka_unit_test(test_same_request_twice),
         cmocka_unit_test(test_released_nonces_are_forgotten),
         cmocka_unit_test(test_repeats_updates),

@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A socket bound to a wildcard address answers from the address that it was asked at: a querier
+// takes answers only from there. Which one that was is remembered for the peers that spoke last.
+#include "node/udp.h"
+
+#include "base/memory.h"
+#include "node/socket_address.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BATCH              64            // datagrams for each system call
+#define BATCHES_AT_ONCE    16            // read before other work of the loop gets a turn
+#define DATAGRAM_BYTES_MAX 2048          // longer ones are cut off, counted and dropped
+#define SOCKET_BUFFER      (4096 * 1024) // asked of the kernel, for bursts
+#define LOCALS             4096          // peers whose local address is remembered; a power of two
+#define CONTROL_BYTES      64            // enough for one in_pktinfo or in6_pktinfo
+
+// Which local address a peer spoke to.
+struct local {
+    struct sockaddr_storage peer;
+    struct in6_pktinfo info;
+};
+
+struct datagrams {
+    struct mmsghdr headers[BATCH];
+    struct iovec vectors[BATCH];
+    struct sockaddr_storage peers[BATCH];
+    _Alignas(struct cmsghdr) uint8_t controls[BATCH][CONTROL_BYTES];
+    uint8_t bytes[BATCH][DATAGRAM_BYTES_MAX];
+};
+
+struct udp {
+    uv_poll_t poll;
+    int descriptor;
+    bool ipv6;            // the socket's family; it takes IPv4 too where it is a wildcard
+    struct local *locals; // LOCALS of them; NULL where the socket has one address
+    udp_receive *receive;
+    udp_batch_end *batch_end;
+    void *state;
+    struct datagrams in, out;
+    unsigned queued; // in `out`
+    bool closing;
+    struct udp_counters counters;
+};
+
+// Opening
+
+static bool fail(struct error *error, const struct endpoint *listen, const char *what)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    return error_set(error, ERROR_SYSTEM, "socket-refused", "UDP %s: %s: %s",
+                     endpoint_print(listen, text), what, strerror(errno));
+}
+
+static void set_option(int descriptor, int level, int name, int value)
+{
+    (void)setsockopt(descriptor, level, name, &value, sizeof(value));
+}
+
+// As large as the kernel lets us; a privileged process may go past its limit.
+static void enlarge_buffers(int descriptor)
+{
+    set_option(descriptor, SOL_SOCKET, SO_RCVBUF, SOCKET_BUFFER);
+    set_option(descriptor, SOL_SOCKET, SO_SNDBUF, SOCKET_BUFFER);
+    set_option(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, SOCKET_BUFFER);
+    set_option(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER);
+}
+
+static bool open_socket(struct udp *udp, const struct endpoint *listen, struct error *error)
+{
+    struct sockaddr_storage address;
+    socklen_t length = socket_address_of_endpoint(listen, &address);
+    bool wildcard = address_is_wildcard(&listen->address);
+    udp->ipv6 = listen->address.family == FAMILY_IPV6;
+    udp->descriptor = socket(address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (udp->descriptor < 0)
+        return fail(error, listen, "cannot make a socket");
+    enlarge_buffers(udp->descriptor);
+    if (udp->ipv6)
+        set_option(udp->descriptor, IPPROTO_IPV6, IPV6_V6ONLY, !wildcard);
+    if (wildcard) {
+        udp->locals = memory_new_array(LOCALS, sizeof(struct local));
+        set_option(udp->descriptor, udp->ipv6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                   udp->ipv6 ? IPV6_RECVPKTINFO : IP_PKTINFO, 1);
+    }
+    if (bind(udp->descriptor, (struct sockaddr *)&address, length) != 0)
+        return fail(error, listen, "cannot bind to it");
+    return true;
+}
+
+static void prepare(struct datagrams *datagrams)
+{
+    for (size_t i = 0; i < BATCH; i++) {
+        datagrams->vectors[i] = (struct iovec){datagrams->bytes[i], DATAGRAM_BYTES_MAX};
+        struct msghdr *header = &datagrams->headers[i].msg_hdr;
+        header->msg_iov = &datagrams->vectors[i];
+        header->msg_iovlen = 1;
+        header->msg_name = &datagrams->peers[i];
+    }
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
+                     udp_batch_end *batch_end, void *state, struct error *error)
+{
+    struct udp *udp = memory_new(sizeof(*udp));
+    udp->receive = receive;
+    udp->batch_end = batch_end;
+    udp->state = state;
+    prepare(&udp->in);
+    prepare(&udp->out);
+    bool opened = open_socket(udp, listen, error);
+    int failed = opened ? uv_poll_init(node_loop(node), &udp->poll, udp->descriptor) : 0;
+    if (failed != 0)
+        opened = error_set(error, ERROR_SYSTEM, "socket-refused", "cannot watch a UDP socket: %s",
+                           uv_strerror(failed));
+    if (!opened) {
+        if (udp->descriptor >= 0)
+            (void)close(udp->descriptor);
+        memory_free(udp->locals);
+        memory_free(udp);
+        return NULL;
+    }
+    udp->poll.data = udp;
+    (void)uv_poll_start(&udp->poll, UV_READABLE, on_poll);
+    return udp;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct udp *udp = handle->data;
+    memory_free(udp->locals);
+    memory_free(udp);
+}
+
+void udp_close(struct udp *udp)
+{
+    if (udp == NULL)
+        return;
+    udp_flush(udp);
+    udp->closing = true;
+    (void)uv_poll_stop(&udp->poll);
+    (void)close(udp->descriptor);
+    uv_close((uv_handle_t *)&udp->poll, on_closed);
+}
+
+struct endpoint udp_local(const struct udp *udp)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof(address);
+    (void)getsockname(udp->descriptor, (struct sockaddr *)&address, &length);
+    return endpoint_of_socket_address((struct sockaddr *)&address);
+}
+
+// The address that a peer spoke to
+
+// Where a peer's place in the table is. Peers that share one take it from each other; the kernel
+// then chooses the source, which is wrong only on hosts with several addresses.
+static struct local *local_of(const struct udp *udp, const struct sockaddr_storage *peer)
+{
+    const uint8_t *bytes = (const uint8_t *)peer;
+    uint32_t hash = 2166136261u; // FNV-1a: nobody gains by a collision here
+    for (size_t i = 0; i < sizeof(struct sockaddr_in6); i++)
+        hash = (hash ^ bytes[i]) * 16777619u;
+    return &udp->locals[(hash ^ hash >> 16) & (LOCALS - 1)];
+}
+
+static void remember_local(struct udp *udp, struct msghdr *header)
+{
+    struct sockaddr_storage *peer = header->msg_name;
+    struct local *local = local_of(udp, peer);
+    for (struct cmsghdr *control = CMSG_FIRSTHDR(header); control != NULL;
+         control = CMSG_NXTHDR(header, control)) {
+        bool ipv6 = control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO;
+        bool ipv4 = control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO;
+        if (!ipv6 && !ipv4)
+            continue;
+        memset(local, 0, sizeof(*local));
+        local->peer = *peer;
+        memcpy(&local->info, CMSG_DATA(control),
+               ipv6 ? sizeof(struct in6_pktinfo) : sizeof(struct in_pktinfo));
+    }
+}
+
+// Writes the source address, where one is remembered, into the control part of a message.
+static void choose_source(const struct udp *udp, struct msghdr *header, uint8_t *space)
+{
+    header->msg_control = NULL;
+    header->msg_controllen = 0;
+    if (udp->locals == NULL)
+        return;
+    const struct local *local = local_of(udp, header->msg_name);
+    if (memcmp(&local->peer, header->msg_name, sizeof(struct sockaddr_in6)) != 0)
+        return;
+    struct in_pktinfo ipv4;
+    memcpy(&ipv4, &local->info, sizeof(ipv4));
+    ipv4.ipi_ifindex = 0; // the address counts; routing chooses the interface
+    ipv4.ipi_spec_dst = ipv4.ipi_addr;
+    struct in6_pktinfo ipv6 = local->info;
+    if (!IN6_IS_ADDR_LINKLOCAL(&ipv6.ipi6_addr))
+        ipv6.ipi6_ifindex = 0;
+    size_t length = udp->ipv6 ? sizeof(ipv6) : sizeof(ipv4);
+    memset(space, 0, CONTROL_BYTES);
+    header->msg_control = space;
+    header->msg_controllen = CMSG_SPACE(length);
+    struct cmsghdr *control = CMSG_FIRSTHDR(header);
+    control->cmsg_level = udp->ipv6 ? IPPROTO_IPV6 : IPPROTO_IP;
+    control->cmsg_type = udp->ipv6 ? IPV6_PKTINFO : IP_PKTINFO;
+    control->cmsg_len = CMSG_LEN(length);
+    memcpy(CMSG_DATA(control), udp->ipv6 ? (void *)&ipv6 : (void *)&ipv4, length);
+}
+
+// Receiving
+
+// Reads one batch; false when there was nothing.
+static bool read_batch(struct udp *udp)
+{
+    for (size_t i = 0; i < BATCH; i++) {
+        struct msghdr *header = &udp->in.headers[i].msg_hdr;
+        header->msg_namelen = sizeof(udp->in.peers[i]);
+        header->msg_control = udp->locals == NULL ? NULL : udp->in.controls[i];
+        header->msg_controllen = udp->locals == NULL ? 0 : CONTROL_BYTES;
+        memset(&udp->in.peers[i], 0, sizeof(struct sockaddr_in6));
+    }
+    int count = recvmmsg(udp->descriptor, udp->in.headers, BATCH, MSG_DONTWAIT, NULL);
+    if (count <= 0)
+        return false;
+    for (int i = 0; i < count && !udp->closing; i++) {
+        struct msghdr *header = &udp->in.headers[i].msg_hdr;
+        udp->counters.received++;
+        if (header->msg_flags & MSG_TRUNC) {
+            udp->counters.truncated++;
+            continue;
+        }
+        if (udp->locals != NULL)
+            remember_local(udp, header);
+        struct endpoint from = endpoint_of_socket_address(header->msg_name);
+        udp->receive(udp->state, &from, udp->in.bytes[i], udp->in.headers[i].msg_len);
+    }
+    if (udp->batch_end != NULL && !udp->closing)
+        udp->batch_end(udp->state);
+    return count == BATCH && !udp->closing;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct udp *udp = poll->data;
+    (void)status, (void)events;
+    for (int i = 0; i < BATCHES_AT_ONCE && read_batch(udp); i++) {
+    }
+}
+
+// Sending
+
+// An IPv4 destination as a socket of IPv6 wants it: ::ffff:192.0.2.1.
+static void map_into_ipv6(struct sockaddr_storage *storage)
+{
+    struct sockaddr_in ipv4;
+    memcpy(&ipv4, storage, sizeof(ipv4));
+    struct sockaddr_in6 ipv6 = {.sin6_family = AF_INET6, .sin6_port = ipv4.sin_port};
+    ipv6.sin6_addr.s6_addr[10] = 0xff;
+    ipv6.sin6_addr.s6_addr[11] = 0xff;
+    memcpy(ipv6.sin6_addr.s6_addr + 12, &ipv4.sin_addr, sizeof(ipv4.sin_addr));
+    memset(storage, 0, sizeof(*storage));
+    memcpy(storage, &ipv6, sizeof(ipv6));
+}
+
+void udp_send(struct udp *udp, const struct endpoint *to, const uint8_t *bytes, size_t length)
+{
+    assert(length <= DATAGRAM_BYTES_MAX);
+    if (udp->closing)
+        return;
+    if (!udp->ipv6 && to->address.family == FAMILY_IPV6) {
+        udp->counters.send_failed++; // no IPv6 on this socket
+        return;
+    }
+    if (udp->queued == BATCH)
+        udp_flush(udp);
+    unsigned i = udp->queued++;
+    struct msghdr *header = &udp->out.headers[i].msg_hdr;
+    socklen_t name_length = socket_address_of_endpoint(to, &udp->out.peers[i]);
+    if (udp->ipv6 && to->address.family == FAMILY_IPV4) {
+        map_into_ipv6(&udp->out.peers[i]);
+        name_length = sizeof(struct sockaddr_in6);
+    }
+    header->msg_namelen = name_length;
+    udp->out.vectors[i].iov_len = length;
+    memcpy(udp->out.bytes[i], bytes, length);
+    choose_source(udp, header, udp->out.controls[i]);
+}
+
+void udp_flush(struct udp *udp)
+{
+    unsigned done = 0;
+    while (done < udp->queued) {
+        int sent = sendmmsg(udp->descriptor, udp->out.headers + done, udp->queued - done, 0);
+        if (sent > 0) {
+            udp->counters.sent += (unsigned)sent;
+            done += (unsigned)sent;
+        } else if (errno != EINTR) {
+            // This one cannot go: unreachable, or no room. The next may.
+            udp->counters.send_failed++;
+            done++;
+        }
+    }
+    udp->queued = 0;
+}
+
+const struct udp_counters *udp_counters(const struct udp *udp)
+{
+    return &udp->counters;
+}
