@@ -21,11 +21,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_MAX_BYTES  4096
-#define CLIENTS_MAX     32
-#define ECHOES_MAX      256
-#define ECHO_TIMEOUT_MS 2000
-#define ECHO_SIZE_MAX   8000
+#define LINE_MAX_BYTES   4096
+#define CLIENTS_MAX      32
+#define ECHOES_MAX       256
+#define ECHO_TIMEOUT_MS  2000
+#define ECHO_SIZE_MAX    8000
+#define DESTINATIONS_MAX 16 // sequences of one name to choose from
 
 struct client {
     struct control *control;
@@ -129,6 +130,29 @@ static long long number_of(const json_t *command, const char *key, long long oth
     return json_is_integer(value) ? json_integer_value(value) : otherwise;
 }
 
+// "to" is a sequence, or a list of them of which the best match is taken (overview §5.1).
+static bool read_destination(struct sippd *sippd, const json_t *to, struct path *path,
+                             struct error *error)
+{
+    struct path paths[DESTINATIONS_MAX];
+    size_t count = 0;
+    size_t own_count;
+    const struct own_sequence *own = node_own(sippd->node, &own_count);
+    if (json_is_string(to))
+        return path_parse(sippd->names, json_string_value(to), path, error);
+    for (; count < json_array_size(to) && count < DESTINATIONS_MAX; count++) {
+        const char *text = json_string_value(json_array_get(to, count));
+        if (text == NULL || !path_parse(sippd->names, text, &paths[count], error))
+            return text != NULL ? false
+                                : error_set(error, ERROR_INPUT, "no-destination",
+                                            "\"to\" is a list of sequences");
+    }
+    if (count == 0)
+        return error_set(error, ERROR_INPUT, "no-destination", "say where \"to\"");
+    *path = paths[path_choose(paths, count, own, own_count)];
+    return true;
+}
+
 static bool echo_route(struct control *control, const json_t *command, struct route *route,
                        struct error *error)
 {
@@ -138,9 +162,7 @@ static bool echo_route(struct control *control, const json_t *command, struct ro
     const char *whole = text_of(command, "route");
     if (whole != NULL)
         return route_parse(sippd->names, whole, route, error);
-    if (text_of(command, "to") == NULL)
-        return error_set(error, ERROR_INPUT, "no-destination", "say where \"to\"");
-    return path_parse(sippd->names, text_of(command, "to"), &to, error) &&
+    return read_destination(sippd, json_object_get(command, "to"), &to, error) &&
            (text_of(command, "via") == NULL ||
             path_parse(sippd->names, text_of(command, "via"), &via, error)) &&
            node_route_to(sippd->node, sippd_now(sippd), via.count == 0 ? NULL : &via, &to, route,

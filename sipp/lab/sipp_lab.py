@@ -139,6 +139,7 @@ class Lab:
         self.folder = folder
         self.prefix = f"sipp-lab.{os.getpid()}-{next(numbers)}-"
         self.statements: dict[str, list[str]] = {}
+        self.plain_namespaces: list[str] = []  # without a sippd
         self.links: list[tuple[str, str]] = []
         self.processes: dict[tuple[str, str], subprocess.Popen] = {}
         self.captures: dict[tuple[str, str], Capture] = {}
@@ -174,13 +175,15 @@ class Lab:
     def device(a: str, b: str) -> str:
         return f"{a}-{b}".lower()
 
-    def link(self, a: str, b: str) -> None:
+    def link(self, a: str, b: str, plain: bool = False) -> None:
+        """A link; sippd and BIRD leave a plain one alone."""
         here, there = self.device(a, b), self.device(b, a)
         subprocess.run(["ip", "link", "add", here, "netns", self.namespace(a), "type", "veth",
                         "peer", "name", there, "netns", self.namespace(b)], check=True)
         for node, device in ((a, here), (b, there)):
             self.sh(node, f"ip link set {device} up")
-        self.links.append((a, b))
+        if not plain:
+            self.links.append((a, b))
 
     def sh(self, node: str, command: str, check: bool = True) -> str:
         done = subprocess.run(["nsenter", f"--net=/run/netns/{self.namespace(node)}", "sh", "-c",
@@ -240,7 +243,7 @@ class Lab:
         for capture in self.captures.values():
             capture.stop()
         codes = {key: self.stop_process(*key) for key in list(self.processes)}
-        for node in self.statements:
+        for node in [*self.statements, *self.plain_namespaces]:
             subprocess.run(["ip", "netns", "del", self.namespace(node)], check=False)
         bad = {key: code for key, code in codes.items() if key[1] == "sippd" and code != 0}
         if bad:

@@ -18,6 +18,8 @@
 static bool sender_within(const struct node *node, const struct level *level,
                           struct sipp_address source)
 {
+    // An IPv4 host is inside its provider although its C-bit differs.
+    source.bits &= ~(UINT64_C(1) << 63);
     if (sipp_prefix_contains(&level->prefix, source))
         return true;
     for (size_t i = 0; i < node->level_count; i++) {

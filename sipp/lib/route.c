@@ -149,6 +149,25 @@ size_t sequence_choose(const struct own_sequence *own, size_t count,
     return best;
 }
 
+size_t path_choose(const struct path *paths, size_t path_count, const struct own_sequence *own,
+                   size_t own_count)
+{
+    assert(path_count > 0);
+    size_t best = 0;
+    unsigned best_bits = 0;
+    for (size_t i = 0; i < path_count; i++) {
+        size_t source = sequence_choose(own, own_count, paths[i].addresses[0]);
+        if (source == own_count)
+            break;
+        unsigned bits = sipp_common_bits(own[source].sequence.addresses[0], paths[i].addresses[0]);
+        if (bits > best_bits) {
+            best = i;
+            best_bits = bits;
+        }
+    }
+    return best;
+}
+
 struct path route_way_back(const struct route *route, size_t tail)
 {
     assert(route_valid(route) && tail < route->count);

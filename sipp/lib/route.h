@@ -91,6 +91,12 @@ size_t route_isolate(const struct route *route, const struct own_sequence *own, 
 size_t sequence_choose(const struct own_sequence *own, size_t count,
                        struct sipp_address destination);
 
+// Which of `paths` to a correspondent to take: the one whose first address shares most leading bits
+// with a source-capable own sequence; the earlier one among equals (§5.1). `path_count` must not
+// be 0.
+size_t path_choose(const struct path *paths, size_t path_count, const struct own_sequence *own,
+                   size_t own_count);
+
 // Everything before the last `tail` addresses, reversed: the way back to the sender (rule 2).
 // `tail` must be less than route->count.
 struct path route_way_back(const struct route *route, size_t tail);

@@ -89,7 +89,8 @@ static void test_section_5_1(void **state)
     (void)state;
     const struct own_sequence h[] = {own(simple, "P.D.H"), own(simple, "Q.D.H")};
     const struct own_sequence i[] = {own(simple, "Q.E.I"), own(simple, "R.E.I")};
-    struct path destination = path(simple, "Q.E.I");
+    const struct path known[] = {path(simple, "R.E.I"), path(simple, "Q.E.I")};
+    struct path destination = known[path_choose(known, 2, h, 2)];
     size_t source = sequence_choose(h, 2, destination.addresses[0]);
     struct route packet;
     assert_true(route_form(&h[source].sequence, NULL, &destination, &packet));

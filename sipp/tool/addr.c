@@ -17,6 +17,7 @@
 // address, high-order first.
 #define DNS_TYPE_SEQUENCE 65280
 #define DNS_ANSWER_MAX    8192
+#define DNS_SEQUENCES_MAX 16
 
 static void describe(const struct options *options, struct sipp_address address)
 {
@@ -119,37 +120,66 @@ static int dns_record(const struct options *options, const char *word)
     return EXIT_DONE;
 }
 
-static bool print_record(const struct options *options, const uint8_t *bytes, size_t length)
+static bool read_record(const uint8_t *bytes, size_t length, struct path *path)
 {
-    struct path path = {.count = 0};
-    char text[PATH_TEXT_MAX];
     size_t count = length / SIPP_ADDRESS_OCTETS;
     if (length % SIPP_ADDRESS_OCTETS != 0 || count == 0 || count >= ROUTE_MAX)
         return false;
     struct reader reader = reader_over(bytes, length);
-    for (; path.count < count; path.count++)
-        path.addresses[path.count].bits = reader_u64(&reader);
-    (void)puts(path_print(options->names, &path, text));
+    for (path->count = 0; path->count < count; path->count++)
+        path->addresses[path->count].bits = reader_u64(&reader);
     return true;
+}
+
+// Points the resolver at another name server.
+static bool use_server(const char *server)
+{
+    if (res_init() != 0)
+        return false;
+    if (server == NULL)
+        return true;
+    _res.nscount = 1;
+    _res.nsaddr_list[0].sin_family = AF_INET;
+    _res.nsaddr_list[0].sin_port = htons(NAMESERVER_PORT);
+    return inet_pton(AF_INET, server, &_res.nsaddr_list[0].sin_addr) == 1;
+}
+
+size_t dns_sequences(const struct options *options, const char *name, struct path *paths,
+                     size_t size)
+{
+    static uint8_t answer[DNS_ANSWER_MAX];
+    ns_msg message;
+    size_t found = 0;
+    if (!use_server(options->dns)) {
+        (void)complain(EXIT_USAGE, "\"%s\" is not the IPv4 address of a name server",
+                       options->dns == NULL ? "" : options->dns);
+        return 0;
+    }
+    int length = res_query(name, ns_c_in, DNS_TYPE_SEQUENCE, answer, sizeof(answer));
+    if (length < 0 || length > (int)sizeof(answer) || ns_initparse(answer, length, &message) != 0) {
+        (void)complain(EXIT_UNREACHABLE, "the DNS knows no address sequence of %s", name);
+        return 0;
+    }
+    for (int i = 0; i < ns_msg_count(message, ns_s_an) && found < size; i++) {
+        ns_rr record;
+        if (ns_parserr(&message, ns_s_an, i, &record) == 0 &&
+            ns_rr_type(record) == DNS_TYPE_SEQUENCE &&
+            read_record(ns_rr_rdata(record), ns_rr_rdlen(record), &paths[found]))
+            found++;
+    }
+    if (found == 0)
+        (void)complain(EXIT_REFUSED, "%s has no well-formed address sequence", name);
+    return found;
 }
 
 static int dns_query(const struct options *options, const char *name)
 {
-    static uint8_t answer[DNS_ANSWER_MAX];
-    ns_msg message;
-    int found = 0;
-    int length = res_query(name, ns_c_in, DNS_TYPE_SEQUENCE, answer, sizeof(answer));
-    if (length < 0 || length > (int)sizeof(answer) || ns_initparse(answer, length, &message) != 0)
-        return complain(EXIT_UNREACHABLE, "the DNS knows no address sequence of %s", name);
-    for (int i = 0; i < ns_msg_count(message, ns_s_an); i++) {
-        ns_rr record;
-        if (ns_parserr(&message, ns_s_an, i, &record) == 0 &&
-            ns_rr_type(record) == DNS_TYPE_SEQUENCE &&
-            print_record(options, ns_rr_rdata(record), ns_rr_rdlen(record)))
-            found++;
-    }
-    return found > 0 ? EXIT_DONE
-                     : complain(EXIT_REFUSED, "%s has no well-formed address sequence", name);
+    struct path paths[DNS_SEQUENCES_MAX];
+    char text[PATH_TEXT_MAX];
+    size_t count = dns_sequences(options, name, paths, DNS_SEQUENCES_MAX);
+    for (size_t i = 0; i < count; i++)
+        (void)puts(path_print(options->names, &paths[i], text));
+    return count > 0 ? EXIT_DONE : EXIT_UNREACHABLE;
 }
 
 int command_addr(struct options *options, char **words, int count)

@@ -38,7 +38,10 @@ static const char usage[] =
     "  -r ROUTE    a whole route sequence instead, for ping and trace\n"
     "  -c COUNT    packets to send with ping\n"
     "  -l SIZE     octets of data\n"
-    "  -t LIMIT    hop limit\n";
+    "  -t LIMIT    hop limit\n"
+    "  -d SERVER   the IPv4 address of a name server, instead of the system's\n"
+    "\n"
+    "For ping and trace, dns:NAME stands for the sequence of NAME in the DNS that matches best.\n";
 
 int complain(int status, const char *format, ...)
 {
@@ -118,7 +121,7 @@ static bool load_names(struct options *options, struct error *error)
 static int read_options(int count, char **words, struct options *options)
 {
     int letter;
-    while ((letter = getopt(count, words, "+s:n:v:r:c:l:t:h")) != -1) {
+    while ((letter = getopt(count, words, "+s:n:v:r:c:l:t:d:h")) != -1) {
         switch (letter) {
         case 's':
             options->control = optarg;
@@ -140,6 +143,9 @@ static int read_options(int count, char **words, struct options *options)
             break;
         case 't':
             options->hop_limit = atoi(optarg);
+            break;
+        case 'd':
+            options->dns = optarg;
             break;
         case 'h':
             (void)fputs(usage, stdout);

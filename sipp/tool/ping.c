@@ -2,11 +2,14 @@
 // sipp ping, trace, route, join and status: what is asked of a running daemon.
 #include "sipp/tool/tool.h"
 
+#include "sipp/lib/notation.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define TRACE_SILENT_MAX 3 // hops in a row that say nothing
+#define DNS_SEQUENCES_MAX 16
+#define TRACE_SILENT_MAX  3 // hops in a row that say nothing
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -19,12 +22,34 @@ static long long number_of(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
+// What "to" is for the daemon: the text itself, or all that the DNS says for "dns:NAME". NULL after
+// saying that it says nothing.
+static json_t *destination(const struct options *options, const char *to)
+{
+    struct path paths[DNS_SEQUENCES_MAX];
+    if (strncmp(to, "dns:", 4) != 0)
+        return json_string(to);
+    size_t count = dns_sequences(options, to + 4, paths, DNS_SEQUENCES_MAX);
+    json_t *list = count == 0 ? NULL : json_array();
+    for (size_t i = 0; i < count; i++) {
+        char text[PATH_TEXT_MAX];
+        (void)json_array_append_new(list, json_string(path_print(NULL, &paths[i], text)));
+    }
+    return list;
+}
+
 static json_t *echo(const struct options *options, const char *to, int hop_limit, int *status)
 {
     json_t *command = json_pack("{s:s,s:i,s:i}", "command", "echo", "hop_limit", hop_limit, "size",
                                 options->size);
-    if (to != NULL)
-        (void)json_object_set_new(command, "to", json_string(to));
+    json_t *where = to == NULL ? NULL : destination(options, to);
+    if (to != NULL && where == NULL) {
+        json_decref(command);
+        *status = EXIT_UNREACHABLE;
+        return NULL;
+    }
+    if (where != NULL)
+        (void)json_object_set_new(command, "to", where);
     if (options->via != NULL)
         (void)json_object_set_new(command, "via", json_string(options->via));
     if (options->route != NULL)

@@ -4,6 +4,7 @@
 #define SIPP_TOOL_TOOL_H
 
 #include "sipp/lib/names.h"
+#include "sipp/lib/route.h"
 
 #include <jansson.h>
 
@@ -17,6 +18,7 @@ struct options {
     struct names *names;
     const char *via;
     const char *route;
+    const char *dns; // IPv4 address of a name server; NULL: the system's
     int count;
     int size;
     int hop_limit;
@@ -31,6 +33,11 @@ int command_route(struct options *options, char **words, int count);
 int command_status(struct options *options, char **words, int count);
 int command_join(struct options *options, char **words, int count);
 int command_reverse(struct options *options, char **words, int count);
+
+// Asks the DNS for the address sequences of a name; returns how many `paths` (at most `size`) were
+// filled, 0 after saying why there is none.
+size_t dns_sequences(const struct options *options, const char *name, struct path *paths,
+                     size_t size);
 
 // Says a sentence on standard error and returns `status`.
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
