@@ -3,20 +3,10 @@
 
 #include "base/log.h"
 #include "node/role_etr.h"
-
-// A role is started where its shell is part of the program.
+#include "node/role_qsa.h"
+#include "node/role_qsr.h"
 #include "node/role_ruas.h"
 
-#if __has_include("node/role_qsa.h")
-#include "node/role_qsa.h"
-#else
-#define role_qsa_start NULL
-#endif
-#if __has_include("node/role_qsr.h")
-#include "node/role_qsr.h"
-#else
-#define role_qsr_start NULL
-#endif
 #if __has_include("node/role_itr.h")
 #include "node/role_itr.h"
 #else
