@@ -75,7 +75,7 @@ const char *render_value(const char *name, const json_t *value, char *buffer, si
         render_time(json_number_value(value) / 1000, buffer, size);
     else if (json_is_number(value) && (ends_with(name, "_s") || ends_with(name, "_seconds")))
         render_time(json_number_value(value), buffer, size);
-    else if (json_is_number(value) && (ends_with(name, "_bytes") || strcmp(name, "memory") == 0))
+    else if (json_is_number(value) && (ends_with(name, "_bytes") || strcmp(name, "bytes") == 0))
         render_bytes(json_number_value(value), buffer, size);
     else if (json_is_integer(value))
         (void)snprintf(buffer, size, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
