@@ -3,15 +3,10 @@
 
 #include "base/log.h"
 #include "node/role_etr.h"
+#include "node/role_itr.h"
 #include "node/role_qsa.h"
 #include "node/role_qsr.h"
 #include "node/role_ruas.h"
-
-#if __has_include("node/role_itr.h")
-#include "node/role_itr.h"
-#else
-#define role_itr_start NULL
-#endif
 
 typedef bool start_role(struct node *node, struct error *error);
 
@@ -32,11 +27,7 @@ bool roles_start(struct node *node, struct error *error)
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
         if (!roles[i].configured)
             continue;
-        start_role *start = roles[i].start;
-        if (start == NULL)
-            return error_set(error, ERROR_INPUT, "no-such-role", "%s: not in this build",
-                             roles[i].name);
-        if (!start(node, error)) {
+        if (!roles[i].start(node, error)) {
             error_prefix(error, "%s", roles[i].name);
             return false;
         }
