@@ -63,11 +63,8 @@ static void close_master(struct bench *bench)
 static void commit(struct bench *bench, const struct change *change)
 {
     struct error error = {0};
-    struct audit audit = {.time = bench->time,
-                          .who = "anna",
-                          .with = "bench",
-                          .action = "commands",
-                          .what = "null"};
+    struct audit audit = {
+        .time = bench->time, .who = "anna", .with = "bench", .action = "commands", .what = "null"};
     if (!master_commit(&bench->master, change, &audit, &error))
         stop(error.text);
 }
