@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/feed_out.h"
 #include "node/http_server.h"
 #include "node/json_error.h"
 #include "node/master.h"
@@ -35,6 +36,7 @@ struct role_ruas {
     struct master master;
     struct ruas_control control;
     struct http_server *http;
+    struct feed_out *feed;
     uv_timer_t timer;
     uv_check_t turn_end;     // while replies wait: settles what is held
     uv_idle_t no_waiting;    // and keeps the loop from waiting for input before that
@@ -254,12 +256,15 @@ static void write_metrics(void *state, struct metrics_page *page)
 {
     struct role_ruas *role = state;
     master_write_metrics(&role->master, page);
+    feed_out_write_metrics(role->feed, page);
 }
 
 static json_t *status(void *state)
 {
     struct role_ruas *role = state;
-    return ruas_control_status(&role->master);
+    json_t *json = ruas_control_status(&role->master);
+    json_object_set_new(json, "feed", feed_out_status(role->feed));
+    return json;
 }
 
 static bool healthy(void *state, char *why, size_t size)
@@ -268,19 +273,23 @@ static bool healthy(void *state, char *why, size_t size)
     return store_healthy(role->master.store, why, size);
 }
 
-// What can change while the RUAS runs: the refused ETR prefixes.
+// What can change while the RUAS runs: the refused ETR prefixes, the feeds, the time between
+// snapshots.
 static bool reload(void *state, const struct config *config, struct error *error)
 {
     struct role_ruas *role = state;
     const struct config_ruas *old = node_config(role->node)->ruas;
     const struct config_ruas *new = config->ruas;
-    bool same = endpoint_equal(&old->listen, &new->listen) && old->mabs.count == new->mabs.count;
+    bool same = endpoint_equal(&old->listen, &new->listen) &&
+                endpoint_equal(&old->public_listen, &new->public_listen) &&
+                old->mabs.count == new->mabs.count;
     for (size_t i = 0; same && i < old->mabs.count; i++)
         same = prefix_equal(&old->mabs.items[i], &new->mabs.items[i]);
     if (!same)
         return error_set(error, ERROR_CONFLICT, "needs-restart",
-                         "ruas.listen and ruas.mabs cannot change without a restart");
+                         "ruas.listen, ruas.public and ruas.mabs cannot change without a restart");
     ruas_set_refused(role->master.ruas, new->refuse.items, new->refuse.count);
+    feed_out_reload(role->feed, new);
     return true;
 }
 
@@ -296,9 +305,57 @@ static void stop(void *state)
     master_settle(&role->master);
     (void)store_flush(role->master.store, role->master.ruas, NULL);
     http_server_close(role->http);
+    feed_out_stop(role->feed);
     uv_close((uv_handle_t *)&role->timer, on_closed);
     uv_close((uv_handle_t *)&role->turn_end, on_closed);
     uv_close((uv_handle_t *)&role->no_waiting, on_closed);
+}
+
+// --- the push side -------------------------------------------------------------------------------
+
+// What the push side sees of the master database. Nothing is held when it looks: a set is held only
+// between its request and the end of the same turn of the loop, or the next look.
+static size_t source_count(void *state)
+{
+    struct role_ruas *role = state;
+    master_settle(&role->master);
+    return ruas_mab_count(role->master.ruas);
+}
+
+static const struct mapping *source_mapping(void *state, size_t i)
+{
+    struct role_ruas *role = state;
+    master_settle(&role->master);
+    return ruas_mapping(role->master.ruas, i);
+}
+
+static uint64_t source_sequence(void *state, size_t i)
+{
+    struct role_ruas *role = state;
+    master_settle(&role->master);
+    return ruas_sequence(role->master.ruas, i);
+}
+
+static void publish(void *state, const struct change *change)
+{
+    struct role_ruas *role = state;
+    const struct mapping *mapping = ruas_mapping(role->master.ruas, change->mab);
+    feed_out_set(role->feed, mapping_mab(mapping), change->sequence, change->updates,
+                 change->update_count);
+}
+
+static bool start_feed(struct role_ruas *role, struct error *error)
+{
+    const struct config_ruas *config = node_config(role->node)->ruas;
+    struct feed_source source = {.state = role,
+                                 .mab_count = source_count,
+                                 .mapping = source_mapping,
+                                 .sequence = source_sequence,
+                                 .refused = &config->refuse};
+    role->feed = feed_out_new(role->node, config, &source, store_epoch(role->master.store), error);
+    role->master.publish = publish;
+    role->master.publish_state = role;
+    return role->feed != NULL;
 }
 
 // --- start ---------------------------------------------------------------------------------------
@@ -356,10 +413,12 @@ bool role_ruas_start(struct node *node, struct error *error)
     struct role_ruas *role = memory_new(sizeof(*role));
     role->node = node;
     role->users = 1;
-    if (load(role, error))
+    if (load(role, error) && start_feed(role, error))
         role->http =
             http_server_open(node, &node_config(node)->ruas->listen, true, on_request, role, error);
     if (role->http == NULL) {
+        if (role->feed != NULL)
+            feed_out_stop(role->feed);
         release(role);
         return false;
     }
