@@ -15,24 +15,25 @@ struct unit_history {
     size_t count;
 };
 
-struct history {
+struct mapping_history {
     struct unit first;
     size_t unit_count;
     struct unit_history *units;
 };
 
-struct history *history_new(const struct mapping *mapping, size_t units, struct instant now)
+struct mapping_history *mapping_history_new(const struct mapping *mapping, size_t units,
+                                            struct instant now)
 {
-    struct history *history = memory_new(sizeof(*history));
+    struct mapping_history *history = memory_new(sizeof(*history));
     assert(units <= mapping_units(mapping)->length.units);
     history->first = mapping_units(mapping)->start;
     history->unit_count = units;
     history->units = memory_new_array(units, sizeof(struct unit_history));
-    history_record(history, mapping, now);
+    mapping_history_record(history, mapping, now);
     return history;
 }
 
-void history_free(struct history *history)
+void mapping_history_free(struct mapping_history *history)
 {
     if (history == NULL)
         return;
@@ -42,7 +43,8 @@ void history_free(struct history *history)
     memory_free(history);
 }
 
-void history_record(struct history *history, const struct mapping *mapping, struct instant now)
+void mapping_history_record(struct mapping_history *history, const struct mapping *mapping,
+                            struct instant now)
 {
     for (size_t i = 0; i < history->unit_count; i++) {
         struct unit_history *unit = &history->units[i];
@@ -54,8 +56,8 @@ void history_record(struct history *history, const struct mapping *mapping, stru
     }
 }
 
-bool history_was(const struct history *history, size_t i, const struct address *etr,
-                 struct instant *ended)
+bool mapping_history_was(const struct mapping_history *history, size_t i, const struct address *etr,
+                         struct instant *ended)
 {
     assert(i < history->unit_count);
     const struct unit_history *unit = &history->units[i];

@@ -10,18 +10,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-struct history;
+struct mapping_history;
 
 // Watches the first `units` units of the MAB.
-struct history *history_new(const struct mapping *mapping, size_t units, struct instant now);
-void history_free(struct history *history);
+struct mapping_history *mapping_history_new(const struct mapping *mapping, size_t units,
+                                            struct instant now);
+void mapping_history_free(struct mapping_history *history);
 
 // The mapping changed.
-void history_record(struct history *history, const struct mapping *mapping, struct instant now);
+void mapping_history_record(struct mapping_history *history, const struct mapping *mapping,
+                            struct instant now);
 
 // Whether the unit, the `i`-th of the MAB, is or ever was so (a zero `etr`: dropped). `ended` is
 // when that was last over, INSTANT_NEVER while it still is so.
-bool history_was(const struct history *history, size_t i, const struct address *etr,
-                 struct instant *ended);
+bool mapping_history_was(const struct mapping_history *history, size_t i, const struct address *etr,
+                         struct instant *ended);
 
 #endif

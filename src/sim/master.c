@@ -19,7 +19,7 @@ void master_init(struct master *master, struct instant now)
         assert(good);
         (void)good;
         master->mappings[i] = mapping_new(&master->prefixes[i], NULL);
-        master->histories[i] = history_new(master->mappings[i], MASTER_UNITS, now);
+        master->histories[i] = mapping_history_new(master->mappings[i], MASTER_UNITS, now);
     }
 }
 
@@ -27,7 +27,7 @@ void master_release(struct master *master)
 {
     for (size_t i = 0; i < MASTER_MABS; i++) {
         mapping_free(master->mappings[i]);
-        history_free(master->histories[i]);
+        mapping_history_free(master->histories[i]);
     }
     memory_free(master->sets);
 }
@@ -124,7 +124,7 @@ void master_change(struct master *master, struct random_source *random, struct i
         set.sequence = ++master->sequences[set.mab];
         master->sets = memory_resize(master->sets, (master->set_count + 1) * sizeof(set));
         master->sets[master->set_count++] = set;
-        history_record(master->histories[set.mab], mapping, now);
+        mapping_history_record(master->histories[set.mab], mapping, now);
         return;
     }
 }

@@ -28,7 +28,7 @@ struct master_set {
 struct master {
     struct prefix prefixes[MASTER_MABS]; // one IPv4, one IPv6
     struct mapping *mappings[MASTER_MABS];
-    struct history *histories[MASTER_MABS];
+    struct mapping_history *histories[MASTER_MABS];
     uint64_t sequences[MASTER_MABS];
     struct master_set *sets; // all there were, in order
     size_t set_count;

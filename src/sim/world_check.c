@@ -58,7 +58,7 @@ static void check_belief(struct world *world, const struct world_itr *itr, size_
         return;
     const struct range *units = mapping_units(world->master.mappings[mab]);
     struct address unit = unit_address(units->family, (struct unit){units->start.index + i});
-    if (!history_was(world->master.histories[mab], i, &belief->etr, &ended)) {
+    if (!mapping_history_was(world->master.histories[mab], i, &belief->etr, &ended)) {
         world_fail(world, "%s believes that %s is mapped to %s, which it never was", itr->name,
                    address_print(&unit, address), address_print(&belief->etr, etr));
         return;
