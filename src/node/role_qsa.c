@@ -19,7 +19,7 @@ struct role_qsa {
     struct core_pump *pump;
     struct prefix *refused;
     size_t refused_count;
-    const struct role_qsa_watcher *watcher; // another role's, or NULL
+    struct role_qsa_watcher watcher; // another role's; zeros where there is none
 };
 
 // What the feed tells
@@ -39,8 +39,8 @@ static void note_complete(struct role_qsa *role)
 
 static void tell_watcher(const struct role_qsa *role)
 {
-    if (role->watcher != NULL)
-        role->watcher->mabs(role->watcher->state);
+    if (role->watcher.mabs != NULL)
+        role->watcher.mabs(role->watcher.state);
 }
 
 static void add_mab(struct role_qsa *role, const struct prefix *mab)
@@ -90,8 +90,8 @@ static void on_refused(void *state, const struct prefix *prefixes, size_t count)
     memory_free(role->refused);
     role->refused = memory_copy(prefixes, count * sizeof(*prefixes));
     role->refused_count = count;
-    if (role->watcher != NULL)
-        role->watcher->refused(role->watcher->state);
+    if (role->watcher.refused != NULL)
+        role->watcher.refused(role->watcher.state);
 }
 
 // The core
@@ -243,5 +243,6 @@ const struct prefix *role_qsa_refused(const void *state, size_t *count)
 
 void role_qsa_watch(void *state, const struct role_qsa_watcher *watcher)
 {
-    ((struct role_qsa *)state)->watcher = watcher;
+    struct role_qsa *role = state;
+    role->watcher = watcher != NULL ? *watcher : (struct role_qsa_watcher){0};
 }

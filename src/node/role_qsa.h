@@ -26,7 +26,7 @@ struct role_qsa_watcher {
     void (*mabs)(void *state);    // a MAB came, went, or may be answered from or not
     void (*refused)(void *state); // the refused prefixes changed
 };
-// One watcher; NULL ends it. It is not called from here.
+// One watcher, which is copied; NULL ends it. It is not called from here.
 void role_qsa_watch(void *state, const struct role_qsa_watcher *watcher);
 
 #endif
