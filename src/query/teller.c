@@ -12,26 +12,12 @@
 #include "query/teller.h"
 
 #include "base/memory.h"
-#include "query/outbox.h"
-#include "query/token.h"
-#include "query/told.h"
+#include "query/teller_state.h"
 
 #include <assert.h>
 #include <string.h>
 
 #define CREDIT_MAX 65536 // octets; more is not kept for an address that is not proven
-
-struct teller {
-    struct teller_config config;
-    struct random_source random;
-    struct hash_key token_key;
-    uint64_t instance; // what queriers without an account know us by
-    uint8_t load;
-    bool strict;
-    struct told_memory memory;
-    struct outbox outbox;
-    struct teller_counters counters;
-};
 
 static uint64_t random_nonzero(struct random_source *random)
 {
@@ -82,7 +68,7 @@ static uint32_t add_credit(uint32_t credit, size_t octets)
 
 // Takes the octets of one message off the credit; false where the address is not proven and they
 // are more than came from it.
-static bool spend(struct account *account, struct instant now, size_t octets)
+bool teller_spend(struct account *account, struct instant now, size_t octets)
 {
     if (is_proven(account, now))
         return true;
@@ -114,7 +100,7 @@ static void prove(struct teller *teller, struct instant now, struct account *acc
 }
 
 // Books a message that came from a querier: its octets, and its token when it is good.
-static void book(struct teller *teller, struct instant now, struct account *account, bool proven,
+void teller_book(struct teller *teller, struct instant now, struct account *account, bool proven,
                  size_t length)
 {
     account->credit = add_credit(account->credit, length);
@@ -127,7 +113,7 @@ static void book(struct teller *teller, struct instant now, struct account *acco
 // Messages
 
 // The header of a message to a querier; `account` may be NULL.
-static struct query_message message_to(struct teller *teller, struct instant now,
+struct query_message teller_message_to(struct teller *teller, struct instant now,
                                        const struct endpoint *to, struct account *account,
                                        enum message_type type)
 {
@@ -140,7 +126,7 @@ static struct query_message message_to(struct teller *teller, struct instant now
     };
 }
 
-static uint32_t milliseconds_left(struct instant now, struct instant expires)
+uint32_t teller_milliseconds_left(struct instant now, struct instant expires)
 {
     uint64_t ms = instant_since(expires, now).ns / duration_ms(1).ns;
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
@@ -151,16 +137,16 @@ static void send_answer(struct teller *teller, struct instant now, const struct 
                         struct account *account, const struct answer *answer)
 {
     struct query_message message =
-        message_to(teller, now, &asker->endpoint, account, MESSAGE_MAP_REPLY);
+        teller_message_to(teller, now, &asker->endpoint, account, MESSAGE_MAP_REPLY);
     message.nonce = asker->nonce;
     message.querier_sequence = asker->querier_sequence;
     message.status = answer->status;
     message.range = answer->range;
     message.etr = answer->etr;
     message.mab_sequence = answer->mab_sequence;
-    message.caching_ms = milliseconds_left(now, answer->expires);
+    message.caching_ms = teller_milliseconds_left(now, answer->expires);
     teller->counters.answers[answer->status]++;
-    if (account != NULL && !spend(account, now, QUERY_ANSWER_BYTES)) {
+    if (account != NULL && !teller_spend(account, now, QUERY_ANSWER_BYTES)) {
         teller->counters.dropped_credit++;
         return;
     }
@@ -185,11 +171,12 @@ static bool must_prove(const struct teller *teller, const struct account *accoun
 static void demand_proof(struct teller *teller, struct instant now, const struct endpoint *to,
                          struct account *account, const struct query_message *request)
 {
-    struct query_message message = message_to(teller, now, to, account, MESSAGE_MAP_REQUEST_ACK);
+    struct query_message message =
+        teller_message_to(teller, now, to, account, MESSAGE_MAP_REQUEST_ACK);
     message.nonce = request->nonce;
     message.querier_sequence = request->querier_sequence;
     teller->counters.told_to_prove++;
-    if (account != NULL && !spend(account, now, QUERY_HEADER_BYTES)) {
+    if (account != NULL && !teller_spend(account, now, QUERY_HEADER_BYTES)) {
         teller->counters.dropped_credit++;
         return;
     }
@@ -206,10 +193,10 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
     teller->counters.requests++;
     // The octets stay with the request until it is answered: by then the account may be another.
     if (account != NULL)
-        book(teller, now, account, proven, 0);
+        teller_book(teller, now, account, proven, 0);
     if (!proven && must_prove(teller, account, now)) {
         if (account != NULL)
-            book(teller, now, account, false, length);
+            teller_book(teller, now, account, false, length);
         demand_proof(teller, now, from, account, request);
         return TELLER_DROPPED;
     }
@@ -224,24 +211,7 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
     return TELLER_ANSWER;
 }
 
-// Telling
-
-// The update of `told` is to be sent, now.
-static void notify(struct teller *teller, struct instant now, struct told *told)
-{
-    told->pending = true;
-    told->unsent = true;
-    told->tries = 0;
-    heap_set(&teller->memory.deadlines, &told->deadline, now);
-}
-
-static void notify_flush(struct teller *teller, struct instant now, struct told *told)
-{
-    if (told->flush)
-        return;
-    told_mark_flush(told);
-    notify(teller, now, told);
-}
+// Memory
 
 // Flushes the least recently told range of an account that is not yet being flushed.
 static void evict_of(struct teller *teller, struct instant now, struct account *account)
@@ -251,7 +221,7 @@ static void evict_of(struct teller *teller, struct instant now, struct account *
         if (told->flush)
             continue;
         teller->counters.evicted++;
-        notify_flush(teller, now, told);
+        teller_notify_flush(teller, now, told);
         // Behind those that are not flushed, so that the next search is short.
         list_remove(&told->of_account);
         list_append(&account->told, &told->of_account);
@@ -294,7 +264,7 @@ static bool make_room(struct teller *teller, struct instant now, struct account 
     struct list_node *oldest = list_first(&teller->memory.uses);
     if (count >= config->told_max && oldest != NULL) {
         teller->counters.evicted++;
-        notify_flush(teller, now, container_of(oldest, struct told, use));
+        teller_notify_flush(teller, now, container_of(oldest, struct told, use));
     }
     return true;
 }
@@ -310,27 +280,8 @@ static struct account *open_account(struct teller *teller, struct instant now,
         account =
             told_add_account(&teller->memory, &asker->endpoint, random_nonzero(&teller->random));
     }
-    book(teller, now, account, asker->proven, asker->credit);
+    teller_book(teller, now, account, asker->proven, asker->credit);
     return account;
-}
-
-static bool says_the_same(const struct subject *subject, const struct answer *answer)
-{
-    return subject->status == answer->status && address_equal(&subject->etr, &answer->etr);
-}
-
-static void set_subject(struct subject *subject, const struct answer *answer)
-{
-    subject->status = answer->status;
-    subject->etr = answer->etr;
-    subject->mab_sequence = answer->mab_sequence;
-}
-
-static void flush_subject(struct teller *teller, struct instant now, struct subject *subject)
-{
-    told_detach(&teller->memory, subject);
-    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next)
-        notify_flush(teller, now, container_of(node, struct told, of_subject));
 }
 
 // The subject of exactly that range, with what is true of it now. Others that overlap it are
@@ -342,14 +293,14 @@ static struct subject *current_subject(struct teller *teller, struct instant now
         struct subject *subject = told_first_in(&teller->memory, &answer->range);
         if (subject == NULL) {
             subject = told_add_subject(&teller->memory, &answer->range);
-            set_subject(subject, answer);
+            teller_set_subject(subject, answer);
             return subject;
         }
         if (range_equal(&subject->range, &answer->range)) {
             teller_change(teller, now, answer);
             return subject;
         }
-        flush_subject(teller, now, subject);
+        teller_flush_subject(teller, now, subject);
     }
 }
 
@@ -396,7 +347,7 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
     if (answer->status != QUERY_MAPPED && answer->status != QUERY_ZERO) {
         struct account *account = told_find_account(&teller->memory, &asker->endpoint);
         if (account != NULL)
-            book(teller, now, account, asker->proven, asker->credit);
+            teller_book(teller, now, account, asker->proven, asker->credit);
         send_answer(teller, now, asker, account, answer);
         return;
     }
@@ -413,206 +364,6 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
     }
     remember(teller, now, account, asker, answer);
     send_answer(teller, now, asker, account, answer);
-}
-
-bool teller_next_told(const struct teller *teller, const struct range *range, struct range *told)
-{
-    const struct subject *subject = told_first_in(&teller->memory, range);
-    if (subject == NULL)
-        return false;
-    *told = subject->range;
-    return true;
-}
-
-// The subject of exactly that range, or NULL.
-static struct subject *find_exactly(const struct teller *teller, const struct range *range)
-{
-    struct subject *subject = told_find_subject(&teller->memory, range->family, range->start);
-    return subject != NULL && range_equal(&subject->range, range) ? subject : NULL;
-}
-
-void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
-{
-    struct subject *subject = find_exactly(teller, &answer->range);
-    if (subject == NULL)
-        return;
-    bool same = says_the_same(subject, answer);
-    set_subject(subject, answer);
-    if (same)
-        return;
-    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next) {
-        struct told *told = container_of(node, struct told, of_subject);
-        told->expires = instant_earlier(told->expires, answer->expires);
-        if (!told->flush)
-            notify(teller, now, told);
-    }
-}
-
-void teller_flush(struct teller *teller, struct instant now, const struct range *range)
-{
-    struct subject *subject = find_exactly(teller, range);
-    if (subject != NULL)
-        flush_subject(teller, now, subject);
-}
-
-// Acknowledgements and alive checks
-
-// The querier holds nothing under these nonces.
-static void release(struct teller *teller, const struct endpoint *from,
-                    const struct query_message *message)
-{
-    for (size_t i = 0; i < message->released_count; i++) {
-        // The account goes with the last that was told to it.
-        struct account *account = told_find_account(&teller->memory, from);
-        struct told *told =
-            account == NULL ? NULL : told_find(&teller->memory, account, message->released[i]);
-        if (told == NULL)
-            continue;
-        teller->counters.released++;
-        told_remove(&teller->memory, told);
-    }
-}
-
-static void receive_update_ack(struct teller *teller, const struct query_message *message,
-                               struct told *told)
-{
-    if (!told->pending || told->unsent || message->server_sequence != told->update_sequence)
-        return;
-    teller->counters.acknowledged++;
-    told->pending = false;
-    if (told->flush)
-        told_remove(&teller->memory, told);
-    else
-        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
-}
-
-static void receive_alive(struct teller *teller, struct instant now, const struct endpoint *from,
-                          struct account *account, const struct query_message *request)
-{
-    struct query_message message = message_to(teller, now, from, account, MESSAGE_ALIVE_REPLY);
-    message.nonce = request->nonce;
-    message.querier_sequence = request->querier_sequence;
-    teller->counters.alive++;
-    if (account != NULL && !spend(account, now, QUERY_HEADER_BYTES)) {
-        teller->counters.dropped_credit++;
-        return;
-    }
-    if (outbox_put(&teller->outbox, from, &message) == 0)
-        teller->counters.dropped_full++;
-}
-
-void teller_input(struct teller *teller, struct instant now, const struct endpoint *from,
-                  const struct query_message *message, size_t length)
-{
-    struct account *account = told_find_account(&teller->memory, from);
-    if (account != NULL)
-        book(teller, now, account,
-             address_token_valid(&teller->token_key, now, from, message->token), length);
-    if (message->type == MESSAGE_ALIVE_REQUEST) {
-        receive_alive(teller, now, from, account, message);
-        return;
-    }
-    struct told *told =
-        account == NULL ? NULL : told_find(&teller->memory, account, message->nonce);
-    if (told == NULL)
-        teller->counters.dropped_nonce++;
-    else if (message->type == MESSAGE_CACHE_UPDATE_ACK)
-        receive_update_ack(teller, message, told);
-    release(teller, from, message);
-}
-
-// Sending
-
-static struct query_message update_message(struct teller *teller, struct instant now,
-                                           const struct told *told)
-{
-    const struct subject *subject = told->subject;
-    bool mapped = !told->flush && subject->status == QUERY_MAPPED;
-    return (struct query_message){
-        .type = MESSAGE_CACHE_UPDATE,
-        .nonce = told->nonce,
-        .token = address_token_make(&teller->token_key, now, &told->account->endpoint),
-        .server_sequence = told->update_sequence,
-        .instance = told->account->instance,
-        .load = teller->load,
-        .status = told->flush ? QUERY_FLUSH : subject->status,
-        .range = subject->range,
-        .etr = mapped ? subject->etr : ADDRESS_ZERO,
-        .mab_sequence = subject->mab_sequence,
-        .caching_ms = milliseconds_left(now, told->expires),
-    };
-}
-
-// How long to wait for the acknowledgement after a number of tries.
-static struct duration update_patience(unsigned tries)
-{
-    uint64_t ms = (uint64_t)UPDATE_RETRY_MS << (tries - 1);
-    return duration_ms(ms < UPDATE_RETRY_MS_MAX ? ms : UPDATE_RETRY_MS_MAX);
-}
-
-// Sends the update of a told, or lets it wait where the address must be proven first: then 0.
-static size_t send_update(struct teller *teller, struct instant now, struct told *told,
-                          struct endpoint *to, uint8_t *buffer)
-{
-    struct account *account = told->account;
-    if (!spend(account, now, QUERY_ANSWER_BYTES)) {
-        list_remove(&account->waiting);
-        list_append(&teller->memory.waiting, &account->waiting);
-        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
-        return 0;
-    }
-    if (told->unsent)
-        told->update_sequence = ++account->server_sequence;
-    else
-        teller->counters.updates_repeated++;
-    told->unsent = false;
-    told->tries++;
-    teller->counters.updates_sent++;
-    teller->counters.flushes_sent += told->flush;
-    struct instant again = instant_add(now, update_patience(told->tries));
-    heap_set(&teller->memory.deadlines, &told->deadline, instant_earlier(again, told->expires));
-    struct query_message message = update_message(teller, now, told);
-    *to = account->endpoint;
-    return query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
-}
-
-size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
-                          uint8_t *buffer)
-{
-    size_t length = outbox_take(&teller->outbox, to, buffer);
-    while (length == 0 && instant_reached(now, heap_deadline(&teller->memory.deadlines))) {
-        struct told *told =
-            container_of(heap_first(&teller->memory.deadlines), struct told, deadline);
-        if (instant_reached(now, told->expires)) {
-            teller->counters.expired++;
-            told_remove(&teller->memory, told);
-        } else if (told->tries >= UPDATE_TRIES_MAX) {
-            teller->counters.queriers_lost++;
-            told_forget_account(&teller->memory, told->account);
-        } else {
-            length = send_update(teller, now, told, to, buffer);
-        }
-    }
-    return length;
-}
-
-struct instant teller_next_deadline(const struct teller *teller)
-{
-    return heap_deadline(&teller->memory.deadlines);
-}
-
-void teller_tick(struct teller *teller, struct instant now)
-{
-    for (;;) {
-        struct heap_node *first = heap_first(&teller->memory.deadlines);
-        if (first == NULL || !instant_reached(now, first->deadline))
-            return;
-        struct told *told = container_of(first, struct told, deadline);
-        if (!instant_reached(now, told->expires))
-            return; // an update to send: see teller_next_output
-        teller->counters.expired++;
-        told_remove(&teller->memory, told);
-    }
 }
 
 void teller_set_strict(struct teller *teller, bool strict)

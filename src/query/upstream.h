@@ -67,6 +67,7 @@ struct upstream {
     } alive[ALIVE_TRIES_MAX]; // the first `alive_tries` are open
 
     struct list_node learned; // cache entries that it gave: struct learned.of_upstream
+    size_t learned_count;
 };
 
 void upstream_init(struct upstream *upstream, const struct endpoint *endpoint, struct instant now);

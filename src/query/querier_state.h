@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The querier's insides, shared by its two files: querier.c asks, keeps time and tells its owner;
+// querier_input.c takes what servers send.
+#ifndef IVIP_QUERY_QUERIER_STATE_H
+#define IVIP_QUERY_QUERIER_STATE_H
+
+#include "query/cache.h"
+#include "query/outbox.h"
+#include "query/querier.h"
+#include "query/question.h"
+#include "query/upstream.h"
+
+struct querier {
+    struct querier_config config;
+    struct random_source random;
+    uint64_t instance; // ours
+    uint32_t sequence; // of our last request
+    struct upstream upstreams[QUERIER_UPSTREAMS_MAX];
+    struct questions questions;
+    struct cache cache;
+    struct list_node events; // of struct event_link.node, in order
+    struct outbox outbox;
+    struct querier_counters counters;
+};
+
+// querier.c
+
+// Takes an entry out of the cache; its owner is told.
+void querier_forget(struct querier *querier, struct learned *learned);
+void querier_forget_all_of(struct querier *querier, struct upstream *upstream);
+// Tells the owner that an entry changed.
+void querier_announce(struct querier *querier, struct event_link *event);
+// The question is answered by what is cached for it now.
+void querier_answer(struct querier *querier, struct instant now, struct question *question,
+                    const struct learned *learned);
+// A request ended without an answer that can be used: another server is asked at once; where all
+// have declined, after a retry time; or the question has failed.
+void querier_request_in_vain(struct querier *querier, struct instant now, struct request *request);
+// Sends a Map Request under a fresh nonce.
+void querier_send_request(struct querier *querier, struct instant now, struct request *request);
+
+#endif

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The teller's insides, shared by its two files: teller.c admits requests, answers and remembers;
+// teller_update.c tells what changed.
+#ifndef IVIP_QUERY_TELLER_STATE_H
+#define IVIP_QUERY_TELLER_STATE_H
+
+#include "query/outbox.h"
+#include "query/teller.h"
+#include "query/token.h"
+#include "query/told.h"
+
+struct teller {
+    struct teller_config config;
+    struct random_source random;
+    struct hash_key token_key;
+    uint64_t instance; // what queriers without an account know us by
+    uint8_t load;
+    bool strict;
+    struct told_memory memory;
+    struct outbox outbox;
+    struct teller_counters counters;
+};
+
+// teller.c
+
+// Takes the octets of one message off the credit; false where the address is not proven and they
+// are more than came from it.
+bool teller_spend(struct account *account, struct instant now, size_t octets);
+// Books a message that came from a querier: its octets, and its token when it is good.
+void teller_book(struct teller *teller, struct instant now, struct account *account, bool proven,
+                 size_t length);
+// The header of a message to a querier; `account` may be NULL.
+struct query_message teller_message_to(struct teller *teller, struct instant now,
+                                       const struct endpoint *to, struct account *account,
+                                       enum message_type type);
+uint32_t teller_milliseconds_left(struct instant now, struct instant expires);
+
+// teller_update.c
+
+// The range is no longer what some were told: it is detached, and they get a flush.
+void teller_flush_subject(struct teller *teller, struct instant now, struct subject *subject);
+// Flushes one thing that was told.
+void teller_notify_flush(struct teller *teller, struct instant now, struct told *told);
+// Sets what is true of a subject.
+void teller_set_subject(struct subject *subject, const struct answer *answer);
+
+#endif

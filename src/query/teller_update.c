@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Telling those who were told: changes, their Cache Updates until each is acknowledged, alive
+// checks (docs/protocol.md, rules 4, 5 and 8).
+#include "query/teller_state.h"
+
+#include <assert.h>
+
+// Changes
+
+// The update of `told` is to be sent, now.
+static void notify(struct teller *teller, struct instant now, struct told *told)
+{
+    told->pending = true;
+    told->unsent = true;
+    told->tries = 0;
+    heap_set(&teller->memory.deadlines, &told->deadline, now);
+}
+
+void teller_notify_flush(struct teller *teller, struct instant now, struct told *told)
+{
+    if (told->flush)
+        return;
+    told_mark_flush(told);
+    notify(teller, now, told);
+}
+
+static bool says_the_same(const struct subject *subject, const struct answer *answer)
+{
+    return subject->status == answer->status && address_equal(&subject->etr, &answer->etr);
+}
+
+void teller_set_subject(struct subject *subject, const struct answer *answer)
+{
+    subject->status = answer->status;
+    subject->etr = answer->etr;
+    subject->mab_sequence = answer->mab_sequence;
+}
+
+void teller_flush_subject(struct teller *teller, struct instant now, struct subject *subject)
+{
+    told_detach(&teller->memory, subject);
+    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next)
+        teller_notify_flush(teller, now, container_of(node, struct told, of_subject));
+}
+
+bool teller_next_told(const struct teller *teller, const struct range *range, struct range *told)
+{
+    const struct subject *subject = told_first_in(&teller->memory, range);
+    if (subject == NULL)
+        return false;
+    *told = subject->range;
+    return true;
+}
+
+// The subject of exactly that range, or NULL.
+static struct subject *find_exactly(const struct teller *teller, const struct range *range)
+{
+    struct subject *subject = told_find_subject(&teller->memory, range->family, range->start);
+    return subject != NULL && range_equal(&subject->range, range) ? subject : NULL;
+}
+
+void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
+{
+    struct subject *subject = find_exactly(teller, &answer->range);
+    if (subject == NULL)
+        return;
+    bool same = says_the_same(subject, answer);
+    teller_set_subject(subject, answer);
+    if (same)
+        return;
+    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next) {
+        struct told *told = container_of(node, struct told, of_subject);
+        told->expires = instant_earlier(told->expires, answer->expires);
+        if (!told->flush)
+            notify(teller, now, told);
+    }
+}
+
+void teller_flush(struct teller *teller, struct instant now, const struct range *range)
+{
+    struct subject *subject = find_exactly(teller, range);
+    if (subject != NULL)
+        teller_flush_subject(teller, now, subject);
+}
+
+// Acknowledgements and alive checks
+
+// The querier holds nothing under these nonces.
+static void release(struct teller *teller, const struct endpoint *from,
+                    const struct query_message *message)
+{
+    for (size_t i = 0; i < message->released_count; i++) {
+        // The account goes with the last that was told to it.
+        struct account *account = told_find_account(&teller->memory, from);
+        struct told *told =
+            account == NULL ? NULL : told_find(&teller->memory, account, message->released[i]);
+        if (told == NULL)
+            continue;
+        teller->counters.released++;
+        told_remove(&teller->memory, told);
+    }
+}
+
+static void receive_update_ack(struct teller *teller, const struct query_message *message,
+                               struct told *told)
+{
+    if (!told->pending || told->unsent || message->server_sequence != told->update_sequence)
+        return;
+    teller->counters.acknowledged++;
+    told->pending = false;
+    if (told->flush)
+        told_remove(&teller->memory, told);
+    else
+        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+}
+
+static void receive_alive(struct teller *teller, struct instant now, const struct endpoint *from,
+                          struct account *account, const struct query_message *request)
+{
+    struct query_message message =
+        teller_message_to(teller, now, from, account, MESSAGE_ALIVE_REPLY);
+    message.nonce = request->nonce;
+    message.querier_sequence = request->querier_sequence;
+    teller->counters.alive++;
+    if (account != NULL && !teller_spend(account, now, QUERY_HEADER_BYTES)) {
+        teller->counters.dropped_credit++;
+        return;
+    }
+    if (outbox_put(&teller->outbox, from, &message) == 0)
+        teller->counters.dropped_full++;
+}
+
+void teller_input(struct teller *teller, struct instant now, const struct endpoint *from,
+                  const struct query_message *message, size_t length)
+{
+    struct account *account = told_find_account(&teller->memory, from);
+    if (account != NULL)
+        teller_book(teller, now, account,
+                    address_token_valid(&teller->token_key, now, from, message->token), length);
+    if (message->type == MESSAGE_ALIVE_REQUEST) {
+        receive_alive(teller, now, from, account, message);
+        return;
+    }
+    struct told *told =
+        account == NULL ? NULL : told_find(&teller->memory, account, message->nonce);
+    if (told == NULL)
+        teller->counters.dropped_nonce++;
+    else if (message->type == MESSAGE_CACHE_UPDATE_ACK)
+        receive_update_ack(teller, message, told);
+    release(teller, from, message);
+}
+
+// Sending
+
+static struct query_message update_message(struct teller *teller, struct instant now,
+                                           const struct told *told)
+{
+    const struct subject *subject = told->subject;
+    bool mapped = !told->flush && subject->status == QUERY_MAPPED;
+    return (struct query_message){
+        .type = MESSAGE_CACHE_UPDATE,
+        .nonce = told->nonce,
+        .token = address_token_make(&teller->token_key, now, &told->account->endpoint),
+        .server_sequence = told->update_sequence,
+        .instance = told->account->instance,
+        .load = teller->load,
+        .status = told->flush ? QUERY_FLUSH : subject->status,
+        .range = subject->range,
+        .etr = mapped ? subject->etr : ADDRESS_ZERO,
+        .mab_sequence = subject->mab_sequence,
+        .caching_ms = teller_milliseconds_left(now, told->expires),
+    };
+}
+
+// How long to wait for the acknowledgement after a number of tries.
+static struct duration update_patience(unsigned tries)
+{
+    uint64_t ms = (uint64_t)UPDATE_RETRY_MS << (tries - 1);
+    return duration_ms(ms < UPDATE_RETRY_MS_MAX ? ms : UPDATE_RETRY_MS_MAX);
+}
+
+// Sends the update of a told, or lets it wait where the address must be proven first: then 0.
+static size_t send_update(struct teller *teller, struct instant now, struct told *told,
+                          struct endpoint *to, uint8_t *buffer)
+{
+    struct account *account = told->account;
+    if (!teller_spend(account, now, QUERY_ANSWER_BYTES)) {
+        list_remove(&account->waiting);
+        list_append(&teller->memory.waiting, &account->waiting);
+        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+        return 0;
+    }
+    if (told->unsent)
+        told->update_sequence = ++account->server_sequence;
+    else
+        teller->counters.updates_repeated++;
+    told->unsent = false;
+    told->tries++;
+    teller->counters.updates_sent++;
+    teller->counters.flushes_sent += told->flush;
+    struct instant again = instant_add(now, update_patience(told->tries));
+    heap_set(&teller->memory.deadlines, &told->deadline, instant_earlier(again, told->expires));
+    struct query_message message = update_message(teller, now, told);
+    *to = account->endpoint;
+    return query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
+}
+
+size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
+                          uint8_t *buffer)
+{
+    size_t length = outbox_take(&teller->outbox, to, buffer);
+    while (length == 0 && instant_reached(now, heap_deadline(&teller->memory.deadlines))) {
+        struct told *told =
+            container_of(heap_first(&teller->memory.deadlines), struct told, deadline);
+        if (instant_reached(now, told->expires)) {
+            teller->counters.expired++;
+            told_remove(&teller->memory, told);
+        } else if (told->tries >= UPDATE_TRIES_MAX) {
+            teller->counters.queriers_lost++;
+            told_forget_account(&teller->memory, told->account);
+        } else {
+            length = send_update(teller, now, told, to, buffer);
+        }
+    }
+    return length;
+}
+
+struct instant teller_next_deadline(const struct teller *teller)
+{
+    return heap_deadline(&teller->memory.deadlines);
+}
+
+void teller_tick(struct teller *teller, struct instant now)
+{
+    for (;;) {
+        struct heap_node *first = heap_first(&teller->memory.deadlines);
+        if (first == NULL || !instant_reached(now, first->deadline))
+            return;
+        struct told *told = container_of(first, struct told, deadline);
+        if (!instant_reached(now, told->expires))
+            return; // an update to send: see teller_next_output
+        teller->counters.expired++;
+        told_remove(&teller->memory, told);
+    }
+}
