@@ -62,7 +62,8 @@ bool reload_roles(struct node *node, const struct config *old, const struct conf
         else
             good = role->reload(role->state, config, error);
         if (!good) {
-            error_prefix(error, "%s", role->name);
+            if (error != NULL && strncmp(error->text, role->name, strlen(role->name)) != 0)
+                error_prefix(error, "%s", role->name);
             roll_back(node, i, old, a, b);
         }
     }
