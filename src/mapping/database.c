@@ -173,10 +173,35 @@ static size_t run_end(const struct batch *batch, size_t start, size_t count)
     return end;
 }
 
+// The usual batch: all of one family and MAB. Gives the units and the mapping, or NULL where it is
+// not such a batch (or its MAB not known).
+static const struct mapping *locate_all(const struct database *database,
+                                        const struct address *addresses, size_t count,
+                                        struct unit *units)
+{
+    uint8_t family = addresses[0].family;
+    const struct direct_table *direct = database->direct[family == FAMILY_IPV6];
+    uint64_t all = direct_table_entry(direct, address_bits(&addresses[0]));
+    unsigned shift = family == FAMILY_IPV6 ? 0 : 32;
+    uint64_t others = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t bits = address_bits(&addresses[i]);
+        others |= (all ^ direct_table_entry(direct, bits)) | (family ^ addresses[i].family);
+        units[i].index = bits >> shift;
+    }
+    return others == 0 && all != 0 && family != FAMILY_NONE ? database->mappings[(uint32_t)all]
+                                                            : NULL;
+}
+
 static void answer_batch(const struct database *database, const struct address *addresses,
                          size_t count, struct address *etrs)
 {
     struct batch batch;
+    const struct mapping *only = locate_all(database, addresses, count, batch.units);
+    if (only != NULL) {
+        mapping_etr_many(only, batch.units, count, etrs);
+        return;
+    }
     for (size_t i = 0; i < count; i++)
         batch.mappings[i] = locate(database, &addresses[i], &batch.units[i]);
     memset(etrs, 0, count * sizeof(*etrs));
@@ -186,7 +211,7 @@ static void answer_batch(const struct database *database, const struct address *
         if (mapping == NULL)
             continue;
         // A tree is searched for many at a time; in the flat array each is on its way already.
-        if (mapping->store.tree != NULL && end - start < count)
+        if (mapping->store.tree != NULL)
             answer_tree(&batch, start, count, etrs);
         else
             mapping_etr_many(mapping, batch.units + start, end - start, etrs + start);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 // Keys that find_many takes down the tree together: enough to fill a core's outstanding misses.
-#define BATCH 16
+#define BATCH 32
 
 // The pointer read once: the compiler must not read it again after it was validated.
 INTERVAL_SEARCH void *pointer_at(void *const *place)
@@ -82,8 +82,6 @@ INTERVAL_SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun
     *leaf = leaf_of(map, begun, key);
     if (*leaf == NULL)
         return false;
-    // All lines at once: which one is wanted is only known after the first.
-    prefetch_lines(*leaf, sizeof(struct leaf) / 64);
     *place = leaf_find(*leaf, key);
     if (__builtin_expect(*place == LEAF_BEFORE, 0))
         return before_leaf(map, begun, *leaf, found);
@@ -91,13 +89,34 @@ INTERVAL_SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun
     return true;
 }
 
+// The last interval of the leaf that starts at `key` or before it, or that of the leaf before.
+// `line` is what leaf_line_of gave. False when a change went on.
+INTERVAL_SEARCH bool leaf_at(const struct interval_map *map, uint64_t begun,
+                             const struct leaf *leaf, unsigned line, uint64_t key,
+                             struct interval *found)
+{
+    if (__builtin_expect(leaf->wide == 0, 1)) {
+        if (__builtin_expect(leaf_narrow_at(leaf, line, key, found), 1))
+            return true;
+    } else {
+        int place = leaf_find(leaf, key);
+        *found = leaf_get(leaf, place);
+        if (place != LEAF_BEFORE)
+            return true;
+    }
+    return before_leaf(map, begun, leaf, found);
+}
+
 INTERVAL_SEARCH bool find(const struct interval_map *map, uint64_t key, struct interval *found)
 {
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
-        const struct leaf *leaf = NULL;
-        int place = 0;
-        if (at_or_before(map, begun, key, &leaf, &place, found) &&
+        const struct leaf *leaf = leaf_of(map, begun, key);
+        if (leaf == NULL)
+            continue;
+        // All lines at once: which one is wanted is only known after the first.
+        prefetch_lines(leaf, sizeof(struct leaf) / 64);
+        if (leaf_at(map, begun, leaf, leaf_line_of(leaf, key), key, found) &&
             !sequence_retry(&map->sequence, begun))
             return interval_holds(found, key);
     }
@@ -148,19 +167,15 @@ INTERVAL_SEARCH bool find_batch(const struct interval_map *map, uint64_t begun,
     void *nodes[BATCH];
     if (!descend_many(map, begun, keys, count, nodes))
         return false;
+    unsigned lines[BATCH];
     for (unsigned i = 0; i < count; i++) {
         const struct leaf *leaf = nodes[i];
-        __builtin_prefetch(&leaf->narrow.lines[leaf_line_of(leaf, keys[i])]);
+        lines[i] = leaf_line_of(leaf, keys[i]);
+        __builtin_prefetch(&leaf->narrow.lines[lines[i]]);
     }
     for (unsigned i = 0; i < count; i++) {
-        const struct leaf *leaf = nodes[i];
-        int place = leaf_find(leaf, keys[i]);
-        if (__builtin_expect(place == LEAF_BEFORE, 0)) {
-            if (!before_leaf(map, begun, leaf, &found[i]))
-                return false;
-        } else {
-            found[i] = leaf_get(leaf, place);
-        }
+        if (!leaf_at(map, begun, nodes[i], lines[i], keys[i], &found[i]))
+            return false;
         found[i].length = interval_holds(&found[i], keys[i]) ? found[i].length : 0;
     }
     return !sequence_retry(&map->sequence, begun);

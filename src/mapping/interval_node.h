@@ -168,6 +168,21 @@ INTERVAL_SEARCH unsigned leaf_line_of(const struct leaf *leaf, uint64_t key)
     return rank_u32(leaf->narrow.firsts, 1, NODE_LINES, leaf_offset(leaf, key));
 }
 
+// The last interval of a narrow leaf that starts at `key` or before it, in the line that
+// leaf_line_of gave; false where none does.
+INTERVAL_SEARCH bool leaf_narrow_at(const struct leaf *leaf, unsigned number, uint64_t key,
+                                    struct interval *found)
+{
+    const struct leaf_line *line = &leaf->narrow.lines[number];
+    unsigned within = rank_u32(line->offsets, 0, LINE_INTERVALS, leaf_offset(leaf, key));
+    if (__builtin_expect(within == 0 || key < leaf->base, 0))
+        return false;
+    within--;
+    *found = (struct interval){leaf->base + line->offsets[within], line->lengths[within],
+                               line->values[within]};
+    return true;
+}
+
 // The place of the last interval that starts at `key` or before it; LEAF_BEFORE where none does.
 INTERVAL_SEARCH int leaf_find(const struct leaf *leaf, uint64_t key)
 {

@@ -22,6 +22,8 @@
 #define CHANGES_FIRST 16
 // Records hashed at a time: a multiple of RECORD_LANES.
 #define HASH_RECORDS 64
+// Updates whose memory is asked for together.
+#define WARM_UPDATES 32
 
 static void note(struct mapping *mapping, const struct change *change)
 {
@@ -312,6 +314,12 @@ static bool apply_update(struct mapping *mapping, const struct update *update, s
                      (int)update->kind);
 }
 
+static struct record record_of(const struct mapping *mapping, const struct change *change,
+                               uint32_t value)
+{
+    return (struct record){change->start, change->length, etr_table_get(&mapping->etrs, value)};
+}
+
 // Adjusts the running hash by what the undo log notes.
 static void adjust_hash(struct mapping *mapping)
 {
@@ -325,28 +333,42 @@ static void adjust_hash(struct mapping *mapping)
         for (size_t i = done; i < end; i++) {
             const struct change *change = &undo->changes[i];
             if (change->before != ETR_GAP)
-                gone[gone_count++] = (struct record){change->start, change->length,
-                                                     etr_table_get(&mapping->etrs, change->before)};
+                gone[gone_count++] = record_of(mapping, change, change->before);
             if (change->after != ETR_GAP)
-                come[come_count++] = (struct record){change->start, change->length,
-                                                     etr_table_get(&mapping->etrs, change->after)};
+                come[come_count++] = record_of(mapping, change, change->after);
         }
         record_hash_subtract(&mapping->hash, gone, gone_count);
         record_hash_add(&mapping->hash, come, come_count);
     }
 }
 
+// Gets what the next updates are about on its way, so that their cache misses overlap.
+static void warm(const struct mapping *mapping, const struct update *updates, size_t count)
+{
+    uint64_t units[WARM_UPDATES];
+    size_t known = 0;
+    for (size_t i = 0; i < count; i++)
+        if (range_contains_unit(&mapping->store.units, updates[i].range.family,
+                                updates[i].range.start))
+            units[known++] = updates[i].range.start.index;
+    store_warm(&mapping->store, units, known);
+}
+
 // Applies all, or undoes what was done. The caller has begun a change.
 static bool apply_all(struct mapping *mapping, const struct update *updates, size_t count,
                       size_t *failed, struct error *error)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        size_t left = count - i;
+        if (i % WARM_UPDATES == 0 && left > 1)
+            warm(mapping, updates + i, left < WARM_UPDATES ? left : WARM_UPDATES);
         if (!apply_update(mapping, &updates[i], error)) {
             undo_all(mapping);
             if (failed != NULL)
                 *failed = i;
             return false;
         }
+    }
     return true;
 }
 

@@ -159,7 +159,7 @@ static struct mapping_hash sum_of(const struct record *records, size_t count)
         sum.lanes[0] += group.lanes[0];
         sum.lanes[1] += group.lanes[1];
     }
-    for (; i < count; i++) {
+    for (; i < count; i++) { // too few for all lanes
         struct mapping_hash one = hash_one(&records[i]);
         sum.lanes[0] += one.lanes[0];
         sum.lanes[1] += one.lanes[1];

@@ -89,10 +89,14 @@ SEQUENCE_READER void store_value_many(const struct store *store, const struct un
     }
     // Independent loads: the machine overlaps their misses by itself.
     uint64_t start = store->units.start.index;
+    uint64_t outside = 0;
     for (size_t i = 0; i < count; i++) {
-        assert(units[i].index - start < store->flat.size);
-        values[i] = flat_map_value(&store->flat, (uint32_t)(units[i].index - start));
+        uint64_t place = units[i].index - start;
+        outside |= place & ~(uint64_t)(store->flat.size - 1);
+        values[i] = flat_map_value(&store->flat, (uint32_t)place & (store->flat.size - 1));
     }
+    assert(outside == 0);
+    (void)outside;
 }
 
 SEQUENCE_READER bool store_next(const struct store *store, uint64_t unit, struct interval *micronet)
@@ -110,6 +114,20 @@ SEQUENCE_READER bool store_next(const struct store *store, uint64_t unit, struct
     run.start += store->units.start.index;
     *micronet = run;
     return true;
+}
+
+void store_warm(const struct store *store, const uint64_t *units, size_t count)
+{
+    struct interval found[BATCH];
+    for (size_t done = 0; done < count; done += BATCH) {
+        size_t batch = count - done < BATCH ? count - done : BATCH;
+        if (store->tree != NULL) {
+            interval_map_find_many(store->tree, units + done, batch, found);
+            continue;
+        }
+        for (size_t i = done; i < done + batch; i++)
+            flat_map_warm(&store->flat, place_of(store, units[i]));
+    }
 }
 
 void store_add(struct store *store, const struct interval *micronet)

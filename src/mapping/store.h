@@ -28,6 +28,10 @@ void store_value_many(const struct store *store, const struct unit *units, size_
 // The first micronet that contains `unit` (in the MAB) or starts after it.
 bool store_next(const struct store *store, uint64_t unit, struct interval *micronet);
 
+// Brings what is needed to change micronets at some units of the MAB into the cache, all side by
+// side.
+void store_warm(const struct store *store, const uint64_t *units, size_t count);
+
 // Changing: a micronet is added in a gap, and removed or given another value when it is exactly
 // one.
 void store_add(struct store *store, const struct interval *micronet);
