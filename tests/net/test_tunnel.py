@@ -31,8 +31,7 @@ QUERY = "198.18.2.9"
 
 
 class Internet:
-    def __init__(self, network: Network, core_mtu: int = 1500, announce: bool = True,
-                 local: bool = False) -> None:
+    def __init__(self, network: Network, core_mtu: int = 1500, announce: bool = True) -> None:
         self.folder = network.folder
         self.host = network.namespace("host")
         self.itr = network.namespace("itr", router=True)
@@ -51,17 +50,24 @@ class Internet:
                      f"{SITE}/28 {SITE6}/64")
         network.link(self.etr2, self.site, "10.0.0.1/24", "10.0.0.2/24")
         self.route()
+        self.nodes = [self.etr_node(network, self.etr), self.etr_node(network, self.etr2)]
+        self.node: Node = network.node(self.itr, {"name": "itr", **self.start_mappings(network),
+                                                  "itr": self.itr_config(announce)})
+        for node in [*self.nodes, self.node]:
+            node.await_healthy()
+
+    def start_mappings(self, network: Network) -> dict:
+        """Starts what the ITR has its mappings from; returns more of its node's config."""
         self.mappings = [["20.1.0.16", 16, ETR], ["2001:db8:0:40::", 4, ETR6]]
-        self.state = self.folder / "mappings.json"
+        self.state = network.folder / "mappings.json"
         self.map()
         self.server = subprocess.Popen(self.query.command(
             sys.executable, HERE / "query_server.py", QUERY, "4746", self.state))
-        self.nodes = [self.etr_node(network, self.etr), self.etr_node(network, self.etr2)]
-        self.node: Node = network.node(self.itr, {"name": "itr", "itr": {
-            "device": "ivip0", "upstreams": [f"{QUERY}:4746"], "announce": announce,
-            "mabs": ["20.0.0.0/14", "2001:db8::/32"], "refuse": ["198.51.100.0/24"]}})
-        for node in [*self.nodes, self.node]:
-            node.await_healthy()
+        return {}
+
+    def itr_config(self, announce: bool) -> dict:
+        return {"device": "ivip0", "upstreams": [f"{QUERY}:4746"], "announce": announce,
+                "mabs": ["20.0.0.0/14", "2001:db8::/32"], "refuse": ["198.51.100.0/24"]}
 
     def route(self) -> None:
         self.host.ip("route add default via 198.18.1.1")
