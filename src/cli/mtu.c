@@ -1,13 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "cli/command.h"
+#include "cli/control_client.h"
 #include "cli/output.h"
+#include "cli/render.h"
 #include "node/routes.h"
 
 #include <stdio.h>
+#include <string.h>
 
 // What the outer header takes: the same family's header without options.
 #define IPV4_HEADER_BYTES 20
 #define IPV6_HEADER_BYTES 40
+
+static json_int_t inner_mtu(json_int_t path_mtu, bool ipv6)
+{
+    json_int_t header = ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    return path_mtu > header ? path_mtu - header : 0;
+}
 
 static json_t *estimate(const char *text, struct error *error)
 {
@@ -22,14 +30,45 @@ static json_t *estimate(const char *text, struct error *error)
         error_set(error, ERROR_NOT_FOUND, "no-route", "this machine has no route to %s", text);
         return NULL;
     }
-    uint32_t header = etr.family == FAMILY_IPV4 ? IPV4_HEADER_BYTES : IPV6_HEADER_BYTES;
     return json_pack("{s:s, s:s, s:I, s:I}", "etr", address_print(&etr, to), "from",
                      address_print(&source, from), "path_mtu", (json_int_t)mtu, "inner_mtu",
-                     (json_int_t)(mtu > header ? mtu - header : 0));
+                     inner_mtu(mtu, etr.family == FAMILY_IPV6));
+}
+
+// The ETRs that the ITR on this machine tunnels to, with what it knows of the way to each.
+static int list_paths(const struct arguments *arguments)
+{
+    struct error error = {0};
+    json_t *answer = control_ask(arguments, json_pack("{s:s}", "command", "itr.paths"), &error);
+    if (answer == NULL)
+        return report_error(&error, arguments->json);
+    size_t i = 0;
+    json_t *path = NULL;
+    json_t *paths = json_object_get(answer, "paths");
+    json_array_foreach(paths, i, path)
+    {
+        const char *etr = json_string_value(json_object_get(path, "etr"));
+        json_t *mtu = json_incref(json_object_get(path, "mtu"));
+        bool ipv6 = etr != NULL && strchr(etr, ':') != NULL;
+        (void)json_object_del(path, "mtu");
+        (void)json_object_set_new(path, "path_mtu", mtu);
+        (void)json_object_set_new(path, "inner_mtu",
+                                  json_integer(inner_mtu(json_integer_value(mtu), ipv6)));
+    }
+    if (arguments->json)
+        return print_json(answer);
+    if (i == 0)
+        (void)fprintf(stderr, "The ITR has not tunnelled to any ETR yet.\n");
+    else
+        render_list(paths, 0);
+    json_decref(answer);
+    return STATUS_DONE;
 }
 
 static int run(const struct arguments *arguments)
 {
+    if (arguments->count == 0)
+        return list_paths(arguments);
     json_t *list = json_array();
     for (size_t i = 0; i < arguments->count; i++) {
         struct error error = {0};
@@ -57,9 +96,11 @@ static int run(const struct arguments *arguments)
     return STATUS_DONE;
 }
 
+static const struct command_option options[] = {CONTROL_OPTION, {0}};
+
 const struct cli_command cli_mtu = {
     .name = "mtu",
-    .synopsis = "ETR...",
+    .synopsis = "[ETR...]",
     .summary = "largest packets that fit into a tunnel",
     .help =
         "Shows the path MTU from this machine to an ETR as the kernel knows it now, learned\n"
@@ -69,7 +110,7 @@ const struct cli_command cli_mtu = {
         "  ivip mtu 198.18.3.1\n"
         "  ivip mtu --json 198.18.3.1 2001:db8:3::1 | jq '.paths[].inner_mtu'\n",
     .read_on = "docs/architecture.md (path MTU), RFC 1191, RFC 8201",
-    .words_min = 1,
+    .options = options,
     .words_max = WORDS_ANY,
     .run = run,
 };

@@ -30,7 +30,7 @@ int operator_list(const struct arguments *arguments, json_t *request, const char
         return print_json(answer);
     const json_t *list = json_object_get(answer, key);
     if (json_array_size(list) == 0)
-        (void)fprintf(stderr, "There are no %s yet.\n", key);
+        (void)fprintf(stderr, "There is nothing to list yet.\n");
     else
         render_list(list, 0);
     json_decref(answer);
