@@ -70,7 +70,7 @@ def moves(demo: Demo, step: Step, family: int, count: int,
           median_ms_max: float = MEDIAN_MS_MAX) -> None:
     """Moves N5 between its ETRs while H1 (by the DITR) and H3 (by its own caching ITR) flood it."""
     ruas = demo.address("RUAS", 4)
-    senders = {"H1": "ITR1, full database", "H3": "ITR2, caching"}
+    senders = {"H1": "the DITR with its full database", "H3": "its own caching ITR"}
     places = [("H1", "BR1"), ("H3", "ITR2"), ("ETR1", "BR3"), ("ETR2", "BR4"), ("IH9", "CE1"),
               (COMMANDER, "BR1")]
     only = f"{pcap_filter(family)} or (tcp and port {ivip.PORT_REST})"
@@ -102,9 +102,10 @@ def moves(demo: Demo, step: Step, family: int, count: int,
         medians[node] = statistics.median(move.from_ack for move in done)
         worsts[node] = max(move.from_ack for move in done)
         whole = statistics.median(move.from_command for move in done)
-        step.show(f"{node} ({what}): acknowledgement to first packet through the new ETR: median "
-                  f"{medians[node]:.1f} ms, worst {worsts[node]:.1f} ms; from the command's first packet: "
-                  f"median {whole:.1f} ms; {pings[node].sent} packets sent, {lost} lost")
+        step.show(f"{node}, by {what}: {pings[node].sent} packets sent, {lost} lost")
+        step.show(f"    acknowledgement to first packet through the new ETR: median "
+                  f"{medians[node]:.1f} ms, worst {worsts[node]:.1f} ms")
+        step.show(f"    from the command's first packet on: median {whole:.1f} ms")
         step.expect(medians[node] < median_ms_max, f"median under {median_ms_max:g} ms for {node}")
         step.expect(lost == 0, f"no packet from {node} lost, both ETRs working")
         step.measured("", **{f"{node}_ack_ms": [move.from_ack for move in done],
@@ -298,23 +299,29 @@ def link_cut(demo: Demo, step: Step) -> None:
                 command = map_to(demo, 4, "ETR2")
                 step.command(COMMANDER, f"{command}")
                 time.sleep(PAUSE_SECONDS)
-        acknowledged = acknowledged_ns(got[COMMANDER].packets, demo.address("RUAS", 4), command)
+        ruas = demo.address("RUAS", 4)
+        acknowledged = acknowledged_ns(got[COMMANDER].packets, ruas, command)
+        commanded = commanded_ns(got[COMMANDER].packets, ruas, command)
         source, target = demo.address("H1", 4), demo.address("IH9", 4)
         arrived = [packet.time_ns for packet in got["IH9"].packets if packet.echo is not None
                    and packet.inner.source == source and packet.inner.target == target]
-        back = [time_ns for time_ns in arrived if time_ns > cut_ns + 1_000_000]
-        if not back:
+        silent, again = max(zip(arrived, arrived[1:], strict=False),
+                            key=lambda pair: pair[1] - pair[0])
+        if again < commanded:
             raise NotHeld("no packet arrived by the other link")
-        gap_ms = max((later - earlier) / 1e6 for earlier, later in zip(arrived, arrived[1:],
-                                                                      strict=False))
+        gap_ms = (again - silent) / 1e6
         answer = tools.ping(lab, "H1", "IH9", 4)
         step.expect(answer.lost == 0, "IH9 answers again, by CE1's other link")
         path = tools.trace(lab, "IH9", "H1", 4)
         step.show(f"IH9 to H1: {' > '.join(path)}")
         step.expect("ETR2" in path, "and its own packets leave by ETR2")
-        step.measured(f"IH9 heard nothing for {gap_ms:.0f} ms; "
-                      f"{(back[0] - acknowledged) / 1e6:.1f} ms after the acknowledgement it did",
-                      gap_ms=gap_ms)
+        parts = [(commanded - cut_ns) / 1e6, (acknowledged - commanded) / 1e6,
+                 (again - acknowledged) / 1e6]
+        step.show(f"cut to command {parts[0]:.0f} ms, command to acknowledgement {parts[1]:.0f} ms, "
+                  f"acknowledgement to first packet {parts[2]:.1f} ms")
+        step.measured(f"silent for {gap_ms:.0f} ms: {parts[0]:.0f} until the command was sent, "
+                      f"{parts[1]:.0f} until it was acknowledged, {parts[2]:.1f} more",
+                      gap_ms=gap_ms, parts_ms=parts)
     finally:
         run_ip(["-n", lab.namespace("PE1"), "link", "set", "CE1", "up"])
         for node in ("PE1", "CE1"):

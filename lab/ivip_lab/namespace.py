@@ -82,7 +82,15 @@ SYSCTLS_ALWAYS = {
     "net.ipv6.icmp.ratelimit": 0,
     "net.ipv4.ping_group_range": "0 2147483647",
 }
-SYSCTLS_FORWARDING = {"net.ipv4.ip_forward": 1, "net.ipv6.conf.all.forwarding": 1}
+SYSCTLS_FORWARDING = {
+    "net.ipv4.ip_forward": 1,
+    "net.ipv6.conf.all.forwarding": 1,
+    # A tunnelled packet keeps its sender as outer source. What a router itself sends to SPI space
+    # (an ICMP error, say) may come back to it that way, addressed to an ETR behind it, and must be
+    # forwarded although its source is the router.
+    "net.ipv4.conf.all.accept_local": 1,
+    "net.ipv4.conf.default.accept_local": 1,
+}
 
 
 def set_sysctls(namespace: str, forwards: bool) -> None:
