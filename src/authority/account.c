@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "authority/account.h"
 
-#include "base/list.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -19,6 +18,7 @@ void accounts_init(struct accounts *accounts, struct random_source *random)
 {
     table_init(&accounts->users);
     table_init(&accounts->tokens);
+    list_init(&accounts->unsaved);
     random_bytes(random, accounts->key.bytes, sizeof(accounts->key.bytes));
 }
 
@@ -131,6 +131,7 @@ struct token *accounts_add_token(struct accounts *accounts, const struct token *
     assert(user != NULL);
     assert(accounts_token(accounts, &token->digest) == NULL);
     struct token *added = memory_copy(token, sizeof(*token));
+    list_init(&added->unsaved);
     table_insert(&accounts->tokens, &added->node, digest_hash(accounts, &added->digest));
     user->tokens++;
     return added;
@@ -142,7 +143,15 @@ void accounts_remove_token(struct accounts *accounts, struct token *token)
     assert(user != NULL && user->tokens > 0);
     user->tokens--;
     table_remove(&accounts->tokens, &token->node);
+    list_remove(&token->unsaved);
     memory_free(token);
+}
+
+void accounts_use_token(struct accounts *accounts, struct token *token, struct wall_time time)
+{
+    token->used = time;
+    list_remove(&token->unsaved);
+    list_append(&accounts->unsaved, &token->unsaved);
 }
 
 struct user *accounts_next_user(const struct accounts *accounts, const struct user *user)

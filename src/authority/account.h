@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/instant.h"
+#include "base/list.h"
 #include "base/random.h"
 #include "base/range.h"
 #include "base/table.h"
@@ -63,7 +64,7 @@ struct token {
     struct wall_time created;
     struct wall_time expires; // 0: never
     struct wall_time used;    // last; 0: never
-    bool used_changed;        // `used` is newer than what was stored
+    struct list_node unsaved; // in accounts.unsaved while `used` is newer than what was stored
 };
 
 // What a caller has proved to be allowed to do. Holds no pointers: users and tokens may be removed
@@ -81,6 +82,7 @@ struct grant {
 struct accounts {
     struct table users;
     struct table tokens;
+    struct list_node unsaved; // tokens whose last use is not stored yet
     struct hash_key key;
 };
 
@@ -103,6 +105,8 @@ struct token *accounts_token(const struct accounts *accounts, const struct token
 struct token *accounts_token_by_id(const struct accounts *accounts, const char *id);
 // Its user must be there, the token must not.
 struct token *accounts_add_token(struct accounts *accounts, const struct token *token);
+// Notes that it was used.
+void accounts_use_token(struct accounts *accounts, struct token *token, struct wall_time time);
 void accounts_remove_token(struct accounts *accounts, struct token *token);
 
 // Walk all, in no order: start with NULL; NULL at the end.

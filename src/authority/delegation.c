@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "authority/delegation.h"
 
+#include "base/hash.h"
 #include "base/memory.h"
+#include "base/table.h"
 #include "mapping/interval_map.h"
 
 #include <assert.h>
 #include <string.h>
 
+// A user who has UABs.
+struct owner {
+    struct table_node node;
+    char user[USER_NAME_MAX];
+    struct list_node uabs; // IPv4 first, by start
+};
+
 struct delegation {
     struct interval_map *index[2]; // IPv4, IPv6: units -> slot
-    struct uab **slots;            // owned; NULL where free
-    uint32_t slot_count;
-    uint32_t slot_capacity;
-    uint32_t free_slots; // how many of the slots are NULL
-    size_t count;
+    struct uab **slots;            // owned
+    uint32_t count;
+    uint32_t capacity;
+    struct table owners;
+    struct hash_key key;
 };
 
 static struct interval_map *index_of(const struct delegation *delegation, enum family family)
@@ -22,11 +31,13 @@ static struct interval_map *index_of(const struct delegation *delegation, enum f
     return delegation->index[family == FAMILY_IPV6];
 }
 
-struct delegation *delegation_new(void)
+struct delegation *delegation_new(struct random_source *random)
 {
     struct delegation *delegation = memory_new(sizeof(*delegation));
     delegation->index[0] = interval_map_new();
     delegation->index[1] = interval_map_new();
+    table_init(&delegation->owners);
+    random_bytes(random, delegation->key.bytes, sizeof(delegation->key.bytes));
     return delegation;
 }
 
@@ -34,9 +45,10 @@ void delegation_free(struct delegation *delegation)
 {
     if (delegation == NULL)
         return;
-    for (uint32_t i = 0; i < delegation->slot_count; i++)
-        memory_free(delegation->slots[i]);
+    while (delegation->count > 0)
+        delegation_remove(delegation, delegation->slots[0]);
     memory_free(delegation->slots);
+    table_release(&delegation->owners);
     interval_map_free(delegation->index[0]);
     interval_map_free(delegation->index[1]);
     memory_free(delegation);
@@ -47,22 +59,77 @@ size_t delegation_count(const struct delegation *delegation)
     return delegation->count;
 }
 
+// --- users ---------------------------------------------------------------------------------------
+
+static bool match_owner(const struct table_node *node, const void *key)
+{
+    return strcmp(container_of(node, struct owner, node)->user, key) == 0;
+}
+
+static uint64_t hash_user(const struct delegation *delegation, const char *user)
+{
+    return hash_bytes(&delegation->key, user, strlen(user));
+}
+
+static struct owner *find_owner(const struct delegation *delegation, const char *user)
+{
+    struct table_node *node =
+        table_find(&delegation->owners, hash_user(delegation, user), match_owner, user);
+    return node == NULL ? NULL : container_of(node, struct owner, node);
+}
+
+static bool comes_before(const struct uab *a, const struct uab *b)
+{
+    return a->range.family != b->range.family ? a->range.family < b->range.family
+                                              : a->range.start.index < b->range.start.index;
+}
+
+// Puts the UAB in its place among those of its user.
+static void link_to_owner(struct delegation *delegation, struct uab *uab)
+{
+    struct owner *owner = find_owner(delegation, uab->user);
+    if (owner == NULL) {
+        owner = memory_new(sizeof(*owner));
+        memcpy(owner->user, uab->user, sizeof(owner->user));
+        list_init(&owner->uabs);
+        table_insert(&delegation->owners, &owner->node, hash_user(delegation, uab->user));
+    }
+    struct list_node *after = owner->uabs.next;
+    while (after != &owner->uabs && comes_before(container_of(after, struct uab, of_user), uab))
+        after = after->next;
+    list_append(after, &uab->of_user); // in front of it
+}
+
+static void unlink_from_owner(struct delegation *delegation, struct uab *uab)
+{
+    struct owner *owner = find_owner(delegation, uab->user);
+    list_remove(&uab->of_user);
+    if (list_empty(&owner->uabs)) {
+        table_remove(&delegation->owners, &owner->node);
+        memory_free(owner);
+    }
+}
+
+struct uab *delegation_next_of(const struct delegation *delegation, const char *user,
+                               const struct uab *uab)
+{
+    const struct owner *owner = find_owner(delegation, user);
+    if (owner == NULL)
+        return NULL;
+    const struct list_node *next = uab == NULL ? owner->uabs.next : uab->of_user.next;
+    return next == &owner->uabs ? NULL : container_of(next, struct uab, of_user);
+}
+
+// --- UABs ----------------------------------------------------------------------------------------
+
 static uint32_t take_slot(struct delegation *delegation)
 {
-    if (delegation->free_slots > 0)
-        for (uint32_t i = 0; i < delegation->slot_count; i++)
-            if (delegation->slots[i] == NULL) {
-                delegation->free_slots--;
-                return i;
-            }
-    if (delegation->slot_count == delegation->slot_capacity) {
-        delegation->slot_capacity =
-            delegation->slot_capacity == 0 ? 64 : delegation->slot_capacity * 2;
+    if (delegation->count == delegation->capacity) {
+        delegation->capacity = delegation->capacity == 0 ? 64 : delegation->capacity * 2;
         delegation->slots =
-            memory_resize(delegation->slots, delegation->slot_capacity * sizeof(struct uab *));
+            memory_resize(delegation->slots, delegation->capacity * sizeof(struct uab *));
     }
-    delegation->slots[delegation->slot_count] = NULL;
-    return delegation->slot_count++;
+    return delegation->count++;
 }
 
 // The first UAB that shares a unit with the range, or NULL.
@@ -90,27 +157,34 @@ void delegation_add(struct delegation *delegation, const struct uab *uab)
     assert(range_valid(&uab->range));
     assert(overlapping(delegation, &uab->range) == NULL);
     uint32_t slot = take_slot(delegation);
-    delegation->slots[slot] = memory_copy(uab, sizeof(*uab));
+    struct uab *added = memory_copy(uab, sizeof(*uab));
+    delegation->slots[slot] = added;
     struct interval interval = {uab->range.start.index, uab->range.length.units, slot};
     bool inserted = interval_map_insert(index_of(delegation, uab->range.family), &interval);
     assert(inserted);
     (void)inserted;
-    delegation->count++;
+    link_to_owner(delegation, added);
 }
 
-void delegation_remove(struct delegation *delegation, const struct uab *uab)
+void delegation_remove(struct delegation *delegation, struct uab *uab)
 {
-    struct interval_map *index = index_of(delegation, uab->range.family);
     struct interval found = {0};
-    bool there = interval_map_find(index, uab->range.start.index, &found);
-    assert(there && delegation->slots[found.value] == uab);
-    there = interval_map_remove(index, found.start);
-    assert(there);
-    (void)there;
-    memory_free(delegation->slots[found.value]);
-    delegation->slots[found.value] = NULL;
-    delegation->free_slots++;
-    delegation->count--;
+    struct interval_map *index = index_of(delegation, uab->range.family);
+    bool done = interval_map_find(index, uab->range.start.index, &found);
+    assert(done && delegation->slots[found.value] == uab);
+    done = interval_map_remove(index, found.start);
+    assert(done);
+    // The last slot's UAB moves into the one that got free.
+    struct uab *last = delegation->slots[--delegation->count];
+    if (last != uab) {
+        delegation->slots[found.value] = last;
+        done = interval_map_set_value(index_of(delegation, last->range.family),
+                                      last->range.start.index, found.value);
+        assert(done);
+    }
+    (void)done;
+    unlink_from_owner(delegation, uab);
+    memory_free(uab);
 }
 
 struct uab *delegation_find(const struct delegation *delegation, enum family family,

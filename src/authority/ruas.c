@@ -35,7 +35,7 @@ struct ruas *ruas_new(const struct ruas_config *config, struct random_seed seed,
     random_init(&ruas->random, seed);
     accounts_init(&ruas->accounts, &ruas->random);
     schedule_init(&ruas->schedule);
-    ruas->delegation = delegation_new();
+    ruas->delegation = delegation_new(&ruas->random);
     ruas->mab_table = mab_table_new();
     ruas->login_sources =
         make_throttle(ruas, LOGIN_SOURCE_FAILURES, duration_s(LOGIN_SOURCE_REFILL_S));
@@ -94,6 +94,16 @@ const struct mapping *ruas_mapping(const struct ruas *ruas, size_t mab)
 {
     assert(mab < ruas->mab_count);
     return ruas->mabs[mab].mapping;
+}
+
+const struct mapping *ruas_mapping_of(const struct ruas *ruas, const struct range *range)
+{
+    uint32_t mab = 0;
+    struct address first = unit_address(range->family, range->start);
+    if (!mab_table_find(ruas->mab_table, &first, &mab))
+        return NULL;
+    const struct mapping *mapping = ruas->mabs[mab].mapping;
+    return range_contains(mapping_units(mapping), range) ? mapping : NULL;
 }
 
 uint64_t ruas_sequence(const struct ruas *ruas, size_t mab)
@@ -325,11 +335,8 @@ static uint64_t count_micronets(const struct mapping *mapping, const struct rang
 
 uint64_t ruas_count_micronets(const struct ruas *ruas, const struct range *range)
 {
-    uint32_t mab = 0;
-    struct address first = unit_address(range->family, range->start);
-    return mab_table_find(ruas->mab_table, &first, &mab)
-               ? count_micronets(ruas->mabs[mab].mapping, range)
-               : 0;
+    const struct mapping *mapping = ruas_mapping_of(ruas, range);
+    return mapping == NULL ? 0 : count_micronets(mapping, range);
 }
 
 void ruas_restore_done(struct ruas *ruas, uint64_t next_scheduled)

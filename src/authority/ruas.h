@@ -86,6 +86,8 @@ void ruas_set_refused(struct ruas *ruas, const struct prefix *refused, size_t co
 size_t ruas_mab_count(const struct ruas *ruas);
 // Of MAB number 0 .. ruas_mab_count-1, in the order of the config.
 const struct mapping *ruas_mapping(const struct ruas *ruas, size_t mab);
+// That of the MAB that holds all of the range; NULL where none does.
+const struct mapping *ruas_mapping_of(const struct ruas *ruas, const struct range *range);
 // The number of the last set of this MAB: it never repeats; 0 before the first.
 uint64_t ruas_sequence(const struct ruas *ruas, size_t mab);
 // When that set was acknowledged; 0 where that was before this start.

@@ -58,13 +58,9 @@ static const struct mapping *find_mapping(const struct ruas *ruas, const struct 
                                           struct error *error)
 {
     char text[RANGE_TEXT_MAX];
-    uint32_t mab = 0;
-    struct address first = unit_address(range->family, range->start);
-    if (mab_table_find(ruas->mab_table, &first, &mab)) {
-        const struct mapping *mapping = ruas->mabs[mab].mapping;
-        if (range_contains(mapping_units(mapping), range))
-            return mapping;
-    }
+    const struct mapping *mapping = ruas_mapping_of(ruas, range);
+    if (mapping != NULL)
+        return mapping;
     (void)error_set(error, ERROR_INPUT, "not-in-a-mab",
                     "%s is not inside one MAB of this RUAS; its config lists them",
                     range_print(range, text));

@@ -89,19 +89,16 @@ bool ruas_login_token(struct ruas *ruas, struct wall_time time, const char *text
     struct token *token = accounts_token(&ruas->accounts, &digest);
     if (token == NULL || (token->expires.ms != 0 && time.ms >= token->expires.ms))
         return wrong_credentials(error);
-    token->used = time;
-    token->used_changed = true;
+    accounts_use_token(&ruas->accounts, token, time);
     grant_of_token(token, grant);
     return true;
 }
 
 const struct token *ruas_next_used_token(struct ruas *ruas)
 {
-    for (struct token *token = accounts_next_token(&ruas->accounts, NULL); token != NULL;
-         token = accounts_next_token(&ruas->accounts, token))
-        if (token->used_changed) {
-            token->used_changed = false;
-            return token;
-        }
-    return NULL;
+    struct list_node *node = list_first(&ruas->accounts.unsaved);
+    if (node == NULL)
+        return NULL;
+    list_remove(node);
+    return container_of(node, struct token, unsaved);
 }

@@ -10,40 +10,23 @@
 
 // --- me ------------------------------------------------------------------------------------------
 
-typedef bool each_uab(void *state, const struct uab *uab);
-
-// Calls `each` for the user's UABs in order, IPv4 first, until it returns false.
-static void walk_uabs(const struct delegation *delegation, const char *user, each_uab *each,
-                      void *state)
+static json_t *uabs_json(const struct delegation *delegation, const char *user)
 {
-    static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
-    for (size_t i = 0; i < 2; i++) {
-        struct unit from = {0};
-        const struct uab *uab;
-        while ((uab = delegation_next(delegation, families[i], from)) != NULL) {
-            if (strcmp(uab->user, user) == 0 && !each(state, uab))
-                return;
-            from.index = range_last(&uab->range).index + 1;
-            if (from.index == 0)
-                break;
-        }
-    }
-}
-
-static bool add_uab(void *state, const struct uab *uab)
-{
-    json_array_append_new(state, json_pack("{s:o, s:I, s:I}", "range", rest_range_json(&uab->range),
-                                           "micronets", (json_int_t)uab->micronets, "micronets_max",
-                                           (json_int_t)uab->micronets_max));
-    return true;
+    json_t *uabs = json_array();
+    for (const struct uab *uab = delegation_next_of(delegation, user, NULL); uab != NULL;
+         uab = delegation_next_of(delegation, user, uab))
+        json_array_append_new(uabs,
+                              json_pack("{s:o, s:I, s:I}", "range", rest_range_json(&uab->range),
+                                        "micronets", (json_int_t)uab->micronets, "micronets_max",
+                                        (json_int_t)uab->micronets_max));
+    return uabs;
 }
 
 bool rest_get_me(struct rest_call *call, struct error *error)
 {
     (void)error;
     const struct grant *grant = call->grant;
-    json_t *uabs = json_array();
-    walk_uabs(ruas_delegation(call->master->ruas), grant->user, add_uab, uabs);
+    json_t *uabs = uabs_json(ruas_delegation(call->master->ruas), grant->user);
     rest_reply_ok(call, 200,
                   json_pack("{s:s, s:s, s:o, s:o, s:o}", "user", grant->user, "scope",
                             token_scope_name(grant->scope), "micronet",
@@ -65,14 +48,6 @@ struct page {
     json_t *micronets;
     struct micronet last;
 };
-
-static const struct mapping *mapping_of(const struct ruas *ruas, const struct range *range)
-{
-    for (size_t i = 0; i < ruas_mab_count(ruas); i++)
-        if (range_contains(mapping_units(ruas_mapping(ruas, i)), range))
-            return ruas_mapping(ruas, i);
-    return NULL;
-}
 
 static bool wanted(const struct page *page, const struct range *range)
 {
@@ -112,13 +87,13 @@ static bool begin_in(const struct page *page, const struct range *uab, struct un
     return from->index <= *last;
 }
 
-static bool add_micronets(void *state, const struct uab *uab)
+// Adds those of one UAB; false when the page is full.
+static bool add_micronets(struct page *page, const struct uab *uab)
 {
-    struct page *page = state;
     struct unit from;
     uint64_t last = 0;
     struct micronet micronet;
-    const struct mapping *mapping = mapping_of(page->ruas, &uab->range);
+    const struct mapping *mapping = ruas_mapping_of(page->ruas, &uab->range);
     if (mapping == NULL || !begin_in(page, &uab->range, &from, &last))
         return true;
     while (from.index <= last && mapping_next(mapping, from, &micronet) &&
@@ -156,7 +131,10 @@ bool rest_get_micronets(struct rest_call *call, struct error *error)
     if (call->grant->limited)
         page.limited = call->grant->only;
     page.micronets = json_array();
-    walk_uabs(ruas_delegation(page.ruas), call->grant->user, add_micronets, &page);
+    const struct delegation *delegation = ruas_delegation(page.ruas);
+    const struct uab *uab = delegation_next_of(delegation, call->grant->user, NULL);
+    while (uab != NULL && add_micronets(&page, uab))
+        uab = delegation_next_of(delegation, call->grant->user, uab);
     rest_reply_ok(call, 200,
                   json_pack("{s:o, s:o}", "micronets", page.micronets, "next",
                             page.more ? rest_range_json(&page.last.range) : json_null()));

@@ -148,19 +148,21 @@ static json_t *uab_list(void *state, const json_t *request, struct error *error)
     if (!json_check_members(request, allowed, error) ||
         !optional_text(request, "user", &user, error))
         return NULL;
+    const struct delegation *delegation = ruas_delegation(control->master->ruas);
     json_t *uabs = json_array();
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; user == NULL && i < 2; i++) {
         struct unit from = {0};
         const struct uab *uab;
-        while ((uab = delegation_next(ruas_delegation(control->master->ruas), families[i], from)) !=
-               NULL) {
-            if (user == NULL || strcmp(user, uab->user) == 0)
-                json_array_append_new(uabs, uab_json(uab));
+        while ((uab = delegation_next(delegation, families[i], from)) != NULL) {
+            json_array_append_new(uabs, uab_json(uab));
             from.index = range_last(&uab->range).index + 1;
             if (from.index == 0)
                 break;
         }
     }
+    const struct uab *own = user == NULL ? NULL : delegation_next_of(delegation, user, NULL);
+    for (; own != NULL; own = delegation_next_of(delegation, user, own))
+        json_array_append_new(uabs, uab_json(own));
     return json_pack("{s:i, s:o}", "v", 1, "uabs", uabs);
 }
 

@@ -191,20 +191,59 @@ static void step(struct campaign *campaign)
     world_sleep(world, 1);
 }
 
-// The UABs' counts, which are kept in step set by set, are those of the model.
+// The UABs' counts, which are kept in step set by set, are those of the model; and each user's list
+// has them in order.
 static void check_counts(const struct campaign *campaign)
 {
+    const struct delegation *delegation = ruas_delegation(campaign->world->ruas);
     uint64_t counted = 0;
-    struct unit from = {0};
-    const struct uab *uab;
-    enum family family = campaign->model->units.family;
-    while ((uab = delegation_next(ruas_delegation(campaign->world->ruas), family, from)) != NULL) {
-        counted += uab->micronets;
-        from.index = range_last(&uab->range).index + 1;
-        if (from.index == 0)
-            break;
+    size_t uabs = 0;
+    for (size_t i = 0; i < USERS; i++) {
+        uint64_t last = 0;
+        const struct uab *uab = NULL;
+        while ((uab = delegation_next_of(delegation, user_name(i), uab)) != NULL) {
+            assert_string_equal(uab->user, user_name(i));
+            assert_true(uab->range.start.index > last);
+            last = range_last(&uab->range).index;
+            counted += uab->micronets;
+            uabs++;
+        }
     }
+    assert_int_equal(uabs, delegation_count(delegation));
     assert_int_equal(counted, model_count(campaign->model));
+}
+
+// UABs come and go in any order, and each look finds the same as a plain list.
+static void test_come_and_go(void **state)
+{
+    (void)state;
+    struct random_source random;
+    uint64_t owner[64] = {0}; // of each block of 16 addresses: 0 nobody, or user + 1
+    random_init(&random, random_seed_from_number(21));
+    struct delegation *delegation = delegation_new(&random);
+    for (int step = 0; step < 20000; step++) {
+        uint64_t block = random_below(&random, 64);
+        struct uab uab = {.range = {FAMILY_IPV4, {0x14000000 + block * 16}, {16}}};
+        struct uab *found = delegation_find(delegation, FAMILY_IPV4, uab.range.start);
+        assert_int_equal(found != NULL, owner[block] != 0);
+        assert_int_equal(delegation_check_free(delegation, &uab.range, NULL), owner[block] == 0);
+        if (found != NULL) {
+            assert_string_equal(found->user, user_name(owner[block] - 1));
+            delegation_remove(delegation, found);
+            owner[block] = 0;
+        } else {
+            owner[block] = 1 + random_below(&random, USERS);
+            (void)snprintf(uab.user, sizeof(uab.user), "%s", user_name(owner[block] - 1));
+            delegation_add(delegation, &uab);
+        }
+        size_t listed = 0;
+        for (size_t i = 0; i < USERS; i++)
+            for (const struct uab *each = delegation_next_of(delegation, user_name(i), NULL);
+                 each != NULL; each = delegation_next_of(delegation, user_name(i), each))
+                listed++;
+        assert_int_equal(listed, delegation_count(delegation));
+    }
+    delegation_free(delegation);
 }
 
 static void run(const char *mab, uint64_t seed)
@@ -251,6 +290,7 @@ static void test_ipv6(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_come_and_go),
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_ipv6),
     };
