@@ -16,6 +16,7 @@ sys.path.insert(0, str(TOP / "lab"))
 
 from ivip_lab import lab as engine  # noqa: E402
 from ivip_lab import namespace, record  # noqa: E402
+from ivip_lab.topology import find_topology  # noqa: E402
 
 LAB_COMMAND = TOP / "lab" / "ivip-lab"
 
@@ -55,7 +56,7 @@ def module_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., engine.
     name = f"t{os.getpid()}-{request.module.__name__.rsplit('_', 1)[-1]}"
 
     def bring_up(topology: str, plain: bool = False) -> engine.Lab:
-        return engine.up(engine.find_topology(topology), name, lambda _text: None, plain)
+        return engine.up(find_topology(topology), name, lambda _text: None, plain)
 
     yield bring_up
     if record.Record(name).exists():

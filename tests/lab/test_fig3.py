@@ -16,7 +16,9 @@ from ivip_demo.capture import capturing
 from ivip_demo.report import Report
 from ivip_demo.steps import Demo
 from ivip_lab import ivip
+from ivip_lab import lab as engine
 from ivip_lab.lab import Lab
+from ivip_lab.topology import find_topology
 
 WAIT_SECONDS = 30.0
 ANY_TIME = float("inf")  # how long things take is for the demo and the benchmarks to say
@@ -124,8 +126,6 @@ def test_mabs_are_withdrawn_while_the_ditr_is_dead(demo: Demo) -> None:
 
 def test_small_topology_moves_packets(lab_name: str) -> None:
     """Another topology needs no new code."""
-    from ivip_lab import lab as engine
-    from ivip_lab.topology import find_topology
 
     small = engine.up(find_topology("small"), lab_name, lambda _text: None)
     for family in (4, 6):
