@@ -12,3 +12,12 @@ uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t length
     memcpy(&value, digest, sizeof(value));
     return value;
 }
+
+uint64_t hash_prefix(const struct hash_key *key, const struct prefix *prefix)
+{
+    uint8_t bytes[sizeof(prefix->address.octets) + 2];
+    memcpy(bytes, prefix->address.octets, sizeof(prefix->address.octets));
+    bytes[sizeof(bytes) - 2] = prefix->address.family;
+    bytes[sizeof(bytes) - 1] = prefix->length;
+    return hash_bytes(key, bytes, sizeof(bytes));
+}

@@ -4,6 +4,8 @@
 #ifndef IVIP_BASE_HASH_H
 #define IVIP_BASE_HASH_H
 
+#include "base/address.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,5 +16,6 @@ struct hash_key {
 };
 
 uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t length);
+uint64_t hash_prefix(const struct hash_key *key, const struct prefix *prefix);
 
 #endif

@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SILENT_SECONDS 30 // after which a RUAS without a payload is a reason to be unhealthy
+#define SILENT_SECONDS      30  // without a payload of a RUAS: then the feed is not healthy
+#define CLOCK_APART_SECONDS 300 // more between two clocks is not healthy
 
 // The prefixes that one RUAS refuses.
 struct refused {
@@ -370,6 +371,17 @@ json_t *feed_in_status(const struct feed_in *feed)
     return json_pack("{s:o, s:o}", "ruas", ruas, "mabs", mabs);
 }
 
+// Seconds between this machine's clock and the time in the last payload, when it came.
+static uint64_t clock_apart(const struct feed_in *feed, const struct receiver_ruas_status *status)
+{
+    if (!status->heard)
+        return 0;
+    uint64_t age = instant_since(node_now(feed->node), status->heard_at).ns / 1000000;
+    uint64_t here = node_wall_time(feed->node).ms - age;
+    uint64_t there = status->time.ms;
+    return (here > there ? here - there : there - here) / 1000;
+}
+
 bool feed_in_healthy(const struct feed_in *feed, char *why, size_t size)
 {
     for (size_t i = 0; i < feed->ruas_count; i++) {
@@ -380,6 +392,11 @@ bool feed_in_healthy(const struct feed_in *feed, char *why, size_t size)
         else if (status.mabs_ready < status.mabs)
             (void)snprintf(why, size, "%zu of %zu MABs of the RUAS at %s are being loaded",
                            status.mabs - status.mabs_ready, status.mabs, url);
+        else if (clock_apart(feed, &status) > CLOCK_APART_SECONDS)
+            (void)snprintf(why, size,
+                           "payloads of the RUAS at %s are %" PRIu64 " s off the clock of this "
+                           "machine: one of the clocks is wrong, or someone plays old payloads",
+                           url, clock_apart(feed, &status));
         else if (status.behind)
             (void)snprintf(why, size, "payloads of the RUAS at %s are missing", url);
         else if (status.heard && seconds_since(feed, status.heard_at) > SILENT_SECONDS)

@@ -8,7 +8,6 @@
 #include "node/udp.h"
 #include "push/sender.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -128,21 +127,11 @@ struct feed_out *feed_out_new(struct node *node, const struct config_ruas *confi
     return feed;
 }
 
-// Which of the source's MABs that is.
-static size_t find_mab(const struct feed_source *source, const struct prefix *mab)
-{
-    size_t i = 0;
-    while (!prefix_equal(mapping_mab(source->mapping(source->state, i)), mab))
-        i++;
-    assert(i < source->mab_count(source->state));
-    return i;
-}
-
 void feed_out_set(struct feed_out *feed, const struct prefix *mab, uint64_t mab_sequence,
                   const struct update *updates, size_t count)
 {
     const struct feed_source *source = &feed->source;
-    size_t i = find_mab(source, mab);
+    size_t i = snapshot_keeper_number(feed->keeper, mab);
     // Several sets may have been made durable together: then the database is further on already.
     bool exact = source->sequence(source->state, i) == mab_sequence;
     struct mapping_hash hash = mapping_hash(source->mapping(source->state, i));

@@ -176,9 +176,6 @@ static void on_given(void *state, struct snapshot_file *file)
 {
     struct http_exchange *exchange = state;
     if (file != NULL) {
-        char sequence[24];
-        (void)snprintf(sequence, sizeof(sequence), "%" PRIu64, file->info.sequence);
-        http_reply_header(exchange, "Ivip-Sequence", sequence);
         http_reply_shared(exchange, 200, TYPE_BINARY, file->bytes, file->length,
                           snapshot_file_release, file);
         return;

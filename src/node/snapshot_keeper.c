@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/snapshot_keeper.h"
 
+#include "base/hash.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/table.h"
 
 #include <assert.h>
 #include <inttypes.h>
+#include <sodium.h>
 #include <string.h>
 
 #define TICK_MS       500
@@ -20,6 +23,8 @@ struct logged_set {
 };
 
 struct kept_mab {
+    struct table_node by_prefix;
+    size_t number;
     const struct mapping *mapping; // the master
     struct prefix mab;
     uint64_t sequence; // of the last set handed over
@@ -66,6 +71,8 @@ struct snapshot_keeper {
     void *state;
     struct kept_mab **mabs;
     size_t mab_count;
+    struct table by_prefix;
+    struct hash_key hash_key;
     size_t next_mab; // where to look for the next job: each has its turn
     struct list_node waiters;
     bool working;
@@ -105,6 +112,7 @@ static void release(struct snapshot_keeper *keeper)
         memory_free(kept);
     }
     memory_free(keeper->mabs);
+    table_release(&keeper->by_prefix);
     memory_free(keeper);
 }
 
@@ -138,6 +146,8 @@ struct snapshot_keeper *snapshot_keeper_new(struct node *node, uint64_t epoch,
     keeper->state = state;
     keeper->users = 1;
     list_init(&keeper->waiters);
+    table_init(&keeper->by_prefix);
+    randombytes_buf(&keeper->hash_key, sizeof(keeper->hash_key)); // anyone may ask for any prefix
     (void)uv_timer_init(node_loop(node), &keeper->timer);
     keeper->timer.data = keeper;
     (void)uv_timer_start(&keeper->timer, on_tick, TICK_MS, TICK_MS);
@@ -176,12 +186,23 @@ void snapshot_keeper_stop(struct snapshot_keeper *keeper)
     uv_close((uv_handle_t *)&keeper->timer, on_timer_closed);
 }
 
+static bool prefix_matches(const struct table_node *node, const void *key)
+{
+    return prefix_equal(&container_of(node, struct kept_mab, by_prefix)->mab, key);
+}
+
 static struct kept_mab *find_mab(const struct snapshot_keeper *keeper, const struct prefix *mab)
 {
-    for (size_t i = 0; i < keeper->mab_count; i++)
-        if (prefix_equal(&keeper->mabs[i]->mab, mab))
-            return keeper->mabs[i];
-    return NULL;
+    struct table_node *node =
+        table_find(&keeper->by_prefix, hash_prefix(&keeper->hash_key, mab), prefix_matches, mab);
+    return node == NULL ? NULL : container_of(node, struct kept_mab, by_prefix);
+}
+
+size_t snapshot_keeper_number(const struct snapshot_keeper *keeper, const struct prefix *mab)
+{
+    const struct kept_mab *kept = find_mab(keeper, mab);
+    assert(kept != NULL);
+    return kept->number;
 }
 
 // Takes over the bytes as the newest snapshot of a MAB.
@@ -235,7 +256,9 @@ bool snapshot_keeper_add(struct snapshot_keeper *keeper, const struct mapping *m
     kept->hash_known = true;
     kept->hash = mapping_hash(mapping);
     keeper->mabs = memory_resize(keeper->mabs, (keeper->mab_count + 1) * sizeof(struct kept_mab *));
-    keeper->mabs[keeper->mab_count++] = kept;
+    kept->number = keeper->mab_count++;
+    keeper->mabs[kept->number] = kept;
+    table_insert(&keeper->by_prefix, &kept->by_prefix, hash_prefix(&keeper->hash_key, &kept->mab));
     return write_master(keeper, kept, error);
 }
 

@@ -58,6 +58,9 @@ void snapshot_keeper_set(struct snapshot_keeper *keeper, const struct prefix *ma
                          uint64_t sequence, const struct update *updates, size_t count,
                          const struct mapping_hash *hash);
 
+// The number of a MAB, in the order in which they were added from 0 on; it must have been.
+size_t snapshot_keeper_number(const struct snapshot_keeper *keeper, const struct prefix *mab);
+
 // The snapshot with that sequence, to be released by the caller; NULL where it is not kept.
 struct snapshot_file *snapshot_keeper_find(struct snapshot_keeper *keeper, const struct prefix *mab,
                                            uint64_t sequence);

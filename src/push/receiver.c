@@ -21,14 +21,18 @@ struct receiver *receiver_new(const struct receiver_config *config, struct datab
     random_bytes(&receiver->random, receiver->hash_key.bytes, sizeof(receiver->hash_key.bytes));
     suspicion_init(&receiver->suspicion, &receiver->random);
     table_init(&receiver->by_prefix);
+    list_init(&receiver->active);
     list_init(&receiver->changed);
+    heap_init(&receiver->timers);
     heap_init(&receiver->fetches);
     heap_init(&receiver->stales);
     receiver->subscription_count = config->ruas_count;
     receiver->subscriptions =
         memory_new_array(config->ruas_count, sizeof(*receiver->subscriptions));
-    for (size_t i = 0; i < config->ruas_count; i++)
+    for (size_t i = 0; i < config->ruas_count; i++) {
         subscription_init(&receiver->subscriptions[i], i, &config->ruas[i], now, &receiver->random);
+        receiver_activate(receiver, &receiver->subscriptions[i]);
+    }
     return receiver;
 }
 
@@ -52,18 +56,10 @@ void receiver_free(struct receiver *receiver)
     }
     memory_free(receiver->subscriptions);
     table_release(&receiver->by_prefix);
+    heap_release(&receiver->timers);
     heap_release(&receiver->fetches);
     heap_release(&receiver->stales);
     memory_free(receiver);
-}
-
-static uint64_t prefix_hash(const struct receiver *receiver, const struct prefix *mab)
-{
-    uint8_t bytes[sizeof(mab->address.octets) + 2];
-    memcpy(bytes, mab->address.octets, sizeof(mab->address.octets));
-    bytes[sizeof(bytes) - 2] = mab->address.family;
-    bytes[sizeof(bytes) - 1] = mab->length;
-    return hash_bytes(&receiver->hash_key, bytes, sizeof(bytes));
 }
 
 static bool prefix_matches(const struct table_node *node, const void *key)
@@ -73,8 +69,8 @@ static bool prefix_matches(const struct table_node *node, const void *key)
 
 struct replica *receiver_find(const struct receiver *receiver, const struct prefix *mab)
 {
-    struct table_node *node =
-        table_find(&receiver->by_prefix, prefix_hash(receiver, mab), prefix_matches, mab);
+    struct table_node *node = table_find(
+        &receiver->by_prefix, hash_prefix(&receiver->hash_key, mab), prefix_matches, mab);
     return node == NULL ? NULL : container_of(node, struct replica, by_prefix);
 }
 
@@ -82,7 +78,7 @@ struct replica *receiver_add_replica(struct receiver *receiver, const struct pre
                                      struct subscription *subscription)
 {
     struct replica *replica = replica_new(mab, subscription->index);
-    table_insert(&receiver->by_prefix, &replica->by_prefix, prefix_hash(receiver, mab));
+    table_insert(&receiver->by_prefix, &replica->by_prefix, hash_prefix(&receiver->hash_key, mab));
     list_append(&subscription->replicas, &replica->of_ruas);
     subscription->replica_count++;
     return replica;
@@ -227,6 +223,7 @@ static void take_payload(struct receiver *receiver, struct instant now, const st
         return;
     if (header.epoch > stream->epoch)
         begin_epoch(receiver, subscription, now, &header);
+    receiver_activate(receiver, subscription);
     subscription_heard(subscription, now, from == NULL, &header);
     hold(receiver, subscription, &header, sections, bytes, length);
 }
@@ -245,6 +242,7 @@ void receiver_payloads(struct receiver *receiver, struct instant now, size_t rua
     struct subscription *subscription = &receiver->subscriptions[ruas];
     if (!subscription->payloads_fetching)
         return;
+    receiver_activate(receiver, subscription);
     struct reader reader = reader_over(bytes, result == FETCH_DONE ? length : 0);
     while (reader_left(&reader) > 0) {
         size_t octets = reader_u16(&reader);
@@ -340,6 +338,7 @@ void receiver_directory(struct receiver *receiver, struct instant now, size_t ru
     assert(ruas < receiver->subscription_count);
     struct subscription *subscription = &receiver->subscriptions[ruas];
     bool good = directory != NULL && is_current(subscription, directory);
+    receiver_activate(receiver, subscription);
     if (!good)
         receiver->counters.directories_refused++;
     subscription_directory_done(subscription, now, good, &receiver->random);

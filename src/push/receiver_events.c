@@ -11,6 +11,12 @@
 #define SNAPSHOT_RETRY_MS        250
 #define SNAPSHOT_RETRY_MOST_MS   8000
 
+void receiver_activate(struct receiver *receiver, struct subscription *subscription)
+{
+    if (list_empty(&subscription->active)) // it is in no list
+        list_append(&receiver->active, &subscription->active);
+}
+
 void receiver_changed(struct receiver *receiver, struct replica *replica)
 {
     list_remove(&replica->changed);
@@ -296,47 +302,63 @@ static bool next_snapshot(struct receiver *receiver, struct instant now,
     return true;
 }
 
+// The next event of one subscription; without one, it is left alone until its time comes.
+static bool next_of(struct receiver *receiver, struct subscription *subscription,
+                    struct instant now, struct receiver_event *event)
+{
+    if (advance(receiver, subscription, now, event))
+        return true;
+    subscription_schedule(subscription, now, &receiver->random);
+    if (!subscription->behind)
+        set_lost(receiver, subscription, false);
+    if (next_fetch(receiver, subscription, now, event))
+        return true;
+    list_remove(&subscription->active);
+    heap_set(&receiver->timers, &subscription->timer, subscription_deadline(subscription));
+    return false;
+}
+
 bool receiver_next_event(struct receiver *receiver, struct instant now,
                          struct receiver_event *event)
 {
     if (next_change(receiver, now, event))
         return true;
-    for (size_t i = 0; i < receiver->subscription_count; i++)
-        if (advance(receiver, &receiver->subscriptions[i], now, event))
+    for (struct list_node *node = list_first(&receiver->active); node != NULL;
+         node = list_first(&receiver->active))
+        if (next_of(receiver, container_of(node, struct subscription, active), now, event))
             return true;
-    for (size_t i = 0; i < receiver->subscription_count; i++) {
-        struct subscription *subscription = &receiver->subscriptions[i];
-        subscription_schedule(subscription, now, &receiver->random);
-        if (!subscription->behind)
-            set_lost(receiver, subscription, false);
-        if (next_fetch(receiver, subscription, now, event))
-            return true;
-    }
     return next_snapshot(receiver, now, event) || next_change(receiver, now, event);
 }
 
 struct instant receiver_next_deadline(const struct receiver *receiver)
 {
-    struct instant deadline = heap_deadline(&receiver->stales);
+    struct instant deadline =
+        instant_earlier(heap_deadline(&receiver->timers), heap_deadline(&receiver->stales));
     if (receiver->fetching < SNAPSHOT_FETCHES_MAX)
         deadline = instant_earlier(deadline, heap_deadline(&receiver->fetches));
-    for (size_t i = 0; i < receiver->subscription_count; i++)
-        deadline = instant_earlier(deadline, subscription_deadline(&receiver->subscriptions[i]));
     return deadline;
+}
+
+// The node of the heap whose time has come, taken out; NULL where there is none.
+static struct heap_node *take_due(struct heap *heap, struct instant now)
+{
+    struct heap_node *node = heap_first(heap);
+    if (node == NULL || !instant_reached(now, node->deadline))
+        return NULL;
+    heap_remove(heap, node);
+    return node;
 }
 
 void receiver_tick(struct receiver *receiver, struct instant now)
 {
-    for (struct heap_node *node = heap_first(&receiver->stales);
-         node != NULL && instant_reached(now, node->deadline);
-         node = heap_first(&receiver->stales)) {
-        heap_remove(&receiver->stales, node);
+    struct heap_node *node = NULL;
+    while ((node = take_due(&receiver->stales, now)) != NULL)
         receiver_changed(receiver, container_of(node, struct replica, stale));
-    }
-    for (size_t i = 0; i < receiver->subscription_count; i++) {
-        struct subscription *subscription = &receiver->subscriptions[i];
+    while ((node = take_due(&receiver->timers, now)) != NULL) {
+        struct subscription *subscription = container_of(node, struct subscription, timer);
         struct instant until = instant_add(subscription->behind_since, duration_s(STALE_SECONDS));
         if (subscription->behind && instant_reached(now, until))
             set_lost(receiver, subscription, true);
+        receiver_activate(receiver, subscription);
     }
 }

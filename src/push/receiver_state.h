@@ -21,6 +21,8 @@ struct receiver {
     struct suspicion suspicion;
     struct subscription *subscriptions;
     size_t subscription_count;
+    struct list_node active;  // subscriptions that something happened to
+    struct heap timers;       // all others, by when something is due
     struct table by_prefix;   // replicas
     struct list_node changed; // replicas whose owner is to be told something
     struct heap fetches;      // replicas that want a snapshot, by when to ask for it
@@ -35,6 +37,8 @@ struct replica *receiver_add_replica(struct receiver *receiver, const struct pre
 // Takes it out of everything; it is freed once RECEIVER_REMOVED was told.
 void receiver_remove_replica(struct receiver *receiver, struct replica *replica);
 
+// Something happened to this subscription: the next events are looked for there.
+void receiver_activate(struct receiver *receiver, struct subscription *subscription);
 // The owner may have to be told something of this replica.
 void receiver_changed(struct receiver *receiver, struct replica *replica);
 // After anything that was done with a replica: wants a snapshot where it needs one, starts or ends

@@ -38,7 +38,7 @@ struct sender {
     struct sender_config config;
     uint64_t ruas;
     struct history *history;
-    struct hash_key hash_key;
+    struct hash_key hash_key; // zero: the MABs are the RUAS's own
     struct table by_prefix;
     struct sender_mab **mabs; // in the order they were added
     size_t mab_count;
@@ -109,16 +109,6 @@ void sender_free(struct sender *sender)
     memory_free(sender);
 }
 
-// The MABs are the RUAS's own, so the key of this hash need not be secret.
-static uint64_t prefix_hash(const struct sender *sender, const struct prefix *mab)
-{
-    uint8_t bytes[sizeof(mab->address.octets) + 2];
-    memcpy(bytes, mab->address.octets, sizeof(mab->address.octets));
-    bytes[sizeof(bytes) - 2] = mab->address.family;
-    bytes[sizeof(bytes) - 1] = mab->length;
-    return hash_bytes(&sender->hash_key, bytes, sizeof(bytes));
-}
-
 static bool prefix_matches(const struct table_node *node, const void *key)
 {
     return prefix_equal(&container_of(node, struct sender_mab, node)->sent.mab, key);
@@ -127,7 +117,7 @@ static bool prefix_matches(const struct table_node *node, const void *key)
 static struct sender_mab *find_mab(const struct sender *sender, const struct prefix *mab)
 {
     struct table_node *node =
-        table_find(&sender->by_prefix, prefix_hash(sender, mab), prefix_matches, mab);
+        table_find(&sender->by_prefix, hash_prefix(&sender->hash_key, mab), prefix_matches, mab);
     return node == NULL ? NULL : container_of(node, struct sender_mab, node);
 }
 
@@ -143,7 +133,7 @@ void sender_add_mab(struct sender *sender, const struct prefix *mab, uint64_t se
     struct sender_mab *added = memory_new(sizeof(*added));
     added->sent = (struct sender_mab_state){*mab, sequence, true, *hash};
     list_init(&added->announce_node);
-    table_insert(&sender->by_prefix, &added->node, prefix_hash(sender, mab));
+    table_insert(&sender->by_prefix, &added->node, hash_prefix(&sender->hash_key, mab));
     sender->mabs[sender->mab_count++] = added;
     sender->states_urgent = sender->mab_count; // a whole round: the new one is in it
 }

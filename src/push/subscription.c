@@ -20,6 +20,7 @@ void subscription_init(struct subscription *subscription, size_t index,
     subscription->key = *key;
     subscription->id = key_id(key);
     stream_init(&subscription->stream);
+    list_init(&subscription->active);
     list_init(&subscription->replicas);
     subscription->directory_at = now;
     subscription->gap_at = INSTANT_NEVER;
@@ -72,10 +73,11 @@ void subscription_resync(struct subscription *subscription, struct instant now)
 void subscription_heard(struct subscription *subscription, struct instant now, bool fetched,
                         const struct payload_header *header)
 {
-    subscription->heard = true;
-    subscription->heard_at = now;
-    if (header->time.ms > subscription->time.ms)
+    if (!subscription->heard || header->sequence >= subscription->stream.highest) {
+        subscription->heard = true; // not by what comes late to fill a gap
+        subscription->heard_at = now;
         subscription->time = header->time;
+    }
     if (fetched)
         return;
     subscription->silence_at = instant_add(now, subscription->silence);

@@ -3,12 +3,15 @@
 #ifndef IVIP_PUSH_SUBSCRIPTION_H
 #define IVIP_PUSH_SUBSCRIPTION_H
 
+#include "base/heap.h"
 #include "base/list.h"
 #include "push/assembly.h"
 #include "push/receiver.h"
 #include "push/stream.h"
 
 struct subscription {
+    struct list_node active; // those that something happened to since they were looked at
+    struct heap_node timer;  // when to look at it again
     size_t index;
     struct public_key key;
     uint64_t id;
