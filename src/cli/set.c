@@ -55,7 +55,10 @@ static bool resolve_time(const char *text, char *buffer, size_t size)
         if (text[1] < '0' || text[1] > '9' || errno != 0 || strcmp(end, units[i].unit) != 0 ||
             number > 366ULL * 86400 / units[i].seconds)
             continue;
-        time_t then = time(NULL) + (time_t)(number * units[i].seconds);
+        // Written in whole seconds, and never earlier than asked for.
+        struct timespec clock = {0};
+        (void)clock_gettime(CLOCK_REALTIME, &clock);
+        time_t then = clock.tv_sec + (clock.tv_nsec > 0) + (time_t)(number * units[i].seconds);
         struct tm parts;
         return gmtime_r(&then, &parts) != NULL &&
                strftime(buffer, size, "%Y-%m-%dT%H:%M:%SZ", &parts) > 0;

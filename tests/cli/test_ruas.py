@@ -92,7 +92,7 @@ def test_at(ruas):
     assert "map 20.1.0.128 zero" in listed.out
     assert ruas.user("schedule", "cancel", far["scheduled"]).status == 0
     assert ruas.user("schedule", "cancel", far["scheduled"]).status == 1
-    assert ruas.user("map", "--at", "+1s", "20.1.0.128", "zero").status == 0
+    assert ruas.user("map", "--at", "+3s", "20.1.0.128", "zero").status == 0
     end = time.monotonic() + LIMIT_SECONDS
     while micronets(ruas) != {"20.1.0.128": "zero"}:
         assert time.monotonic() < end
