@@ -21,6 +21,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <microhttpd.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -228,6 +229,9 @@ static int listen_on(const struct endpoint *listen_at, struct endpoint *local, s
     // The address "::" takes IPv4 too, whatever the system's default is; others have one family.
     int only_ipv6 = !address_is_wildcard(&listen_at->address);
     bool good = sock >= 0 && setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
+    // Connections inherit it. GnuTLS writes a flight of its handshake in parts; the second would
+    // otherwise wait for the first to be acknowledged, a round trip in each command.
+    good = good && setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
     if (good && storage.ss_family == AF_INET6)
         good = setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, sizeof(only_ipv6)) == 0;
     good = good && bind(sock, (struct sockaddr *)&storage, length) == 0 &&
