@@ -51,9 +51,12 @@ class Node:
     def __init__(self, config, env=None):
         self.config = config
         self.log = ""
-        self.process = subprocess.Popen([IVIP, "run", str(config)], stderr=subprocess.PIPE,
+        self.process = subprocess.Popen(self.command(), stderr=subprocess.PIPE,
                                         env={"PATH": os.environ["PATH"], **(env or {})})
         os.set_blocking(self.process.stderr.fileno(), False)
+
+    def command(self):
+        return [IVIP, "run", str(self.config)]
 
     def wait_for(self, pattern):
         """Reads the log until a line matches; gives up after a generous limit, or at its end."""
