@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The teller inside a QSA: repeated updates, lost queriers, proof of addresses, limits of memory
+// (docs/protocol.md, rules 5 and 7).
+#include "qsa_fixture.h"
+
+// Rule 5
+
+static void test_repeats_updates(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    (void)tell(&f, X, "20.1.0.20");
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    static const uint64_t waits[] = {50, 100, 200, 400, 800, 1000, 1000};
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+        pass(&f, waits[i] - 1);
+        expect_silence(&f);
+        pass(&f, 1);
+        struct query_message again = expect(&f, MESSAGE_CACHE_UPDATE, X);
+        assert_int_equal(again.server_sequence, update.server_sequence);
+        assert_address(again.etr, "198.18.3.7");
+    }
+    acknowledge(&f, X, &update);
+    pass(&f, 60000);
+    expect_silence(&f);
+    stop(&f);
+}
+
+static void test_newer_update_replaces_older(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    (void)tell(&f, X, "20.1.0.20");
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    struct query_message older = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    pass(&f, 10);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.8");
+    acknowledge(&f, X, &older); // for the older: the newer still has to be sent
+    struct query_message newer = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_address(newer.etr, "198.18.3.8");
+    assert_true(newer.server_sequence > older.server_sequence);
+    acknowledge(&f, X, &older);
+    pass(&f, 50);
+    assert_address(expect(&f, MESSAGE_CACHE_UPDATE, X).etr, "198.18.3.8");
+    acknowledge(&f, X, &newer);
+    pass(&f, 10000);
+    expect_silence(&f);
+    stop(&f);
+}
+
+static void test_forgets_a_querier_that_is_gone(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    (void)tell(&f, X, "20.1.0.20");
+    (void)tell(&f, X, "20.1.0.70");
+    uint64_t before = instance_seen_by(&f, X);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
+        (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+        pass(&f, UPDATE_RETRY_MS_MAX);
+    }
+    expect_silence(&f);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 0);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->queriers_lost, 1);
+    assert_true(instance_seen_by(&f, X) != before); // it must drop what it holds
+    stop(&f);
+}
+
+static void test_instances(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct query_message x = tell(&f, X, "20.1.0.20");
+    struct query_message y = tell(&f, Y, "20.1.0.20");
+    assert_true(x.instance != y.instance);
+    assert_true(instance_seen_by(&f, X) == x.instance);
+    assert_true(instance_seen_by(&f, Y) == y.instance);
+    uint64_t stranger = instance_seen_by(&f, "192.0.2.7:4746");
+    assert_true(stranger == instance_seen_by(&f, "192.0.2.6:4746"));
+    assert_true(stranger != x.instance && stranger != 0);
+    stop(&f);
+}
+
+// Rule 7
+
+static void test_unproven_address_gets_no_more_than_it_sent(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    (void)ask(&f, X, "20.1.0.20"); // 192 octets in, 88 out, never acknowledged
+    for (int i = 0; i < 20; i++) {
+        change(&f, UPDATE_MAP, "20.1.0.16/28", i % 2 ? "198.18.3.7" : "198.18.3.8");
+        if (i == 0)
+            (void)expect(&f, MESSAGE_CACHE_UPDATE, X); // another 88: 16 are left
+        expect_silence(&f);
+        pass(&f, 1000);
+        expect_silence(&f);
+    }
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 1); // not given up: it waits
+    stop(&f);
+}
+
+static void test_update_waits_for_proof(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct query_message reply = ask(&f, X, "20.1.0.20");
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+    pass(&f, 50);
+    expect_silence(&f);
+    struct query_message forged = reply;
+    forged.token++;
+    acknowledge(&f, X, &forged); // 40 octets without proof do not pay for 88
+    expect_silence(&f);
+    acknowledge(&f, X, &reply);
+    assert_address(expect(&f, MESSAGE_CACHE_UPDATE, X).etr, "198.18.3.7");
+    stop(&f);
+}
+
+static void test_proof_ends(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct query_message reply = tell(&f, X, "20.1.0.20");
+    struct hash_key key = {{1}};
+    struct endpoint x = endpoint_of(X);
+    struct endpoint y = endpoint_of(Y);
+    uint64_t token = address_token_make(&key, f.now, &x);
+    assert_true(address_token_valid(&key, f.now, &x, token));
+    assert_false(address_token_valid(&key, f.now, &y, token));
+    assert_false(address_token_valid(&key, f.now, &x, 0));
+    struct instant later = instant_add(f.now, duration_s(2 * TOKEN_PERIOD_SECONDS));
+    assert_false(address_token_valid(&key, later, &x, token));
+    pass(&f, 700000);
+    request(&f, X, "20.1.0.20", reply.token); // too old to prove anything
+    (void)expect(&f, MESSAGE_MAP_REPLY, X);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+    pass(&f, 50);
+    expect_silence(&f);
+    stop(&f);
+}
+
+static void test_strangers_must_prove_under_pressure(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.unproven_max = 2;
+    struct fixture f = start_with(&config);
+    (void)ask(&f, "192.0.2.101:1", "20.1.0.20");
+    (void)ask(&f, "192.0.2.102:1", "20.1.0.20");
+    request(&f, X, "20.1.0.20", 0);
+    struct query_message prove = expect(&f, MESSAGE_MAP_REQUEST_ACK, X);
+    assert_int_equal(prove.nonce, f.nonce);
+    assert_int_equal(teller_queriers(qsa_teller(f.qsa)), 2);
+    request(&f, X, "20.1.0.20", prove.token);
+    (void)expect(&f, MESSAGE_MAP_REPLY, X);
+    assert_int_equal(teller_queriers(qsa_teller(f.qsa)), 3);
+    request(&f, Y, "20.1.0.20", prove.token); // the token is X's
+    (void)expect(&f, MESSAGE_MAP_REQUEST_ACK, Y);
+    stop(&f);
+}
+
+static void test_unproven_cannot_fill_memory(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    for (int i = 0; i < TELLER_UNPROVEN_TOLD_MAX; i++)
+        (void)ask(&f, X, "20.1.0.20");
+    request(&f, X, "20.1.0.20", 0);
+    (void)expect(&f, MESSAGE_MAP_REQUEST_ACK, X);
+    stop(&f);
+}
+
+// Memory
+
+static void define_many(struct fixture *f, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct update update = update_of(UPDATE_DEFINE, "20.2.0.0", "198.18.3.1");
+        update.range.start.index += i;
+        apply(f, &update, 1);
+    }
+}
+
+static const char *many(int i)
+{
+    static char text[ADDRESS_TEXT_MAX];
+    struct address address = address_from_ipv4(0x14020000 + (uint32_t)i);
+    return address_print(&address, text);
+}
+
+static void test_eviction_flushes_first(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 8;
+    struct fixture f = start_with(&config);
+    define_many(&f, 20);
+    struct query_message first = tell(&f, X, many(0));
+    for (int i = 1; i < 8; i++)
+        (void)tell(&f, Y, many(i));
+    (void)tell(&f, Y, many(8));
+    struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_int_equal(flush.status, QUERY_FLUSH);
+    assert_int_equal(flush.nonce, first.nonce);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 9); // it counts until it is confirmed
+    (void)tell(&f, Y, many(9));
+    (void)expect(&f, MESSAGE_CACHE_UPDATE, Y);
+    assert_int_equal(ask(&f, Y, many(10)).status, QUERY_BUSY); // no room until then
+    acknowledge(&f, X, &flush);
+    assert_int_equal(ask(&f, Y, many(11)).status, QUERY_MAPPED);
+    stop(&f);
+}
+
+static void test_eviction_spares_what_is_told_again(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 4;
+    struct fixture f = start_with(&config);
+    define_many(&f, 4);
+    for (int i = 0; i < 4; i++)
+        (void)tell(&f, X, many(i));
+    f.nonce = 103; // the first of these requests comes a second time, with memory full
+    f.nonce -= 3;
+    (void)ask(&f, X, many(0));
+    expect_silence(&f);
+    stop(&f);
+}
+
+static void test_strangers_cannot_fill_memory_for_long(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 8;
+    struct fixture f = start_with(&config);
+    define_many(&f, 40);
+    (void)tell(&f, X, "20.1.0.20");
+    for (int i = 0; i < 20; i++) { // in the names of others, who never acknowledge
+        char from[ENDPOINT_TEXT_MAX];
+        (void)snprintf(from, sizeof(from), "203.0.113.%d:1", i / 2 + 1);
+        request(&f, from, many(i), 0);
+        struct query_message message = {0};
+        struct endpoint to;
+        while (sent(&f, &message, &to))
+            pass(&f, 100);
+    }
+    assert_int_equal(ask(&f, Y, many(30)).status, QUERY_MAPPED);
+    stop(&f);
+}
+
+static void test_one_querier_cannot_crowd_out_others(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_per_querier_max = 8;
+    struct fixture f = start_with(&config);
+    define_many(&f, 40);
+    (void)tell(&f, X, "20.1.0.20");
+    size_t busy = 0;
+    for (int i = 0; i < 40; i++) {
+        request(&f, Y, many(i), 0);
+        struct query_message message = {0};
+        struct endpoint to;
+        while (sent(&f, &message, &to)) {
+            assert_endpoint(to, Y); // its own ranges make room
+            busy += message.type == MESSAGE_MAP_REPLY && message.status == QUERY_BUSY;
+            if (message.type == MESSAGE_MAP_REPLY)
+                acknowledge(&f, Y, &message);
+        }
+    }
+    assert_int_equal(busy, 30); // it confirms no flush, so 8 and a quarter is all it gets
+    stop(&f);
+}
+
+static void test_queriers_max(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.queriers_max = 1;
+    struct fixture f = start_with(&config);
+    (void)tell(&f, X, "20.1.0.20");
+    assert_int_equal(ask(&f, Y, "20.1.0.20").status, QUERY_BUSY);
+    assert_int_equal(teller_queriers(qsa_teller(f.qsa)), 1);
+    stop(&f);
+}
+
+static void test_drops_what_is_not_for_a_server(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct query_message reply = ask(&f, X, "20.1.0.20");
+    give(&f, X, &reply);
+    struct endpoint from = endpoint_of(X);
+    qsa_input(f.qsa, f.now, &from, (const uint8_t *)"Iv", 2);
+    expect_silence(&f);
+    assert_int_equal(qsa_counters(f.qsa)->dropped_type, 1);
+    assert_int_equal(qsa_counters(f.qsa)->dropped[DECODE_SHORT], 1);
+    stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_repeats_updates),
+        cmocka_unit_test(test_newer_update_replaces_older),
+        cmocka_unit_test(test_forgets_a_querier_that_is_gone),
+        cmocka_unit_test(test_instances),
+        cmocka_unit_test(test_unproven_address_gets_no_more_than_it_sent),
+        cmocka_unit_test(test_update_waits_for_proof),
+        cmocka_unit_test(test_proof_ends),
+        cmocka_unit_test(test_strangers_must_prove_under_pressure),
+        cmocka_unit_test(test_unproven_cannot_fill_memory),
+        cmocka_unit_test(test_eviction_flushes_first),
+        cmocka_unit_test(test_eviction_spares_what_is_told_again),
+        cmocka_unit_test(test_strangers_cannot_fill_memory_for_long),
+        cmocka_unit_test(test_one_querier_cannot_crowd_out_others),
+        cmocka_unit_test(test_queriers_max),
+        cmocka_unit_test(test_drops_what_is_not_for_a_server),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
