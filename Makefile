@@ -57,7 +57,7 @@ format:
 
 bench:
 	@$(DEPENDENCIES) build bench
-	@bench/run
+	@for program in bench/run*; do $$program || exit 1; done
 
 fuzz:
 	@$(DEPENDENCIES) build test
@@ -81,7 +81,7 @@ help:
 	@echo '                sudo build/ivip lab down'
 	@echo 'sudo make check build with gcc, clang and the sanitizers, run every test'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, direction of imports, file lengths'
-	@echo 'make bench      measure, beside DPDK'
+	@echo 'make bench      measure; the mapping engine beside DPDK'
 	@echo 'make fuzz       each fuzzer for SECONDS_EACH=60'
 	@echo 'make soak       the simulator with ever new seeds for SOAK_SECONDS=3600'
 	@echo 'make format     apply the style'
