@@ -15,167 +15,178 @@ static struct prefix routes[ROUTES_MAX];
 static size_t route_count;
 static bool kernel_refuses;
 
-static size_t find_kernel_route(const struct prefix *prefix) {
-  size_t i = 0;
-  while (i < route_count && !prefix_equal(&routes[i], prefix))
-    i++;
-  return i;
+static size_t find_kernel_route(const struct prefix *prefix)
+{
+    size_t i = 0;
+    while (i < route_count && !prefix_equal(&routes[i], prefix))
+        i++;
+    return i;
 }
 
-bool routes_add(const struct prefix *prefix, unsigned index, uint8_t protocol,
-                struct error *error) {
-  assert_int_equal(index, 7);
-  assert_int_equal(protocol, ROUTE_PROTOCOL_ANNOUNCED);
-  if (kernel_refuses)
-    return error_set(error, ERROR_SYSTEM, "no-route", "refused");
-  assert_int_equal(find_kernel_route(prefix), route_count);
-  routes[route_count++] = *prefix;
-  return true;
+bool routes_add(const struct prefix *prefix, unsigned index, uint8_t protocol, struct error *error)
+{
+    assert_int_equal(index, 7);
+    assert_int_equal(protocol, ROUTE_PROTOCOL_ANNOUNCED);
+    if (kernel_refuses)
+        return error_set(error, ERROR_SYSTEM, "no-route", "refused");
+    assert_int_equal(find_kernel_route(prefix), route_count);
+    routes[route_count++] = *prefix;
+    return true;
 }
 
-bool routes_remove(const struct prefix *prefix, unsigned index,
-                   uint8_t protocol, struct error *error) {
-  (void)index;
-  (void)protocol;
-  (void)error;
-  size_t i = find_kernel_route(prefix);
-  assert_true(i < route_count);
-  routes[i] = routes[--route_count];
-  return true;
+bool routes_remove(const struct prefix *prefix, unsigned index, uint8_t protocol,
+                   struct error *error)
+{
+    (void)index;
+    (void)protocol;
+    (void)error;
+    size_t i = find_kernel_route(prefix);
+    assert_true(i < route_count);
+    routes[i] = routes[--route_count];
+    return true;
 }
 
-static struct prefix prefix_of(const char *text) {
-  struct prefix prefix;
-  assert_true(prefix_parse(text, &prefix, NULL));
-  return prefix;
+static struct prefix prefix_of(const char *text)
+{
+    struct prefix prefix;
+    assert_true(prefix_parse(text, &prefix, NULL));
+    return prefix;
 }
 
-static struct address address_of(const char *text) {
-  struct address address;
-  assert_true(address_parse(text, &address, NULL));
-  return address;
+static struct address address_of(const char *text)
+{
+    struct address address;
+    assert_true(address_parse(text, &address, NULL));
+    return address;
 }
 
-static bool routed(const char *text) {
-  struct prefix prefix = prefix_of(text);
-  return find_kernel_route(&prefix) < route_count;
+static bool routed(const char *text)
+{
+    struct prefix prefix = prefix_of(text);
+    return find_kernel_route(&prefix) < route_count;
 }
 
-static struct mab_routes *new_mabs(void) {
-  struct mab_routes *mabs = mab_routes_new(7, ROUTE_PROTOCOL_ANNOUNCED);
-  const char *texts[] = {"20.0.0.0/14", "20.4.0.0/14", "2001:db8::/32"};
-  log_set_level(LOG_LEVEL_ERROR);
-  route_count = 0;
-  kernel_refuses = false;
-  for (size_t i = 0; i < 3; i++) {
-    struct prefix mab = prefix_of(texts[i]);
-    assert_true(mab_routes_add(mabs, &mab));
-    assert_false(mab_routes_add(mabs, &mab));
-  }
-  return mabs;
+static struct mab_routes *new_mabs(void)
+{
+    struct mab_routes *mabs = mab_routes_new(7, ROUTE_PROTOCOL_ANNOUNCED);
+    const char *texts[] = {"20.0.0.0/14", "20.4.0.0/14", "2001:db8::/32"};
+    log_set_level(LOG_LEVEL_ERROR);
+    route_count = 0;
+    kernel_refuses = false;
+    for (size_t i = 0; i < 3; i++) {
+        struct prefix mab = prefix_of(texts[i]);
+        assert_true(mab_routes_add(mabs, &mab));
+        assert_false(mab_routes_add(mabs, &mab));
+    }
+    return mabs;
 }
 
-static size_t count_probes(struct mab_routes *mabs, struct instant now) {
-  struct address address;
-  size_t count = 0;
-  mab_routes_begin_probes(mabs);
-  while (mab_routes_next_probe(mabs, now, &address))
-    count++;
-  return count;
+static size_t count_probes(struct mab_routes *mabs, struct instant now)
+{
+    struct address address;
+    size_t count = 0;
+    mab_routes_begin_probes(mabs);
+    while (mab_routes_next_probe(mabs, now, &address))
+        count++;
+    return count;
 }
 
 static const struct instant start = {UINT64_C(1000000000000)};
 
-static void test_answers_add_and_failures_withdraw(void **state) {
-  (void)state;
-  struct mab_routes *mabs = new_mabs();
-  struct address inside = address_of("20.1.2.3");
-  struct address elsewhere = address_of("198.18.0.1");
-  mab_routes_answered(mabs, start, &elsewhere);
-  assert_int_equal(route_count, 0);
-  mab_routes_answered(mabs, start, &inside);
-  assert_true(routed("20.0.0.0/14"));
-  assert_int_equal(mab_routes_served(mabs), 1);
-  for (int i = 1; i < MAB_FAILURES_MAX; i++)
+static void test_answers_add_and_failures_withdraw(void **state)
+{
+    (void)state;
+    struct mab_routes *mabs = new_mabs();
+    struct address inside = address_of("20.1.2.3");
+    struct address elsewhere = address_of("198.18.0.1");
+    mab_routes_answered(mabs, start, &elsewhere);
+    assert_int_equal(route_count, 0);
+    mab_routes_answered(mabs, start, &inside);
+    assert_true(routed("20.0.0.0/14"));
+    assert_int_equal(mab_routes_served(mabs), 1);
+    for (int i = 1; i < MAB_FAILURES_MAX; i++)
+        mab_routes_failed(mabs, &inside);
+    assert_true(routed("20.0.0.0/14"));
+    mab_routes_answered(mabs, start, &inside);
+    for (int i = 1; i < MAB_FAILURES_MAX; i++)
+        mab_routes_failed(mabs, &inside);
+    assert_true(routed("20.0.0.0/14")); // not in a row
     mab_routes_failed(mabs, &inside);
-  assert_true(routed("20.0.0.0/14"));
-  mab_routes_answered(mabs, start, &inside);
-  for (int i = 1; i < MAB_FAILURES_MAX; i++)
+    assert_false(routed("20.0.0.0/14"));
     mab_routes_failed(mabs, &inside);
-  assert_true(routed("20.0.0.0/14")); // not in a row
-  mab_routes_failed(mabs, &inside);
-  assert_false(routed("20.0.0.0/14"));
-  mab_routes_failed(mabs, &inside);
-  mab_routes_answered(mabs, start, &inside);
-  assert_true(routed("20.0.0.0/14"));
-  mab_routes_free(mabs);
-  assert_int_equal(route_count, 0);
+    mab_routes_answered(mabs, start, &inside);
+    assert_true(routed("20.0.0.0/14"));
+    mab_routes_free(mabs);
+    assert_int_equal(route_count, 0);
 }
 
-static void test_probes_the_waiting_and_the_quiet(void **state) {
-  (void)state;
-  struct mab_routes *mabs = new_mabs();
-  struct address inside = address_of("2001:db8:1::1");
-  assert_int_equal(count_probes(mabs, start), 3);
-  mab_routes_answered(mabs, start, &inside);
-  assert_int_equal(count_probes(mabs, start), 2);
-  mab_routes_failed(mabs, &inside);
-  assert_int_equal(count_probes(mabs, start), 3); // to know soon
-  mab_routes_answered(mabs, start, &inside);
-  assert_int_equal(
-      count_probes(mabs, instant_add(start, duration_s(MAB_QUIET_SECONDS))), 3);
-  mab_routes_free(mabs);
+static void test_probes_the_waiting_and_the_quiet(void **state)
+{
+    (void)state;
+    struct mab_routes *mabs = new_mabs();
+    struct address inside = address_of("2001:db8:1::1");
+    assert_int_equal(count_probes(mabs, start), 3);
+    mab_routes_answered(mabs, start, &inside);
+    assert_int_equal(count_probes(mabs, start), 2);
+    mab_routes_failed(mabs, &inside);
+    assert_int_equal(count_probes(mabs, start), 3); // to know soon
+    mab_routes_answered(mabs, start, &inside);
+    assert_int_equal(count_probes(mabs, instant_add(start, duration_s(MAB_QUIET_SECONDS))), 3);
+    mab_routes_free(mabs);
 }
 
-static void test_a_refused_route_is_tried_again(void **state) {
-  (void)state;
-  struct mab_routes *mabs = new_mabs();
-  struct prefix mab = prefix_of("20.0.0.0/14");
-  kernel_refuses = true;
-  log_set_level((enum log_level) - 1);
-  assert_false(mab_routes_set(mabs, &mab, true));
-  assert_int_equal(mab_routes_served(mabs), 0);
-  kernel_refuses = false;
-  assert_true(mab_routes_set(mabs, &mab, true));
-  assert_true(routed("20.0.0.0/14"));
-  assert_true(mab_routes_set(mabs, &mab, false));
-  assert_false(routed("20.0.0.0/14"));
-  mab_routes_free(mabs);
+static void test_a_refused_route_is_tried_again(void **state)
+{
+    (void)state;
+    struct mab_routes *mabs = new_mabs();
+    struct prefix mab = prefix_of("20.0.0.0/14");
+    kernel_refuses = true;
+    log_set_level((enum log_level) - 1);
+    assert_false(mab_routes_set(mabs, &mab, true));
+    assert_int_equal(mab_routes_served(mabs), 0);
+    kernel_refuses = false;
+    assert_true(mab_routes_set(mabs, &mab, true));
+    assert_true(routed("20.0.0.0/14"));
+    assert_true(mab_routes_set(mabs, &mab, false));
+    assert_false(routed("20.0.0.0/14"));
+    mab_routes_free(mabs);
 }
 
-static void test_what_is_not_named_again_can_be_removed(void **state) {
-  (void)state;
-  struct mab_routes *mabs = new_mabs();
-  struct prefix first = prefix_of("20.0.0.0/14");
-  struct prefix last = prefix_of("2001:db8::/32");
-  assert_true(mab_routes_set(mabs, &first, true));
-  mab_routes_begin_set(mabs);
-  assert_true(mab_routes_set(mabs, &last, true));
-  size_t unset = 0;
-  for (size_t i = mab_routes_count(mabs); i > 0; i--) {
-    bool served;
-    struct prefix mab = *mab_routes_at(mabs, i - 1, &served);
-    if (mab_routes_unset(mabs, i - 1)) {
-      mab_routes_remove(mabs, &mab);
-      unset++;
+static void test_what_is_not_named_again_can_be_removed(void **state)
+{
+    (void)state;
+    struct mab_routes *mabs = new_mabs();
+    struct prefix first = prefix_of("20.0.0.0/14");
+    struct prefix last = prefix_of("2001:db8::/32");
+    assert_true(mab_routes_set(mabs, &first, true));
+    mab_routes_begin_set(mabs);
+    assert_true(mab_routes_set(mabs, &last, true));
+    size_t unset = 0;
+    for (size_t i = mab_routes_count(mabs); i > 0; i--) {
+        bool served;
+        struct prefix mab = *mab_routes_at(mabs, i - 1, &served);
+        if (mab_routes_unset(mabs, i - 1)) {
+            mab_routes_remove(mabs, &mab);
+            unset++;
+        }
     }
-  }
-  assert_int_equal(unset, 2);
-  assert_int_equal(mab_routes_count(mabs), 1);
-  assert_false(routed("20.0.0.0/14"));
-  assert_true(routed("2001:db8::/32"));
-  // The one that moved into the free place is still found.
-  assert_true(mab_routes_set(mabs, &last, false));
-  assert_int_equal(route_count, 0);
-  mab_routes_free(mabs);
+    assert_int_equal(unset, 2);
+    assert_int_equal(mab_routes_count(mabs), 1);
+    assert_false(routed("20.0.0.0/14"));
+    assert_true(routed("2001:db8::/32"));
+    // The one that moved into the free place is still found.
+    assert_true(mab_routes_set(mabs, &last, false));
+    assert_int_equal(route_count, 0);
+    mab_routes_free(mabs);
 }
 
-int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_answers_add_and_failures_withdraw),
-      cmocka_unit_test(test_probes_the_waiting_and_the_quiet),
-      cmocka_unit_test(test_a_refused_route_is_tried_again),
-      cmocka_unit_test(test_what_is_not_named_again_can_be_removed),
-  };
-  return cmocka_run_group_tests(tests, NULL, NULL);
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers_add_and_failures_withdraw),
+        cmocka_unit_test(test_probes_the_waiting_and_the_quiet),
+        cmocka_unit_test(test_a_refused_route_is_tried_again),
+        cmocka_unit_test(test_what_is_not_named_again_can_be_removed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
