@@ -10,7 +10,7 @@ formats. Run it after changing it and commit both:
 import copy
 
 from scapy.all import (ICMP, IP, TCP, UDP, Raw, ICMPv6DestUnreach, ICMPv6EchoRequest,
-                       ICMPv6PacketTooBig, IPOption_NOP, IPOption_Router_Alert, IPOption_Timestamp,
+                       ICMPv6ND_Redirect, ICMPv6PacketTooBig, IPOption_NOP, IPOption_Router_Alert, IPOption_Timestamp,
                        IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
 
 HOST, MICRONET, ETR4, ITR4 = "198.18.1.7", "20.1.0.17", "198.18.3.1", "192.0.2.1"
@@ -369,6 +369,8 @@ def itr_no_icmp():
                    ICMPv6PacketTooBig(mtu=1280) / Raw(b"x" * 48))
     emit("ITR", "no ICMPv6 error about an ICMPv6 error behind an extension header", error6, "DROP",
          "ZERO", etr='"zero"')
+    redirect = whole(IPv6(src=HOST6, dst=MICRONET6) / ICMPv6ND_Redirect(tgt=HOST6, dst=MICRONET6))
+    emit("ITR", "nor about a redirect", redirect, "DROP", "ZERO", etr='"zero"')
 
 
 def itr_malformed():
@@ -404,6 +406,10 @@ def etr_deliver():
     p = udp4(20, ttl=60)
     etr("IPv4 in IPv4", outer4(p, ttl=50), "DELIVER", out=changed(p, ttl=50))
     etr("an outer TTL above the inner gives no new life", outer4(p, ttl=255), "DELIVER", out=p)
+    last = whole(IP(src=HOST, dst="20.1.0.31") / UDP())
+    etr("the last address of two ranges that overlap", outer4(last), "DELIVER", out=last)
+    last = whole(IPv6(src=HOST6, dst="2001:db8:0:43:ffff::1") / UDP())
+    etr("the last address of two ranges side by side", outer6(last), "DELIVER", out=last)
     p = udp6(20, hlim=60)
     etr("IPv6 in IPv6", outer6(p, ttl=50), "DELIVER", out=changed(p, hlim=50))
     etr("IPv6 in IPv4 with a list of refused sources", outer4(p, source=ITR4, ttl=44), "DELIVER",

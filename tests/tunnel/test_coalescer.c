@@ -80,6 +80,7 @@ static void add_random(struct bench *bench, uint8_t *bytes)
     uint32_t payload = connection->segment_size;
     uint8_t flags = FLAG_ACK;
     bool good = true;
+    uint32_t ahead = 0;
     struct offload offload = {0};
     switch (random_below(&bench->random, 12)) {
     case 0:
@@ -100,10 +101,16 @@ static void add_random(struct bench *bench, uint8_t *bytes)
     case 5:
         good = false;
         break;
+    case 6:
+        ahead = 50000; // overtakes those that follow
+        break;
     default:
         break;
     }
+    connection->sequence += ahead;
     uint32_t length = make_segment(bench, connection, bytes, payload, flags, good);
+    if (ahead > 0)
+        connection->sequence -= ahead + payload;
     coalescer_add(&bench->coalescer, bytes, length, &offload);
 }
 

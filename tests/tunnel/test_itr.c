@@ -226,6 +226,14 @@ static void test_mappings_expire_and_are_renewed_in_time(void **state)
     assert_int_equal(send(bench, "20.1.0.20", 1), ITR_HELD);
 }
 
+static void test_expired_means_expired_also_before_the_tick(void **state)
+{
+    struct bench *bench = *state;
+    learn(bench, "20.1.0.16/28", "198.18.3.1", 10);
+    bench->now = instant_add(bench->now, duration_s(10));
+    assert_int_equal(send(bench, "20.1.0.20", 1), ITR_HELD);
+}
+
 static void test_what_is_learned_last_counts(void **state)
 {
     struct bench *bench = *state;
@@ -394,6 +402,28 @@ static void test_full_database(void **state)
     database_free(database);
 }
 
+// MABs that only the database knows count, too.
+static void test_full_database_without_a_list_of_mabs(void **state)
+{
+    struct bench *bench = *state;
+    struct database *database = database_new();
+    struct prefix mab;
+    assert_true(prefix_parse("21.0.0.0/14", &mab, NULL));
+    struct mapping *mapping = mapping_new(&mab, NULL);
+    struct update updates[] = {
+        {UPDATE_DEFINE, range_of("21.1.0.16/28"), address_of("198.18.3.1"), {0}},
+        {UPDATE_DEFINE, range_of("21.1.0.48/28"), address_of("21.3.0.1"), {0}},
+    };
+    assert_true(mapping_apply(mapping, updates, 2, NULL, NULL));
+    assert_true(database_put(database, mapping, NULL));
+    itr_set_database(bench->itr, database);
+    assert_int_equal(send(bench, "21.1.0.17", 1), ITR_TUNNEL);
+    assert_int_equal(send(bench, "21.1.0.49", 1), ITR_DROP);
+    assert_int_equal(bench->result.reason, ITR_REASON_ETR_IN_MAB);
+    itr_set_database(bench->itr, NULL);
+    database_free(database);
+}
+
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
@@ -407,6 +437,7 @@ int main(void)
         WITH_BENCH(test_no_answer_gives_icmp_and_a_pause),
         WITH_BENCH(test_held_packets_do_not_wait_for_ever),
         WITH_BENCH(test_mappings_expire_and_are_renewed_in_time),
+        WITH_BENCH(test_expired_means_expired_also_before_the_tick),
         WITH_BENCH(test_what_is_learned_last_counts),
         WITH_BENCH(test_the_least_used_mapping_gives_way),
         WITH_BENCH(test_icmp_is_limited_but_too_big_has_its_own),
@@ -415,6 +446,7 @@ int main(void)
         WITH_BENCH(test_usage_is_counted_for_each_micronet),
         WITH_BENCH(test_usage_of_too_many_micronets_goes_to_one_record),
         WITH_BENCH(test_full_database),
+        WITH_BENCH(test_full_database_without_a_list_of_mabs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
