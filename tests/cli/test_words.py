@@ -113,6 +113,13 @@ def test_nothing_at_all():
     assert result.err == ivip("help").out
 
 
+def test_what_help_points_to_exists():
+    texts = [ivip(command, "--help").out for command in commands()]
+    texts += [path.read_text() for path in (ROOT / "docs").glob("*.md")]
+    for page in set(re.findall(r"\bdocs/[a-z]+\.md", "".join(texts))):
+        assert (ROOT / page).exists(), page
+
+
 def man(page):
     shown = subprocess.run(["mandoc", "-T", "ascii", str(ROOT / "docs/man" / page)],
                            capture_output=True, text=True, check=True).stdout

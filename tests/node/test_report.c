@@ -209,6 +209,13 @@ static void test_reload_missing(void **state)
     test_files_remove();
 }
 
+static int tear_down(void **state)
+{
+    (void)state;
+    test_files_remove();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,5 +224,5 @@ int main(void)
         cmocka_unit_test(test_reload),
         cmocka_unit_test(test_reload_missing),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, tear_down);
 }
