@@ -57,6 +57,7 @@ struct sender {
     struct instant last_updates;
     struct instant batch_due; // when the queue's head has waited long enough
     struct instant pace;      // not before this
+    struct duration silence;  // how long it may last now
 
     size_t state_next;       // whose state comes next
     size_t states_urgent;    // so many at once: MABs newly added
@@ -81,6 +82,7 @@ struct sender *sender_new(const struct sender_config *config, struct instant now
     list_init(&sender->announcements);
     list_init(&sender->queue);
     sender->last_sent = now;
+    sender->silence = duration_ms(HEARTBEAT_MS);
     sender->batch_due = INSTANT_NEVER;
     sender->state_at = INSTANT_NEVER;
     return sender;
@@ -265,6 +267,7 @@ static void fill_updates(struct sender *sender, struct payload_writer *payload, 
     while (node != NULL && add_set(sender, payload, container_of(node, struct pending_set, node)))
         node = list_first(&sender->queue);
     sender->last_updates = now;
+    sender->silence = duration_ms(HEARTBEAT_FIRST_MS);
     sender->batch_due = list_empty(&sender->queue) ? INSTANT_NEVER : now;
 }
 
@@ -360,6 +363,10 @@ size_t sender_next_output(struct sender *sender, struct instant now, struct wall
     if (payload_empty(&payload)) {
         (void)payload_add_section(&payload, &(struct payload_section){.type = SECTION_HEARTBEAT});
         sender->counters.heartbeats++;
+        if (sender->silence.ns < duration_ms(HEARTBEAT_MS).ns)
+            sender->silence.ns *= 2;
+        if (sender->silence.ns > duration_ms(HEARTBEAT_MS).ns)
+            sender->silence = duration_ms(HEARTBEAT_MS);
     }
     return finish_payload(sender, &payload, now, buffer);
 }
@@ -375,7 +382,7 @@ static struct instant states_due(const struct sender *sender)
 
 struct instant sender_next_deadline(const struct sender *sender)
 {
-    struct instant due = instant_add(sender->last_sent, duration_ms(HEARTBEAT_MS));
+    struct instant due = instant_add(sender->last_sent, sender->silence);
     due = instant_earlier(due, sender->batch_due);
     due = instant_earlier(due, states_due(sender));
     if (sender->states_urgent > 0)

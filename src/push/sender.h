@@ -11,7 +11,9 @@
 //
 // A set leaves at once when no updates were sent for a few milliseconds, otherwise it waits for
 // company, at most SENDER_BATCH_MS. Output is paced: never more than the configured bytes a second,
-// smoothly. A core without I/O: see src/push/receiver.h for the other side.
+// smoothly. Heartbeats come soon after updates and then less often, so that the loss of the last
+// payload is seen nearly as fast as that of any other. A core without I/O: see src/push/receiver.h
+// for the other side.
 #ifndef IVIP_PUSH_SENDER_H
 #define IVIP_PUSH_SENDER_H
 
@@ -28,6 +30,7 @@
 #define SENDER_QUIET_MS             4   // after which a set need not wait for company
 #define SENDER_BATCH_MS             20  // longest that a set waits for company
 #define HEARTBEAT_MS                250 // longest silence
+#define HEARTBEAT_FIRST_MS          30  // after updates; then it doubles up to the longest
 #define STATE_SECONDS               60  // in which each MAB's state is sent at least once
 #define SENDER_BYTES_SECOND_DEFAULT 4000000
 #define SENDER_BURST_MS             10 // how much of the rate may be sent in one go

@@ -112,6 +112,14 @@ static void test_heartbeats(void **state)
         assert_int_equal(bench.heartbeats, 1);
     }
     assert_int_equal(sender_position(bench.sender), 21);
+    assert_true(put(&bench, 1, 1) && next(&bench) && bench.sets == 1);
+    static const uint64_t soon_after_updates[] = {30, 60, 120, 240, 250, 250};
+    for (size_t i = 0; i < sizeof(soon_after_updates) / sizeof(soon_after_updates[0]); i++) {
+        wait_ms(&bench, soon_after_updates[i] - 1);
+        assert_false(next(&bench));
+        wait_ms(&bench, 1);
+        assert_true(next(&bench) && bench.heartbeats == 1);
+    }
     sender_free(bench.sender);
 }
 
