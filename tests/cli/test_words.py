@@ -115,7 +115,7 @@ def test_nothing_at_all():
 
 def test_what_help_points_to_exists():
     texts = [ivip(command, "--help").out for command in commands()]
-    texts += [path.read_text() for path in (ROOT / "docs").glob("*.md")]
+    texts.append((ROOT / "docs/configuration.md").read_text())
     for page in set(re.findall(r"\bdocs/[a-z]+\.md", "".join(texts))):
         assert (ROOT / page).exists(), page
 
