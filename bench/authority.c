@@ -18,6 +18,7 @@
 #define BASE      0x14000000u // 20.0.0.0
 #define BIG_SET   UPDATE_SET_MAX
 #define SMALL_SET 1
+#define GROUP     64 // sets that arrive in one turn of the loop
 #define SECONDS   3.0
 
 struct bench {
@@ -56,16 +57,19 @@ static void open_master(struct bench *bench)
 
 static void close_master(struct bench *bench)
 {
+    master_end(&bench->master);
     store_close(bench->master.store);
     ruas_free(bench->master.ruas);
 }
 
-static void commit(struct bench *bench, const struct change *change)
+static void end_change(struct bench *bench, const struct change *change, bool hold)
 {
     struct error error = {0};
     struct audit audit = {
         .time = bench->time, .who = "anna", .with = "bench", .action = "commands", .what = "null"};
-    if (!master_commit(&bench->master, change, &audit, &error))
+    bool good = hold ? master_hold(&bench->master, change, 1, &audit, &error)
+                     : master_commit(&bench->master, change, &audit, &error);
+    if (!good)
         stop(error.text);
 }
 
@@ -76,16 +80,16 @@ static void add_user(struct bench *bench)
     struct range range = {FAMILY_IPV4, {BASE}, {1 << 24}};
     if (!ruas_prepare_user_add(bench->master.ruas, "anna", "none", bench->time, &change, &error))
         stop(error.text);
-    commit(bench, &change);
+    end_change(bench, &change, false);
     if (!ruas_prepare_uab_add(bench->master.ruas, &range, "anna", UINT32_MAX, bench->time, &change,
                               &error))
         stop(error.text);
-    commit(bench, &change);
+    end_change(bench, &change, false);
 }
 
 // One set of `count` commands on the single addresses from `first` on.
 static void send_set(struct bench *bench, enum command_kind kind, uint64_t first, size_t count,
-                     uint32_t etr)
+                     uint32_t etr, bool hold)
 {
     struct change change;
     struct error error = {0};
@@ -102,7 +106,7 @@ static void send_set(struct bench *bench, enum command_kind kind, uint64_t first
     }
     if (!ruas_prepare(bench->master.ruas, &request, &change, &failed, &error))
         stop(error.text);
-    commit(bench, &change);
+    end_change(bench, &change, hold);
     command_set_free(request.set);
 }
 
@@ -117,7 +121,7 @@ static void measure_fill(struct bench *bench)
     double begun = seconds();
     uint64_t sets = bench->micronets / BIG_SET;
     for (uint64_t i = 0; i < sets; i++)
-        send_set(bench, COMMAND_DEFINE, i * BIG_SET, BIG_SET, (uint32_t)(i * 7919));
+        send_set(bench, COMMAND_DEFINE, i * BIG_SET, BIG_SET, (uint32_t)(i * 7919), false);
     report_sets("define, 1,024 in a set, durable", sets, BIG_SET, seconds() - begun);
 }
 
@@ -127,10 +131,23 @@ static void measure_maps(struct bench *bench, const char *what, size_t size)
     double begun = seconds();
     while (seconds() - begun < SECONDS) {
         uint64_t first = sets * 1000003 % (bench->micronets / BIG_SET) * BIG_SET;
-        send_set(bench, COMMAND_MAP, first, size, (uint32_t)sets);
+        send_set(bench, COMMAND_MAP, first, size, (uint32_t)sets, false);
         sets++;
     }
     report_sets(what, sets, size, seconds() - begun);
+}
+
+static void measure_groups(struct bench *bench)
+{
+    uint64_t sets = 0;
+    double begun = seconds();
+    while (seconds() - begun < SECONDS) {
+        for (int i = 0; i < GROUP; i++, sets++)
+            send_set(bench, COMMAND_MAP, sets * 1000003 % bench->micronets / BIG_SET * BIG_SET, 1,
+                     (uint32_t)sets, true);
+        master_settle(&bench->master);
+    }
+    report_sets("map, 1 in a set, 64 sets settled together", sets, 1, seconds() - begun);
 }
 
 static void measure_load(struct bench *bench)
@@ -168,6 +185,7 @@ int main(int count, char **words)
     measure_fill(&bench);
     measure_maps(&bench, "map, 1 in a set, durable", SMALL_SET);
     measure_maps(&bench, "map, 1,024 in a set, durable", BIG_SET);
+    measure_groups(&bench);
     measure_load(&bench);
     remove_files(&bench);
     return 0;
