@@ -104,6 +104,7 @@ class Capture:
         self.thread = threading.Thread(target=self.listen, args=(namespace, device, ready),
                                        daemon=True)
         self.stopping = False
+        self.quiet = threading.Event()  # nothing came for a moment
         self.thread.start()
         if not ready.wait(10):
             raise AssertionError(f"cannot capture on {device}")
@@ -122,12 +123,18 @@ class Capture:
                 try:
                     frame = tap.recv(65535)
                 except TimeoutError:
+                    self.quiet.set()
                     continue
                 except OSError:
                     break
                 if struct.unpack(">H", frame[12:14])[0] == ETHERTYPE:
                     self.raw.append(frame)
                     self.packets.append(Packet(frame[14:]))
+
+    def catch_up(self) -> None:
+        """Waits until everything that has passed by is in `packets`."""
+        self.quiet.clear()
+        self.quiet.wait(WAIT_SECONDS)
 
     def stop(self) -> None:
         self.stopping = True
@@ -266,6 +273,7 @@ class Lab:
 
     def sequences(self, a: str, b: str, icmp_type: int) -> list[str]:
         """The route sequences of one kind of ICMP packet on a link, in the order they passed."""
+        self.captures[a, b].catch_up()
         return [self.notation(packet) for packet in list(self.captures[a, b].packets)
                 if packet.icmp_type == icmp_type]
 
@@ -295,6 +303,7 @@ class Lab:
 
     def forget_captured(self) -> None:
         for capture in self.captures.values():
+            capture.catch_up()
             capture.packets.clear()
             capture.raw.clear()
 

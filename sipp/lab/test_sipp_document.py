@@ -10,8 +10,10 @@ document prints, as captured.
 """
 
 import secrets
+import shutil
+import subprocess
 
-from sipp_lab import ICMP_ECHO, ICMP_ECHO_REPLY, Lab, await_that
+from sipp_lab import ICMP_ECHO, ICMP_ECHO_REPLY, TOP, Lab, await_that, save_pcap
 
 SIMPLE = """
 P      0080:0000:0000:0000/32
@@ -204,6 +206,16 @@ def test_section_5_3(lab: Lab) -> None:
     assert sent == ["S.H, Q.D, *Q.E, S.I"]
     assert advanced == ["S.H, Q.D, Q.E, *S.I"]
     assert answered == ["S.I, Q.E, *Q.D, S.H"]
+
+    # Wireshark reads the captured packets in the document's notation too.
+    if shutil.which("tshark"):
+        capture = lab.folder / "e-i.pcap"
+        save_pcap(capture, lab.captures["E", "I"].raw)
+        read = subprocess.run(["tshark", "-n", "-X", f"lua_script:{TOP}/contrib/wireshark/sipp.lua",
+                               "-o", f"sipp.names:{lab.names_file}", "-r", capture, "-T", "fields",
+                               "-e", "sipp.route", "-Y", "sipp.icmp.type in {0, 8}"],
+                              capture_output=True, text=True, check=True).stdout.splitlines()
+        assert read == advanced + answered
 
     # An error on the way comes back along the sequence too.
     lost = lab.tool("H", "-t", "2", "-c", "1", "ping", "Q.E:S.I", check=False)

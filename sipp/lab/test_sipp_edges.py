@@ -80,6 +80,7 @@ def edges(lab: Lab, a_policy: str, b_policy: str) -> None:
 
 
 def carried(lab: Lab, a: str, b: str) -> set[str]:
+    lab.captures[a, b].catch_up()
     return {lab.notation(packet) for packet in lab.captures[a, b].packets
             if packet.kind == IPV4_IN_SIPP}
 

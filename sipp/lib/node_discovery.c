@@ -68,6 +68,13 @@ static void announce_host(struct node *node, uint16_t interface)
     }
 }
 
+static bool knows_router(const struct node *node)
+{
+    struct sipp_prefix everything = {SIPP_ADDRESS_NONE, 0};
+    return forwarding_get(node->forwarding, &everything) != NULL;
+}
+
+// A host also asks for a router while it knows none, and, when it is mobile, at every new place.
 void node_announce_all(struct node *node, struct instant now)
 {
     for (uint16_t i = 0; i < node->link_count; i++) {
@@ -78,6 +85,8 @@ void node_announce_all(struct node *node, struct instant now)
             continue;
         if (!node->config.router) {
             announce_host(node, i);
+            if (node->mobile.enabled || !knows_router(node))
+                node_ask(node, i, SIPP_ADDRESS_NONE);
             continue;
         }
         announcement(node, i, &message);
@@ -105,6 +114,16 @@ static bool from_this_link(const struct transit *transit)
            transit->packet.route.count == 2;
 }
 
+// A host on the subnet looks for its cluster address as for any other on the link.
+static bool answers_for(const struct node *node, struct sipp_address sought)
+{
+    for (size_t i = 0; node->config.router && i < node->level_count; i++) {
+        if (node->levels[i].acts && sipp_address_equal(node->levels[i].prefix.address, sought))
+            return true;
+    }
+    return node_is_own(node, sought);
+}
+
 void node_hear_where_are_you(struct node *node, struct instant now, const struct transit *transit,
                              const struct icmp_message *message)
 {
@@ -118,7 +137,7 @@ void node_hear_where_are_you(struct node *node, struct instant now, const struct
     }
     if (sipp_address_none(sought) && node->config.router) {
         announcement(node, transit->in, &answer);
-    } else if (!sipp_address_none(sought) && node_is_own(node, sought)) {
+    } else if (!sipp_address_none(sought) && answers_for(node, sought)) {
         memset(&answer, 0, sizeof(answer));
         answer.type = ICMP_I_AM_HERE;
         answer.code = ICMP_HOST;

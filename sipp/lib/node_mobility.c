@@ -135,6 +135,8 @@ void node_untunnel(struct node *node, struct instant now, const struct transit *
 void node_be_mobile(struct node *node, const struct sequence *home, const struct path *station,
                     const struct mobile_key *key)
 {
+    // From now on base stations decide where the default route leads.
+    heap_remove(&node->timers, &node->router_expiry);
     node->mobile.enabled = true;
     node->mobile.home = *home;
     node->mobile.station = *station;
