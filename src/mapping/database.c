@@ -124,18 +124,18 @@ static inline const struct mapping *locate(const struct database *database,
     return mapping;
 }
 
-struct address database_etr(const struct database *database, const struct address *address)
+bool database_etr(const struct database *database, const struct address *address,
+                  struct address *etr)
 {
-    struct address etr = ADDRESS_ZERO;
     struct unit unit;
     const struct mapping *mapping = locate(database, address, &unit);
     if (mapping == NULL)
-        return etr;
-    if (mapping->store.tree == NULL)
-        mapping_flat_etr(mapping, unit, &etr);
+        *etr = ADDRESS_ZERO;
+    else if (mapping->store.tree == NULL)
+        mapping_flat_etr(mapping, unit, etr);
     else
-        mapping_tree_etr(mapping, unit, &etr);
-    return etr;
+        mapping_tree_etr(mapping, unit, etr);
+    return mapping != NULL;
 }
 
 // What one batch of addresses is about.

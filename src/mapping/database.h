@@ -22,8 +22,10 @@ struct mapping *database_find(const struct database *database, const struct addr
 // The mapping of exactly that MAB, or NULL.
 struct mapping *database_get(const struct database *database, const struct prefix *mab);
 
-// The ETR of an address; zero also where it is in no MAB.
-struct address database_etr(const struct database *database, const struct address *address);
+// The ETR of an address: zero for gaps and zero micronets. False where it is in no MAB; `etr` is
+// zero then.
+bool database_etr(const struct database *database, const struct address *address,
+                  struct address *etr);
 // The ETRs of many addresses, of either family and any MABs, hiding memory latency; `etrs` has
 // room for `count`. Both may run beside writers of the mappings, but not beside a change of which
 // MABs there are.

@@ -86,6 +86,21 @@ SEQUENCE_READER enum mapping_state mapping_lookup(const struct mapping *mapping,
     }
 }
 
+SEQUENCE_READER void mapping_tree_etr(const struct mapping *mapping, struct unit unit,
+                                      struct address *etr)
+{
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        struct interval found;
+        bool any = interval_map_find(mapping->store.tree, unit.index, &found);
+        if (sequence_retry(&mapping->sequence, begun))
+            continue;
+        *etr = etr_table_addresses(&mapping->etrs)[any ? found.value : ETR_GAP];
+        if (!sequence_retry(&mapping->sequence, begun))
+            return;
+    }
+}
+
 struct address mapping_etr(const struct mapping *mapping, struct unit unit)
 {
     const struct range *units = mapping_units(mapping);

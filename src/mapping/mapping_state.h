@@ -58,27 +58,14 @@ SEQUENCE_READER static inline void mapping_flat_etr(const struct mapping *mappin
         uint32_t value = flat_map_value(&mapping->store.flat, mapping_flat_place(mapping, unit));
         if (sequence_retry(&mapping->sequence, begun))
             continue;
-        *etr = etr_table_get(&mapping->etrs, value);
+        *etr = etr_table_addresses(&mapping->etrs)[value];
         if (!sequence_retry(&mapping->sequence, begun))
             return;
     }
 }
 
 // The ETR of a unit of an IPv6 MAB.
-SEQUENCE_READER static inline void mapping_tree_etr(const struct mapping *mapping, struct unit unit,
-                                                    struct address *etr)
-{
-    for (;;) {
-        uint64_t begun = sequence_begin(&mapping->sequence);
-        struct interval found;
-        bool any = interval_map_find(mapping->store.tree, unit.index, &found);
-        if (sequence_retry(&mapping->sequence, begun))
-            continue;
-        *etr = etr_table_get(&mapping->etrs, any ? found.value : ETR_GAP);
-        if (!sequence_retry(&mapping->sequence, begun))
-            return;
-    }
-}
+void mapping_tree_etr(const struct mapping *mapping, struct unit unit, struct address *etr);
 
 // Units whose ETRs are looked up under one look at the sequence lock.
 #define MAPPING_BATCH 64

@@ -195,7 +195,9 @@ static void test_etrs(void **state)
     database_etr_many(database, addresses, EXPECTED * TIMES, etrs);
     for (size_t i = 0; i < EXPECTED * TIMES; i++) {
         assert_string_equal(address_print(&etrs[i], text), expected[i % EXPECTED].etr);
-        struct address etr = database_etr(database, &addresses[i]);
+        struct address etr;
+        assert_int_equal(database_etr(database, &addresses[i], &etr),
+                         database_find(database, &addresses[i]) != NULL);
         assert_true(address_equal(&etr, &etrs[i]));
     }
     database_free(database);
