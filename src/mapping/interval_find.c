@@ -70,7 +70,9 @@ INTERVAL_SEARCH bool behind_leaf(const struct interval_map *map, uint64_t begun,
     const struct leaf *next = pointer_at((void *const *)&leaf->next);
     if (sequence_retry(&map->sequence, begun))
         return false;
-    *found = next == NULL ? (struct interval){0} : leaf_get(next, 0);
+    *found = (struct interval){0};
+    if (next != NULL)
+        *found = leaf_get(next, 0);
     return true;
 }
 
