@@ -12,6 +12,9 @@
 // querier hears of it at its next alive check (rules 5 and 8).
 #define LEG_MS 24000
 
+// After that the QSAs have loaded for the first time, and questions from before have ended.
+#define SETTLED_NS 8000000000
+
 void world_fail(struct world *world, const char *format, ...)
 {
     if (world->report.failed)
@@ -70,6 +73,18 @@ static void check_belief(struct world *world, const struct world_itr *itr, size_
         world_fail(world, "%s believes that %s is mapped to %s, which ended %" PRIu64 " ms ago",
                    itr->name, address_print(&unit, address), address_print(&belief->etr, etr),
                    stale.ns / duration_ms(1).ns);
+}
+
+// In a calm network with memory enough every question is answered, once the QSAs have loaded.
+void world_check_failed_question(struct world *world, const char *itr,
+                                 const struct address *question)
+{
+    char text[ADDRESS_TEXT_MAX];
+    world->report.failed_questions++;
+    bool loading = instant_before(engine_now(world->engine), (struct instant){SETTLED_NS});
+    if (is_calm(&world->config) && world->config.told_max >= MASTER_UNITS * 10 && !loading)
+        world_fail(world, "%s gets no answer for %s in a calm network", itr,
+                   address_print(question, text));
 }
 
 void world_check_beliefs(struct world *world)

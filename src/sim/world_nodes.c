@@ -247,7 +247,7 @@ static void itr_take_events(struct world_itr *itr)
     struct querier_event event;
     while (querier_next_event(itr->querier, &event)) {
         if (event.kind == QUERIER_FAILED)
-            itr->world->report.failed_questions++;
+            world_check_failed_question(itr->world, itr->name, &event.question);
         else
             believe(itr, &event);
         if (event.kind == QUERIER_LEARNED && event.question.family != FAMILY_NONE) {

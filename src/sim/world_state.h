@@ -92,6 +92,8 @@ void world_itr_ask(struct world_itr *itr, const struct address *address);
 // world_check.c: the invariants.
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram);
 void world_check_beliefs(struct world *world);
+void world_check_failed_question(struct world *world, const char *itr,
+                                 const struct address *question);
 void world_check_recovered(struct world *world);
 void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void world_free_tellings(struct world *world);

@@ -35,9 +35,9 @@ static bool run_seed(uint64_t seed, struct total *total, bool tell)
     total->attacks += report.attacks;
     if (tell || report.failed) {
         world_config_print(&config, stdout);
-        (void)printf("  %" PRIu64 " changes, %" PRIu64 " questions, %" PRIu64
+        (void)printf("  %" PRIu64 " changes, %" PRIu64 " questions (%" PRIu64 " failed), %" PRIu64
                      " datagrams; stalest belief %.3f s of %.3f s allowed\n",
-                     report.changes, report.questions, report.datagrams,
+                     report.changes, report.questions, report.failed_questions, report.datagrams,
                      (double)report.stalest.ns / 1e9, (double)report.bound.ns / 1e9);
     }
     if (report.failed)
