@@ -123,6 +123,23 @@ static bool core_config(const struct config_qsr *config, struct qsr_config *core
     return true;
 }
 
+static bool reload(void *state, const struct config *config, struct error *error)
+{
+    struct role_qsr *role = state;
+    const struct config_qsr *old = node_config(role->node)->qsr;
+    struct qsr_config core;
+    if (!endpoint_equal(&old->listen, &config->qsr->listen))
+        return error_set(error, ERROR_CONFLICT, "needs-restart",
+                         "qsr.listen cannot change without a restart");
+    if (!core_config(config->qsr, &core, error))
+        return false;
+    role->upstream_count = core.querier.upstream_count;
+    qsr_set_upstreams(role->qsr, node_now(role->node), core.querier.upstreams,
+                      core.querier.upstream_count);
+    core_pump_drain(role->pump);
+    return true;
+}
+
 bool role_qsr_start(struct node *node, struct error *error)
 {
     const struct config_qsr *config = node_config(node)->qsr;
@@ -138,6 +155,6 @@ bool role_qsr_start(struct node *node, struct error *error)
         stop(role);
         return false;
     }
-    node_add_role(node, &(struct role){"qsr", role, write_metrics, status, healthy, NULL, stop});
+    node_add_role(node, &(struct role){"qsr", role, write_metrics, status, healthy, reload, stop});
     return true;
 }

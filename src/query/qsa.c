@@ -203,7 +203,8 @@ void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *
                       uint64_t sequence)
 {
     struct mab *mab = get_mab(qsa, prefix);
-    assert(mab != NULL);
+    if (mab == NULL)
+        return;
     mab->sequence = sequence;
     check_range(qsa, now, mab, database_get(qsa->database, prefix), &mab->units);
 }
@@ -211,8 +212,8 @@ void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *
 void qsa_mab_ready(struct qsa *qsa, const struct prefix *prefix)
 {
     struct mab *mab = get_mab(qsa, prefix);
-    assert(mab != NULL);
-    mab->ready = true;
+    if (mab != NULL)
+        mab->ready = true;
 }
 
 void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *prefix)

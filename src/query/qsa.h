@@ -39,6 +39,8 @@ void qsa_set_complete(struct qsa *qsa, bool complete);
 // The QSA serves this MAB, but cannot answer for it yet: "try another". Nothing changes where it
 // does already. An overlap with another MAB is an error.
 bool qsa_mab_add(struct qsa *qsa, const struct prefix *mab, struct error *error);
+// The following do nothing for a MAB that was not added.
+
 // The database has a copy of the MAB as of `sequence` in place of the one before, if any: every
 // range told of it is checked.
 void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *mab,

@@ -257,6 +257,13 @@ void qsr_tick(struct qsr *qsr, struct instant now)
     take_events(qsr, now);
 }
 
+void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoint *upstreams,
+                       size_t count)
+{
+    querier_set_upstreams(qsr->querier, now, upstreams, count);
+    take_events(qsr, now);
+}
+
 const struct querier *qsr_querier(const struct qsr *qsr)
 {
     return qsr->querier;

@@ -41,6 +41,10 @@ size_t qsr_next_output(struct qsr *qsr, struct instant now, struct endpoint *to,
 struct instant qsr_next_deadline(const struct qsr *qsr);
 void qsr_tick(struct qsr *qsr, struct instant now);
 
+// Takes other upstreams; see querier_set_upstreams.
+void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoint *upstreams,
+                       size_t count);
+
 // Its two sides, for counters, limits and status. What they have to send or tell comes through the
 // QSR.
 const struct querier *qsr_querier(const struct qsr *qsr);

@@ -173,6 +173,8 @@ static struct duration patience(const struct querier *querier, const struct ques
     if (question->request_count == QUERY_TRIES_MAX)
         return duration_ms(LAST_WAIT_MS);
     size_t upstream = question->requests[question->request_count - 1].upstream;
+    if (upstream == UPSTREAM_GONE)
+        return duration_ms(RETRY_MS_DEFAULT);
     uint64_t ns = upstream_retry_time(&querier->upstreams[upstream]).ns
                   << (question_tries(question, upstream) - 1);
     uint64_t most = duration_ms(RETRY_MS_MAX).ns;
@@ -324,6 +326,69 @@ struct instant querier_next_deadline(const struct querier *querier)
     for (size_t i = 0; i < querier->config.upstream_count; i++)
         deadline = instant_earlier(deadline, upstream_deadline(&querier->upstreams[i]));
     return deadline;
+}
+
+// Other upstreams
+
+// Where an upstream was before, or UPSTREAM_GONE.
+static uint8_t place_of(const struct upstream *upstreams, size_t count,
+                        const struct endpoint *endpoint)
+{
+    for (size_t i = 0; i < count; i++)
+        if (endpoint_equal(&upstreams[i].endpoint, endpoint))
+            return (uint8_t)i;
+    return UPSTREAM_GONE;
+}
+
+// Tells the requests of a question where their upstreams are now. Where none of them is open any
+// more, the next is due.
+static void move_requests(struct querier *querier, struct instant now, struct question *question,
+                          const uint8_t *places)
+{
+    question->declined = 0;
+    for (size_t i = 0; i < question->request_count; i++) {
+        struct request *request = &question->requests[i];
+        if (request->upstream != UPSTREAM_GONE)
+            request->upstream = places[request->upstream];
+        if (request->upstream == UPSTREAM_GONE)
+            questions_close_request(&querier->questions, request);
+    }
+    if (!question_waits(question))
+        heap_set(&querier->questions.deadlines, &question->deadline, now);
+}
+
+void querier_set_upstreams(struct querier *querier, struct instant now,
+                           const struct endpoint *upstreams, size_t count)
+{
+    assert(count >= 1 && count <= QUERIER_UPSTREAMS_MAX);
+    struct upstream old[QUERIER_UPSTREAMS_MAX];
+    uint8_t places[QUERIER_UPSTREAMS_MAX]; // from old to new
+    size_t old_count = querier->config.upstream_count;
+    for (size_t i = 0; i < old_count; i++) {
+        places[i] = UPSTREAM_GONE;
+        for (size_t n = 0; n < count; n++)
+            if (endpoint_equal(&querier->upstreams[i].endpoint, &upstreams[n]))
+                places[i] = (uint8_t)n;
+        if (places[i] == UPSTREAM_GONE)
+            querier_forget_all_of(querier, &querier->upstreams[i]);
+        upstream_move(&old[i], &querier->upstreams[i]);
+    }
+    for (size_t n = 0; n < count; n++) {
+        struct upstream *upstream = &querier->upstreams[n];
+        uint8_t before = place_of(old, old_count, &upstreams[n]);
+        if (before == UPSTREAM_GONE)
+            upstream_init(upstream, &upstreams[n], now);
+        else
+            upstream_move(upstream, &old[before]);
+        for (struct list_node *node = upstream->learned.next; node != &upstream->learned;
+             node = node->next)
+            container_of(node, struct learned, of_upstream)->upstream = (uint8_t)n;
+        querier->config.upstreams[n] = upstreams[n];
+    }
+    querier->config.upstream_count = count;
+    for (struct question *question = questions_next(&querier->questions, NULL); question != NULL;
+         question = questions_next(&querier->questions, question))
+        move_requests(querier, now, question, places);
 }
 
 // Looking

@@ -76,6 +76,12 @@ struct querier *querier_new(const struct querier_config *config, struct random_s
                             struct instant now);
 void querier_free(struct querier *querier);
 
+// Takes other upstreams, at most QUERIER_UPSTREAMS_MAX, at least one. What was learned from those
+// that stay stays; what those that go had told is forgotten, and what they were asked is asked
+// again.
+void querier_set_upstreams(struct querier *querier, struct instant now,
+                           const struct endpoint *upstreams, size_t count);
+
 // Asks for the mapping of an address, unless that question is already open. False when the limit
 // of open questions is reached.
 bool querier_ask(struct querier *querier, struct instant now, const struct address *address);

@@ -127,6 +127,13 @@ void questions_close_request(struct questions *questions, struct request *reques
     request->open = false;
 }
 
+struct question *questions_next(const struct questions *questions, struct question *question)
+{
+    struct table_node *node =
+        table_next(&questions->units, question == NULL ? NULL : &question->by_unit);
+    return node == NULL ? NULL : container_of(node, struct question, by_unit);
+}
+
 unsigned question_tries(const struct question *question, size_t upstream)
 {
     unsigned tries = 0;

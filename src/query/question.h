@@ -13,6 +13,8 @@
 #include "query/cache.h"
 #include "query/querier.h"
 
+#define UPSTREAM_GONE UINT8_MAX // asked of a server that is no longer an upstream
+
 struct question;
 
 struct request {
@@ -20,7 +22,7 @@ struct request {
     struct question *question;
     uint64_t nonce;
     uint32_t sequence;
-    uint8_t upstream; // index
+    uint8_t upstream; // index, or UPSTREAM_GONE
     bool open;        // an answer to it is accepted
     bool proving;     // sent again with the token the server asked for
     struct instant sent;
@@ -67,6 +69,9 @@ void questions_free(struct questions *questions, struct question *question);
 // Makes a request of the question open under a nonce; `request` is a free one of its requests.
 void questions_open_request(struct questions *questions, struct request *request, uint64_t nonce);
 void questions_close_request(struct questions *questions, struct request *request);
+
+// The next open question in no particular order; start with NULL.
+struct question *questions_next(const struct questions *questions, struct question *question);
 
 // How many requests of the question went to that upstream.
 unsigned question_tries(const struct question *question, size_t upstream);

@@ -13,6 +13,18 @@ void upstream_init(struct upstream *upstream, const struct endpoint *endpoint, s
     list_init(&upstream->learned);
 }
 
+void upstream_move(struct upstream *to, struct upstream *from)
+{
+    *to = *from;
+    if (list_empty(&from->learned)) {
+        list_init(&to->learned);
+        return;
+    }
+    to->learned.next->previous = &to->learned;
+    to->learned.previous->next = &to->learned;
+    list_init(&from->learned);
+}
+
 struct duration upstream_retry_time(const struct upstream *upstream)
 {
     if (!upstream->measured)

@@ -72,6 +72,9 @@ struct upstream {
 
 void upstream_init(struct upstream *upstream, const struct endpoint *endpoint, struct instant now);
 
+// Moves all it knows to another place in memory.
+void upstream_move(struct upstream *to, struct upstream *from);
+
 // How long to wait for its answer before asking another.
 struct duration upstream_retry_time(const struct upstream *upstream);
 // It answered a request after that time.

@@ -385,6 +385,41 @@ static void test_malformed_is_counted(void **state)
     querier_free(f.querier);
 }
 
+static void test_other_upstreams(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    struct endpoint only_b[] = {endpoint_of(B)};
+    struct endpoint c_and_b[] = {endpoint_of("192.0.2.3:4746"), endpoint_of(B)};
+    (void)learn(&f, "20.1.0.20", "20.1.0.16/28", "198.18.3.1", 1); // from A
+    ask(&f, "20.2.0.1");
+    struct query_message request = expect(&f, MESSAGE_MAP_REQUEST, A);
+    querier_set_upstreams(f.querier, f.now, only_b, 1);
+    assert_range(event(&f, QUERIER_FORGET).range, "20.1.0.16/28"); // A will not tell us any more
+    advance(&f, 0);
+    struct query_message again = expect(&f, MESSAGE_MAP_REQUEST, B);
+    struct query_message reply = reply_to(&request, "20.2.0.1", "198.18.3.1", 2);
+    give(&f, A, &reply); // no longer one of ours
+    no_event(&f);
+    reply = reply_to(&again, "20.2.0.1", "198.18.3.2", 1);
+    give(&f, B, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    (void)event(&f, QUERIER_LEARNED);
+    // B stays, in another place: what it told stays, and its updates count.
+    querier_set_upstreams(f.querier, f.now, c_and_b, 2);
+    no_event(&f);
+    reply = update_of(&reply, "198.18.3.3", 2);
+    give(&f, B, &reply);
+    (void)expect(&f, MESSAGE_CACHE_UPDATE_ACK, B);
+    assert_string_equal(cached_etr(&f, "20.2.0.1"), "198.18.3.3");
+    ask(&f, "20.2.0.2");
+    (void)expect(&f, MESSAGE_MAP_REQUEST, "192.0.2.3:4746");
+    pass(&f, ALIVE_SILENCE_MS + 10 * ALIVE_RETRY_MS); // B is still watched
+    (void)event(&f, QUERIER_FAILED);
+    (void)event(&f, QUERIER_FORGET);
+    querier_free(f.querier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +439,7 @@ int main(void)
         cmocka_unit_test(test_a_late_answer_is_no_restart),
         cmocka_unit_test(test_comes_back_to_its_first_choice),
         cmocka_unit_test(test_penalty_doubles_for_a_flapping_server),
+        cmocka_unit_test(test_other_upstreams),
         cmocka_unit_test(test_malformed_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
