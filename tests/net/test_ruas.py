@@ -216,6 +216,15 @@ def test_flood_of_passwords(running: Ruas) -> None:
     assert set(statuses) <= {"200", "429", "503"}, statuses
 
 
+def test_stop_while_verifying(running: Ruas) -> None:
+    """An orderly end, though passwords are being verified and clients wait."""
+    script = ("for i in $(seq 30); do curl -sk -o /dev/null "
+              f"-u 'anna:{PASSWORD}' https://192.0.2.1:4748/v1/me & done; wait")
+    with subprocess.Popen(running.place.command("sh", "-c", script)):
+        await_that("logins", lambda: running.node.metrics()["ivip_ruas_logins_total"] > 0)
+        assert running.node.stop() == 0
+
+
 def test_hostile_connections(running: Ruas) -> None:
     """Bytes that are no TLS, requests cut short, huge bodies: nothing but refusals."""
     talk = ("import socket, ssl, sys, os\n"
