@@ -173,7 +173,7 @@ static void hear_route(struct kernel *kernel, struct nlmsghdr *header)
     forwarding_set(node_forwarding(sippd->node), &prefix, next_hop);
 }
 
-static void hear_link(struct kernel *kernel, const struct nlmsghdr *header)
+static void hear_link(struct kernel *kernel, struct nlmsghdr *header)
 {
     struct sippd *sippd = kernel->sippd;
     const struct ifinfomsg *link = NLMSG_DATA(header);
