@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Benchmark of the QSA: answers a second by the core alone and through UDP on loopback, and the
+// cost of an update by how many were told. Every answer is checked. Prints Markdown.
+//
+//     query [MICRONETS]     1000000
+//
+// Through UDP, the server is a process of its own on one processor, the load comes from another.
+#include "base/memory.h"
+#include "mapping/database.h"
+#include "node/core_pump.h"
+#include "node/node.h"
+#include "query/qsa.h"
+
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define BASE      0x14000000u // 20.0.0.0
+#define QUERIERS  10000
+#define SECONDS   3.0
+#define WINDOW    256 // requests under way through UDP
+#define BATCH     32
+#define PORT      24746
+#define UPDATES   2000
+#define TOLD_MOST 10000 // to one micronet
+
+static double seconds(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void stop(const char *what)
+{
+    (void)fprintf(stderr, "bench: %s\n", what);
+    exit(1);
+}
+
+static struct address etr_of(uint32_t micronet)
+{
+    return address_from_ipv4(0xc6120000u + micronet % 251 + 1);
+}
+
+// A QSA over one MAB of single-address micronets.
+struct bench {
+    uint32_t micronets;
+    struct prefix mab;
+    struct database *database;
+    struct qsa *qsa;
+    struct instant now;
+    uint64_t sequence;
+    struct random_source random;
+};
+
+static void apply(struct bench *bench, const struct update *updates, size_t count)
+{
+    struct error error;
+    struct mapping *mapping = database_get(bench->database, &bench->mab);
+    if (!mapping_apply(mapping, updates, count, NULL, &error))
+        stop(error.text);
+    qsa_changed(bench->qsa, bench->now, &bench->mab, ++bench->sequence, updates, count);
+}
+
+static void fill(struct bench *bench)
+{
+    static struct update updates[UPDATE_SET_MAX];
+    for (uint32_t i = 0; i < bench->micronets;) {
+        size_t count = 0;
+        for (; count < UPDATE_SET_MAX && i < bench->micronets; count++, i++)
+            updates[count] =
+                (struct update){UPDATE_DEFINE, {FAMILY_IPV4, {BASE + i}, {1}}, etr_of(i), {0}};
+        apply(bench, updates, count);
+    }
+}
+
+static void build(struct bench *bench, uint32_t micronets)
+{
+    struct qsa_config config = {
+        .teller = {.queriers_max = 2 * QUERIERS,
+                   .unproven_max = 2 * QUERIERS,
+                   .told_max = 4000000,
+                   .told_per_querier_max = 4000000},
+        .caching_time = duration_s(600),
+    };
+    *bench = (struct bench){.micronets = micronets, .now = {1000000000}};
+    (void)prefix_parse("20.0.0.0/8", &bench->mab, NULL);
+    random_init(&bench->random, random_seed_from_number(1));
+    bench->database = database_new();
+    bench->qsa = qsa_new(&config, random_seed_from_number(2), bench->now, bench->database);
+    (void)database_put(bench->database, mapping_new(&bench->mab, NULL), NULL);
+    (void)qsa_mab_add(bench->qsa, &bench->mab, NULL);
+    qsa_mab_ready(bench->qsa, &bench->mab);
+    qsa_set_complete(bench->qsa, true);
+    fill(bench);
+}
+
+static size_t make_request(uint8_t *bytes, uint64_t nonce, uint64_t token, uint32_t micronet)
+{
+    struct query_message request = {.type = MESSAGE_MAP_REQUEST,
+                                    .nonce = nonce,
+                                    .token = token,
+                                    .instance = 1,
+                                    .question = address_from_ipv4(BASE + micronet)};
+    return query_encode(&request, bytes, QUERY_MESSAGE_BYTES_MAX);
+}
+
+static void check_reply(const uint8_t *bytes, size_t length, struct query_message *reply)
+{
+    if (query_decode(bytes, length, reply) != DECODE_OK || reply->type != MESSAGE_MAP_REPLY)
+        stop("not a Map Reply");
+    uint32_t micronet = (uint32_t)(reply->range.start.index - BASE);
+    struct address etr = etr_of(micronet);
+    if (reply->status != QUERY_MAPPED || !address_equal(&reply->etr, &etr))
+        stop("a wrong answer");
+}
+
+static size_t make_ack(uint8_t *bytes, const struct query_message *reply)
+{
+    struct query_message ack = {.type = reply->type == MESSAGE_MAP_REPLY ? MESSAGE_MAP_REPLY_ACK
+                                                                         : MESSAGE_CACHE_UPDATE_ACK,
+                                .nonce = reply->nonce,
+                                .token = reply->token,
+                                .server_sequence = reply->server_sequence,
+                                .instance = 1};
+    return query_encode(&ack, bytes, QUERY_MESSAGE_BYTES_MAX);
+}
+
+static struct endpoint querier_of(uint32_t number)
+{
+    return (struct endpoint){address_from_ipv4(0x0a000000u + number), 4746};
+}
+
+// One question of one querier, answered and acknowledged.
+static void ask(struct bench *bench, uint32_t querier, uint32_t micronet)
+{
+    uint8_t bytes[QUERY_MESSAGE_BYTES_MAX];
+    struct endpoint from = querier_of(querier);
+    struct endpoint to;
+    struct query_message reply;
+    size_t length = make_request(bytes, random_u64(&bench->random), 0, micronet);
+    qsa_input(bench->qsa, bench->now, &from, bytes, length);
+    length = qsa_next_output(bench->qsa, bench->now, &to, bytes);
+    check_reply(bytes, length, &reply);
+    length = make_ack(bytes, &reply);
+    qsa_input(bench->qsa, bench->now, &from, bytes, length);
+}
+
+static void bench_core(struct bench *bench)
+{
+    uint64_t count = 0;
+    double start = seconds();
+    while (seconds() - start < SECONDS && count < 2000000)
+        for (int i = 0; i < 1000; i++, count++)
+            ask(bench, (uint32_t)(count % QUERIERS),
+                (uint32_t)random_below(&bench->random, bench->micronets));
+    double took = seconds() - start;
+    struct teller *teller = qsa_teller(bench->qsa);
+    (void)printf("| core alone, each answer acknowledged and remembered | %.0f answers/s |\n"
+                 "| memory for %zu ranges told to %zu queriers | %.0f octets each |\n",
+                 (double)count / took, teller_told(teller), teller_queriers(teller),
+                 (double)teller_memory(teller) / (double)teller_told(teller));
+}
+
+// Takes all updates out and acknowledges them; returns how many there were.
+static size_t drain(struct bench *bench)
+{
+    uint8_t bytes[QUERY_MESSAGE_BYTES_MAX];
+    struct endpoint to;
+    struct query_message update;
+    size_t length = 0;
+    size_t count = 0;
+    while ((length = qsa_next_output(bench->qsa, bench->now, &to, bytes)) > 0) {
+        if (query_decode(bytes, length, &update) != DECODE_OK ||
+            update.type != MESSAGE_CACHE_UPDATE)
+            stop("not a Cache Update");
+        length = make_ack(bytes, &update);
+        qsa_input(bench->qsa, bench->now, &to, bytes, length);
+        count++;
+    }
+    return count;
+}
+
+static void bench_update(struct bench *bench, uint32_t told, uint32_t updates)
+{
+    size_t sent = 0;
+    for (uint32_t i = 0; i < updates; i++)
+        for (uint32_t querier = 0; querier < told; querier++)
+            ask(bench, querier, i);
+    size_t others = teller_told(qsa_teller(bench->qsa));
+    double start = seconds();
+    for (uint32_t i = 0; i < updates; i++) {
+        struct update update = {
+            UPDATE_MAP, {FAMILY_IPV4, {BASE + i}, {1}}, address_from_ipv4(0xc6130000u + told), {0}};
+        apply(bench, &update, 1);
+        sent += drain(bench);
+    }
+    double took = seconds() - start;
+    (void)printf("| update told to %" PRIu32 " of %d queriers, %zu ranges told in all | %.1f us, "
+                 "%.2f us for each Cache Update sent and acknowledged |\n",
+                 told, QUERIERS, others, took / updates * 1e6,
+                 took / (double)(sent ? sent : 1) * 1e6);
+    for (uint32_t i = 0; i < updates; i++) {
+        struct update update = {UPDATE_MAP, {FAMILY_IPV4, {BASE + i}, {1}}, etr_of(i), {0}};
+        apply(bench, &update, 1);
+        (void)drain(bench);
+    }
+}
+
+// Through UDP
+
+static void pin(int processor)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(processor, &set);
+    (void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+static void input(void *core, struct instant now, const struct endpoint *from, const uint8_t *bytes,
+                  size_t length)
+{
+    qsa_input(core, now, from, bytes, length);
+}
+
+static size_t next_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
+{
+    return qsa_next_output(core, now, to, buffer);
+}
+
+static struct instant next_deadline(const void *core)
+{
+    return qsa_next_deadline(core);
+}
+
+static void tick(void *core, struct instant now)
+{
+    qsa_tick(core, now);
+}
+
+static void serve(struct bench *bench)
+{
+    static const struct core_functions functions = {input, next_output, next_deadline, tick};
+    struct endpoint listen = {address_from_ipv4(INADDR_LOOPBACK), PORT};
+    struct secret_key key;
+    struct error error;
+    key_generate(&key);
+    char path[] = "/tmp/ivip-bench-query-XXXXXX";
+    int file = mkstemp(path);
+    static const char text[] = "name: bench\nqsr: {upstreams: [\"127.0.0.1\"]}\n";
+    if (file < 0 || write(file, text, sizeof(text) - 1) < 0)
+        stop("cannot write a config");
+    struct config *config = config_load(path, &error);
+    (void)unlink(path);
+    if (config == NULL)
+        stop(error.text);
+    struct node *node = node_new(config, &key);
+    if (core_pump_open(node, &listen, &functions, bench->qsa, &error) == NULL)
+        stop(error.text);
+    (void)uv_run(node_loop(node), UV_RUN_DEFAULT);
+}
+
+struct load {
+    int descriptor;
+    struct random_source random;
+    uint64_t token;
+    uint64_t answered;
+    uint32_t micronets;
+    struct mmsghdr headers[BATCH];
+    struct iovec vectors[BATCH];
+    uint8_t bytes[BATCH][QUERY_MESSAGE_BYTES_MAX];
+};
+
+static void send_requests(struct load *load, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint32_t micronet = (uint32_t)random_below(&load->random, load->micronets);
+        load->vectors[i].iov_len =
+            make_request(load->bytes[i], random_u64(&load->random), load->token, micronet);
+    }
+    unsigned sent = 0;
+    while (sent < count) {
+        int more = sendmmsg(load->descriptor, load->headers + sent, count - sent, 0);
+        sent += more > 0 ? (unsigned)more : 0;
+    }
+}
+
+// Reads what there is; returns how many answers, 0 after a tenth of a second without any.
+static unsigned read_answers(struct load *load)
+{
+    for (unsigned i = 0; i < BATCH; i++)
+        load->vectors[i].iov_len = QUERY_MESSAGE_BYTES_MAX;
+    int count = recvmmsg(load->descriptor, load->headers, BATCH, MSG_WAITFORONE, NULL);
+    for (int i = 0; i < count; i++) {
+        struct query_message reply;
+        check_reply(load->bytes[i], load->headers[i].msg_len, &reply);
+        load->token = reply.token;
+    }
+    return count > 0 ? (unsigned)count : 0;
+}
+
+static void bench_udp(struct bench *bench)
+{
+    pid_t server = fork();
+    if (server == 0) {
+        pin(0);
+        serve(bench);
+        exit(0);
+    }
+    pin(1);
+    (void)usleep(300000);
+    struct load *load = memory_new(sizeof(*load));
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    struct timeval patience = {.tv_usec = 100000};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    load->descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    load->micronets = bench->micronets;
+    random_init(&load->random, random_seed_from_number(3));
+    (void)setsockopt(load->descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    if (connect(load->descriptor, (struct sockaddr *)&to, sizeof(to)) != 0)
+        stop("cannot connect");
+    for (unsigned i = 0; i < BATCH; i++) {
+        load->vectors[i].iov_base = load->bytes[i];
+        load->headers[i].msg_hdr.msg_iov = &load->vectors[i];
+        load->headers[i].msg_hdr.msg_iovlen = 1;
+    }
+    send_requests(load, 1); // the first brings the token
+    if (read_answers(load) != 1)
+        stop("the server does not answer");
+    uint64_t lost = 0;
+    unsigned open = 0;
+    double start = seconds();
+    while (seconds() - start < SECONDS) {
+        for (; open + BATCH <= WINDOW; open += BATCH)
+            send_requests(load, BATCH);
+        unsigned got = read_answers(load);
+        load->answered += got;
+        lost += got == 0 ? open : 0;
+        open = got == 0 ? 0 : open - (got < open ? got : open);
+    }
+    (void)printf("| through UDP on loopback, one processor for the server | %.0f answers/s, "
+                 "%" PRIu64 " lost |\n",
+                 (double)load->answered / (seconds() - start), lost);
+    (void)kill(server, SIGKILL);
+    (void)waitpid(server, NULL, 0);
+    (void)close(load->descriptor);
+    memory_free(load);
+}
+
+int main(int count, char **arguments)
+{
+    uint32_t micronets = count > 1 ? (uint32_t)strtoul(arguments[1], NULL, 10) : 1000000;
+    struct bench bench;
+    build(&bench, micronets);
+    (void)printf("QSA, %" PRIu32 " micronets\n\n| what | measured |\n|---|---|\n", micronets);
+    (void)fflush(stdout);
+    bench_udp(&bench);
+    bench_core(&bench);
+    bench_update(&bench, 1, UPDATES);
+    bench_update(&bench, 10, UPDATES / 10);
+    bench_update(&bench, TOLD_MOST, 3);
+    qsa_free(bench.qsa);
+    database_free(bench.database);
+    return 0;
+}
