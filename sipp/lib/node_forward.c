@@ -226,7 +226,12 @@ enum node_verdict node_receive(struct node *node, struct instant now, uint16_t i
 {
     (void)from;
     assert(interface < node->link_count);
-    struct transit transit = {.bytes = bytes, .in = interface, .link = NODE_NO_INTERFACE};
+    // Field by field: the route inside is large, and most packets use little of it.
+    struct transit transit;
+    transit.bytes = bytes;
+    transit.in = interface;
+    transit.link = NODE_NO_INTERFACE;
+    transit.advanced = false;
     node_count(node, COUNT_RECEIVED);
     enum packet_fault fault = packet_decode(bytes, length, &transit.packet);
     if (fault != PACKET_OK) {

@@ -92,28 +92,26 @@ enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct pack
     if (bytes[0] >> 4 != SIPP_VERSION)
         return PACKET_NOT_SIPP;
     struct reader reader = reader_over(bytes, length);
-    struct packet decoded;
-    decoded.flow_label = reader_u32(&reader) & 0x0fffffff;
+    packet->flow_label = reader_u32(&reader) & 0x0fffffff;
     size_t payload_length = reader_u16(&reader);
-    decoded.payload_type = reader_u8(&reader);
-    decoded.hop_limit = reader_u8(&reader);
-    decoded.route.count = 2;
-    decoded.route.active = 1;
-    decoded.route.addresses[0] = read_address(&reader);
-    decoded.route.addresses[1] = read_address(&reader);
+    packet->payload_type = reader_u8(&reader);
+    packet->hop_limit = reader_u8(&reader);
+    packet->route.count = 2;
+    packet->route.active = 1;
+    packet->route.addresses[0] = read_address(&reader);
+    packet->route.addresses[1] = read_address(&reader);
     if (payload_length > reader_left(&reader))
         return PACKET_CUT;
     struct reader payload = reader_sub(&reader, payload_length);
-    if (decoded.payload_type == SIPP_PAYLOAD_ROUTING) {
-        enum packet_fault fault = decode_routing(&payload, &decoded);
+    if (packet->payload_type == SIPP_PAYLOAD_ROUTING) {
+        enum packet_fault fault = decode_routing(&payload, packet);
         if (fault != PACKET_OK)
             return fault;
     }
-    decoded.length = SIPP_HEADER_BYTES + payload_length;
-    decoded.payload_length = reader_left(&payload);
-    decoded.payload_offset = decoded.length - decoded.payload_length;
-    assert(route_valid(&decoded.route));
-    *packet = decoded;
+    packet->length = SIPP_HEADER_BYTES + payload_length;
+    packet->payload_length = reader_left(&payload);
+    packet->payload_offset = packet->length - packet->payload_length;
+    assert(route_valid(&packet->route));
     return PACKET_OK;
 }
 

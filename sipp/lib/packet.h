@@ -77,7 +77,7 @@ const char *packet_fault_name(enum packet_fault fault);
 // Where the fault lies, as the offset that a Parameter Problem carries.
 uint32_t packet_fault_pointer(enum packet_fault fault);
 
-// Reads headers from bytes off a link. `packet` is filled only for PACKET_OK.
+// Reads headers from bytes off a link. What `packet` holds means something only for PACKET_OK.
 enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct packet *packet);
 
 // Writes headers and payload into `buffer`; a Routing Header only where the route has more than
