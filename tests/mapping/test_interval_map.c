@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/random.h"
 #include "mapping/interval_map.h"
+#include "mapping/interval_tree.h"
 
 #include <string.h>
 
@@ -97,10 +98,27 @@ static void same(bool a, const struct interval *x, bool b, const struct interval
     assert_int_equal(x->value, y->value);
 }
 
+// The search that was not chosen for this machine, too.
+static void compare_plain(const struct interval_map *map, const struct model *model, uint64_t key)
+{
+    const struct interval_finder *plain = &interval_finder_any;
+    struct interval x = {0};
+    struct interval y = {0};
+    bool a = plain->find(map, key, &x);
+    same(a, &x, model_find(model, key, &y), &y);
+    a = plain->next(map, key, &x);
+    same(a, &x, model_next(model, key, &y), &y);
+    a = plain->previous(map, key, &x);
+    same(a, &x, model_previous(model, key, &y), &y);
+    plain->find_many(map, &key, 1, &x);
+    same(x.length > 0, &x, model_find(model, key, &y), &y);
+}
+
 static void compare_at(const struct interval_map *map, const struct model *model, uint64_t key)
 {
     struct interval x = {0};
     struct interval y = {0};
+    compare_plain(map, model, key);
     bool a = interval_map_find(map, key, &x);
     same(a, &x, model_find(model, key, &y), &y);
     a = interval_map_next(map, key, &x);
