@@ -5,8 +5,8 @@
 //     authority [MICRONETS [DIRECTORY]]     1000000, and a new directory below /tmp
 #include "authority/ruas.h"
 #include "base/memory.h"
-#include "node/master.h"
-#include "node/store.h"
+#include "node/authority/master.h"
+#include "node/authority/store.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 // the same; whatever it asks for, it changes nothing outside its user's UABs, and nothing at all
 // once it is aborted or taken back.
 #include "authority/ruas.h"
-#include "node/command_json.h"
+#include "node/authority/command_json.h"
 
 #include <stdlib.h>
 #include <string.h>

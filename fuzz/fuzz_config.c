@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any octets as a config file. One that is taken can be written down with all its defaults, and is
 // then taken again with the same meaning; one that is refused names its place.
-#include "node/config.h"
+#include "node/config/config.h"
 
 #include <stdio.h>
 #include <stdlib.h>

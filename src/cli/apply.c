@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "cli/output.h"
 #include "cli/set.h"
-#include "node/config_read.h"
+#include "node/config/config_read.h"
 
 #include <stdio.h>
 #include <string.h>

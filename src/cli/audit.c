@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/control_client.h"
 #include "cli/operator.h"
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <errno.h>
 #include <stdlib.h>

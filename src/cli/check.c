@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "cli/command.h"
 #include "cli/output.h"
-#include "node/config.h"
+#include "node/config/config.h"
 
 #include <stdio.h>
 #include <string.h>

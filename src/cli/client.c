@@ -2,7 +2,7 @@
 #include "cli/client.h"
 
 #include "base/memory.h"
-#include "node/config_read.h"
+#include "node/config/config_read.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -2,7 +2,7 @@
 #include "cli/control_client.h"
 
 #include "base/memory.h"
-#include "node/config.h"
+#include "node/config/config.h"
 
 #include <assert.h>
 #include <errno.h>

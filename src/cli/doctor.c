@@ -5,7 +5,7 @@
 #include "cli/finding.h"
 #include "cli/output.h"
 #include "cli/query_client.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "node/key_file.h"
 
 #include <curl/curl.h>

@@ -3,7 +3,7 @@
 
 #include "base/memory.h"
 #include "cli/output.h"
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "cli/control_client.h"
 #include "cli/output.h"
 #include "cli/render.h"
-#include "node/routes.h"
+#include "node/tunnel/routes.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "cli/output.h"
 #include "cli/query_client.h"
 #include "cli/watch.h"
-#include "node/config.h"
+#include "node/config/config.h"
 
 #include <errno.h>
 #include <inttypes.h>

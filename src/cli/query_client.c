@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 #include "cli/control_client.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "node/socket_address.h"
 
 #include <errno.h>

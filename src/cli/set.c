@@ -3,7 +3,7 @@
 
 #include "base/range.h"
 #include "cli/output.h"
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <errno.h>
 #include <inttypes.h>

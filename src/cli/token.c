@@ -2,7 +2,7 @@
 #include "cli/control_client.h"
 #include "cli/operator.h"
 #include "cli/output.h"
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #include "base/range.h"
 #include "cli/control_client.h"
 #include "cli/operator.h"
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "cli/operator.h"
 #include "cli/output.h"
 #include "cli/password.h"
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <sodium.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <assert.h>
 #include <errno.h>

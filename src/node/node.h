@@ -12,7 +12,7 @@
 #include "base/instant.h"
 #include "base/key.h"
 #include "base/random.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "node/metrics.h"
 
 #include <jansson.h>

@@ -7,7 +7,7 @@
 #ifndef IVIP_NODE_PRIVILEGES_H
 #define IVIP_NODE_PRIVILEGES_H
 
-#include "node/config.h"
+#include "node/config/config.h"
 
 // Makes the state directory and the one that the control socket lies in, for the account that the
 // node will run as. What exists already stays as it is.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/report.h"
 
-#include "node/json_error.h"
+#include "node/http/json_error.h"
 
 #include <assert.h>
 #include <dirent.h>

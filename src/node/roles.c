@@ -2,11 +2,11 @@
 #include "node/roles.h"
 
 #include "base/log.h"
-#include "node/role_etr.h"
-#include "node/role_itr.h"
-#include "node/role_qsa.h"
-#include "node/role_qsr.h"
-#include "node/role_ruas.h"
+#include "node/authority/role_ruas.h"
+#include "node/query/role_qsa.h"
+#include "node/query/role_qsr.h"
+#include "node/tunnel/role_etr.h"
+#include "node/tunnel/role_itr.h"
 
 typedef bool start_role(struct node *node, struct error *error);
 

@@ -4,7 +4,7 @@
 #define IVIP_TESTS_PLACE_H
 
 #include "../authority/world.h"
-#include "node/master.h"
+#include "node/authority/master.h"
 
 struct place {
     char directory[64];

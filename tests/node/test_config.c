@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Broken files and the exact errors they get; whole files and what they mean.
 #include "../check.h"
-#include "node/config.h"
+#include "node/config/config.h"
 #include "test_node.h"
 
 #include <stdlib.h>

@@ -3,9 +3,9 @@
 // loses what the test wants lost.
 #include "../check.h"
 #include "base/memory.h"
-#include "node/feed_in.h"
-#include "node/feed_out.h"
-#include "node/http_client.h"
+#include "node/http/http_client.h"
+#include "node/push/feed_in.h"
+#include "node/push/feed_out.h"
 #include "node/udp.h"
 #include "test_node.h"
 

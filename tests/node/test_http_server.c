@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The server runs in the node's loop in this thread; the client is libcurl in another.
 #include "../check.h"
-#include "node/http_server.h"
+#include "node/http/http_server.h"
 #include "test_node.h"
 
 #include <curl/curl.h>

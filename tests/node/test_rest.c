@@ -4,8 +4,8 @@
 #include "place.h"
 
 #include "base/memory.h"
-#include "node/rest.h"
-#include "node/rest_time.h"
+#include "node/authority/rest.h"
+#include "node/authority/rest_time.h"
 
 #include <sodium.h>
 #include <stdio.h>

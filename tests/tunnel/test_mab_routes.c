@@ -2,8 +2,8 @@
 // When MABs have a route and when not. The kernel's routes are stood in for by
 // a list here.
 #include "../check.h"
-#include "node/mab_routes.h"
-#include "node/routes.h"
+#include "node/tunnel/mab_routes.h"
+#include "node/tunnel/routes.h"
 
 #include "base/log.h"
 

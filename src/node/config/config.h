@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The config of a node, as read from its YAML file and checked. docs/configuration.md says what
+// each key means; the names here are the same.
+//
+// A role is configured when its pointer is not NULL. The whole tree belongs to one allocation made
+// by config_load and ends with config_free; nothing in it changes afterwards (a reload makes a new
+// one and swaps).
+#ifndef IVIP_NODE_CONFIG_CONFIG_H
+#define IVIP_NODE_CONFIG_CONFIG_H
+
+#include "base/address.h"
+#include "base/error.h"
+#include "base/instant.h"
+#include "base/key.h"
+#include "base/log.h"
+#include "base/range.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PORT_QUERY   4746 // UDP
+#define PORT_PUBLIC  4747 // HTTP of the RUAS
+#define PORT_REST    4748 // HTTPS of the UAS
+#define PORT_FEED    4749 // UDP payloads
+#define PORT_METRICS 9746 // HTTP
+
+// Where control sockets are looked for, and made by default.
+#define CONFIG_CONTROL_DIRECTORY "/run/ivip"
+
+struct config_endpoints {
+    size_t count;
+    struct endpoint *items;
+};
+
+struct config_prefixes {
+    size_t count;
+    struct prefix *items;
+};
+
+struct config_ranges {
+    size_t count;
+    struct range *items;
+};
+
+// A RUAS as others know it.
+struct config_ruas_peer {
+    struct public_key key;
+    char *url; // "http://192.0.2.1:4747"
+};
+
+struct config_ruas {
+    struct endpoint listen;        // HTTPS for end users; [::]:4748
+    struct endpoint public_listen; // HTTP for snapshots and payloads; [::]:4747
+    struct config_prefixes mabs;
+    struct config_prefixes refuse;  // ETR prefixes refused, besides those always refused
+    struct config_endpoints feeds;  // who gets the payloads
+    struct duration snapshot_every; // 600 s
+};
+
+struct config_qsa {
+    struct endpoint listen;        // queries; [::]:4746
+    struct endpoint feed;          // payloads; [::]:4749
+    size_t ruas_count;             // at least 1
+    struct config_ruas_peer *ruas; // where the MABs come from
+    struct duration caching_time;  // 600 s
+};
+
+struct config_qsr {
+    struct endpoint listen;            // [::]:4746
+    struct config_endpoints upstreams; // QSAs; at least 1
+};
+
+struct config_itr {
+    char *device;                      // TUN device to make; "ivip0"
+    struct config_endpoints upstreams; // QSRs or QSAs; none: the qsa of this node
+    struct config_prefixes mabs;       // with upstreams: the MABs to handle
+    struct config_prefixes refuse;     // with upstreams: ETR prefixes refused
+    bool announce;                     // a DITR: install MAB routes for the BGP daemon to learn
+    uint32_t hold_packets;             // most packets held while asking; 1024
+    struct duration hold_time;         // longest a packet is held; 2 s
+};
+
+struct config_etr {
+    char *device;                // TUN device to deliver through; "ivip0", shared with the ITR
+    struct config_ranges serves; // micronets or wider ranges it delivers to; at least 1
+    struct config_prefixes refuse_sources; // inner sources refused, for the network's own prefixes
+};
+
+struct config {
+    char *name;              // of the node, in logs and metrics
+    char *key_file;          // its secret key; "": none, a new key at each start (not for a ruas)
+    char *state;             // directory for durable data
+    char *control;           // Unix socket for `ivip status` and other commands
+    struct endpoint metrics; // [::]:9746; FAMILY_NONE ("none"): no metrics server
+    enum log_level log;
+    char *user; // account to run as after start; "" stays
+    struct config_ruas *ruas;
+    struct config_qsa *qsa;
+    struct config_qsr *qsr;
+    struct config_itr *itr;
+    struct config_etr *etr;
+};
+
+// Reads and checks a file. Errors name file, line and column and say what was expected.
+struct config *config_load(const char *path, struct error *error);
+void config_free(struct config *config);
+// A new reference to a JSON object with the keys of the file, defaults filled in.
+json_t *config_describe(const struct config *config);
+
+#endif

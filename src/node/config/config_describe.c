@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A config as JSON, in the words of its file: what `ivip check` prints and a reload compares.
+#include "node/config/config.h"
+#include "node/http/json_error.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static json_t *of_endpoint(const struct endpoint *endpoint)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    if (endpoint->address.family == FAMILY_NONE)
+        return json_string("none");
+    return json_string(endpoint_print(endpoint, text));
+}
+
+static json_t *of_endpoints(const struct config_endpoints *endpoints)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < endpoints->count; i++)
+        (void)json_array_append_new(list, of_endpoint(&endpoints->items[i]));
+    return list;
+}
+
+static json_t *of_prefixes(const struct config_prefixes *prefixes)
+{
+    json_t *list = json_array();
+    char text[PREFIX_TEXT_MAX];
+    for (size_t i = 0; i < prefixes->count; i++)
+        (void)json_array_append_new(list, json_string(prefix_print(&prefixes->items[i], text)));
+    return list;
+}
+
+static json_t *of_ranges(const struct config_ranges *ranges)
+{
+    json_t *list = json_array();
+    char text[RANGE_TEXT_MAX];
+    for (size_t i = 0; i < ranges->count; i++)
+        (void)json_array_append_new(list, json_string(range_print(&ranges->items[i], text)));
+    return list;
+}
+
+static json_t *of_duration(struct duration duration)
+{
+    char text[32];
+    uint64_t ms = duration.ns / 1000000;
+    if (ms % 1000 == 0)
+        (void)snprintf(text, sizeof(text), "%" PRIu64 "s", ms / 1000);
+    else
+        (void)snprintf(text, sizeof(text), "%" PRIu64 "ms", ms);
+    return json_string(text);
+}
+
+static json_t *of_ruas(const struct config_ruas *ruas)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "listen", of_endpoint(&ruas->listen),
+                     "public", of_endpoint(&ruas->public_listen), "mabs", of_prefixes(&ruas->mabs),
+                     "refuse", of_prefixes(&ruas->refuse), "feeds", of_endpoints(&ruas->feeds),
+                     "snapshot_every", of_duration(ruas->snapshot_every));
+}
+
+static json_t *of_qsa(const struct config_qsa *qsa)
+{
+    json_t *peers = json_array();
+    for (size_t i = 0; i < qsa->ruas_count; i++) {
+        char key[KEY_TEXT_MAX];
+        (void)json_array_append_new(peers, json_pack("{s:s, s:o}", "key",
+                                                     key_print(&qsa->ruas[i].key, key), "url",
+                                                     json_text(qsa->ruas[i].url)));
+    }
+    return json_pack("{s:o, s:o, s:o, s:o}", "listen", of_endpoint(&qsa->listen), "feed",
+                     of_endpoint(&qsa->feed), "ruas", peers, "caching_time",
+                     of_duration(qsa->caching_time));
+}
+
+static json_t *of_qsr(const struct config_qsr *qsr)
+{
+    return json_pack("{s:o, s:o}", "listen", of_endpoint(&qsr->listen), "upstreams",
+                     of_endpoints(&qsr->upstreams));
+}
+
+static json_t *of_itr(const struct config_itr *itr)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:I, s:o}", "device", json_text(itr->device),
+                     "upstreams", of_endpoints(&itr->upstreams), "mabs", of_prefixes(&itr->mabs),
+                     "refuse", of_prefixes(&itr->refuse), "announce", (int)itr->announce,
+                     "hold_packets", (json_int_t)itr->hold_packets, "hold_time",
+                     of_duration(itr->hold_time));
+}
+
+static json_t *of_etr(const struct config_etr *etr)
+{
+    return json_pack("{s:o, s:o, s:o}", "device", json_text(etr->device), "serves",
+                     of_ranges(&etr->serves), "refuse_sources", of_prefixes(&etr->refuse_sources));
+}
+
+json_t *config_describe(const struct config *config)
+{
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    json_t *json = json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "v", 1, "name",
+                             json_text(config->name), "key", json_text(config->key_file), "state",
+                             json_text(config->state), "control", json_text(config->control),
+                             "metrics", of_endpoint(&config->metrics), "log", levels[config->log],
+                             "user", json_text(config->user));
+    if (config->ruas != NULL)
+        (void)json_object_set_new(json, "ruas", of_ruas(config->ruas));
+    if (config->qsa != NULL)
+        (void)json_object_set_new(json, "qsa", of_qsa(config->qsa));
+    if (config->qsr != NULL)
+        (void)json_object_set_new(json, "qsr", of_qsr(config->qsr));
+    if (config->itr != NULL)
+        (void)json_object_set_new(json, "itr", of_itr(config->itr));
+    if (config->etr != NULL)
+        (void)json_object_set_new(json, "etr", of_etr(config->etr));
+    return json;
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The TLS certificate of a node: self-signed with the node's Ed25519 key and made afresh in memory
+// at each start. Nobody checks what it says; clients pin the public key in it, by which they know
+// the node anyway.
+#ifndef IVIP_NODE_HTTP_CERTIFICATE_H
+#define IVIP_NODE_HTTP_CERTIFICATE_H
+
+#include "base/error.h"
+#include "base/key.h"
+
+// Key and certificate as NUL-ended PEM texts.
+struct certificate {
+    char *key_pem; // a secret
+    char *certificate_pem;
+};
+
+bool certificate_make(const struct secret_key *key, struct certificate *certificate,
+                      struct error *error);
+// Wipes and frees the texts.
+void certificate_release(struct certificate *certificate);
+
+#endif

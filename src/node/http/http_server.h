@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// HTTP and HTTPS servers (libmicrohttpd) in the node's loop.
+#ifndef IVIP_NODE_HTTP_HTTP_SERVER_H
+#define IVIP_NODE_HTTP_HTTP_SERVER_H
+
+#include "base/error.h"
+#include "node/node.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define HTTP_BODY_MAX (1024 * 1024) // largest request body taken
+
+struct http_server;
+struct http_exchange; // one request and its answer
+
+// Called with each whole request. Must answer with http_reply, now or later in the loop's thread.
+typedef void http_handler(void *state, struct http_exchange *exchange);
+
+// Listens. With `tls`, HTTPS with a certificate made from the node's key: clients pin the key.
+struct http_server *http_server_open(struct node *node, const struct endpoint *listen, bool tls,
+                                     http_handler *handler, void *state, struct error *error);
+// Ends open exchanges and frees the server.
+void http_server_close(struct http_server *server);
+struct endpoint http_server_local(const struct http_server *server);
+
+// What was asked; texts are valid until the exchange is answered.
+const char *http_method(const struct http_exchange *exchange);                   // "GET"
+const char *http_path(const struct http_exchange *exchange);                     // "/v1/x"
+const char *http_query(const struct http_exchange *exchange, const char *name);  // or NULL
+const char *http_header(const struct http_exchange *exchange, const char *name); // or NULL
+const char *http_body(const struct http_exchange *exchange, size_t *length);     // NUL-ended
+struct endpoint http_peer(const struct http_exchange *exchange);
+
+// Answers; the bytes are copied. `type` is a content type constant.
+void http_reply(struct http_exchange *exchange, unsigned status, const char *type,
+                const void *bytes, size_t length);
+// Answers with memory from memory_new that the server frees when it is sent.
+void http_reply_owned(struct http_exchange *exchange, unsigned status, const char *type,
+                      void *bytes, size_t length);
+// Answers with memory that many answers may share: it must stay until `release` is called, once,
+// with `owner`.
+void http_reply_shared(struct http_exchange *exchange, unsigned status, const char *type,
+                       const void *bytes, size_t length, void (*release)(void *owner), void *owner);
+// Adds a header to the answer still to come.
+void http_reply_header(struct http_exchange *exchange, const char *name, const char *value);
+// The HTTP status that fits an error.
+unsigned http_status(enum error_code code);
+// Answers with {"v":1,"error":{"reason":...,"text":...}} and the status that fits error->code.
+void http_reply_error(struct http_exchange *exchange, const struct error *error);
+// Answers with a JSON document; takes over the reference.
+void http_reply_json(struct http_exchange *exchange, unsigned status, json_t *json);
+
+#endif

@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/push/snapshot_keeper.h"
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/table.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <string.h>
+
+#define TICK_MS       500
+#define VERSIONS_KEPT 2 // the newest, and the one before for those who are fetching it
+
+struct logged_set {
+    struct list_node node;
+    uint64_t sequence;
+    size_t count;
+    struct update updates[];
+};
+
+struct kept_mab {
+    struct table_node by_prefix;
+    size_t number;
+    const struct mapping *mapping; // the master
+    struct prefix mab;
+    uint64_t sequence; // of the last set handed over
+    bool hash_known;
+    struct mapping_hash hash;                   // after it
+    bool anew;                                  // a worker failed: to be written from the master
+    struct snapshot_file *files[VERSIONS_KEPT]; // newest first
+    struct instant made_at;
+    struct list_node log; // sets behind the newest snapshot
+    size_t log_bytes;
+    bool wanted;
+};
+
+struct waiter {
+    struct list_node node;
+    struct kept_mab *kept;
+    uint64_t least;
+    snapshot_given *given;
+    void *state;
+};
+
+// What the worker does; it touches nothing else.
+struct job {
+    uv_work_t work;
+    struct snapshot_keeper *keeper;
+    struct kept_mab *kept;
+    struct snapshot_file *base;
+    struct list_node sets;
+    struct snapshot_info info; // of the snapshot to be
+    bool hash_known;
+    struct mapping_hash hash; // that it must have
+    struct secret_key secret;
+    struct snapshot_bytes made;
+    bool good;
+    struct error error;
+    uint64_t took_ns;
+};
+
+struct snapshot_keeper {
+    struct node *node;
+    uint64_t epoch;
+    struct duration every;
+    snapshot_made *made;
+    void *state;
+    struct kept_mab **mabs;
+    size_t mab_count;
+    struct table by_prefix;
+    struct hash_key hash_key;
+    size_t next_mab; // where to look for the next job: each has its turn
+    struct list_node waiters;
+    bool working;
+    bool stopping;
+    size_t users; // the timer and the worker
+    uv_timer_t timer;
+    struct snapshot_keeper_counters counters;
+};
+
+void snapshot_file_release(void *state)
+{
+    struct snapshot_file *file = state;
+    if (file == NULL || --file->users > 0)
+        return;
+    memory_free(file->bytes);
+    memory_free(file);
+}
+
+static void free_sets(struct list_node *sets)
+{
+    for (struct list_node *node = list_first(sets); node != NULL; node = list_first(sets)) {
+        list_remove(node);
+        memory_free(container_of(node, struct logged_set, node));
+    }
+}
+
+static void release(struct snapshot_keeper *keeper)
+{
+    assert(keeper->users > 0);
+    if (--keeper->users > 0)
+        return;
+    for (size_t i = 0; i < keeper->mab_count; i++) {
+        struct kept_mab *kept = keeper->mabs[i];
+        for (size_t n = 0; n < VERSIONS_KEPT; n++)
+            snapshot_file_release(kept->files[n]);
+        free_sets(&kept->log);
+        memory_free(kept);
+    }
+    memory_free(keeper->mabs);
+    table_release(&keeper->by_prefix);
+    memory_free(keeper);
+}
+
+static void start_job(struct snapshot_keeper *keeper);
+
+static void write_anew(struct snapshot_keeper *keeper, struct kept_mab *kept);
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct snapshot_keeper *keeper = timer->data;
+    struct instant now = node_now(keeper->node);
+    for (size_t i = 0; i < keeper->mab_count; i++) {
+        struct kept_mab *kept = keeper->mabs[i];
+        if (kept->anew)
+            write_anew(keeper, kept);
+        else if (!list_empty(&kept->log) &&
+                 instant_reached(now, instant_add(kept->made_at, keeper->every)))
+            kept->wanted = true;
+    }
+    start_job(keeper);
+}
+
+struct snapshot_keeper *snapshot_keeper_new(struct node *node, uint64_t epoch,
+                                            struct duration every, snapshot_made *made, void *state)
+{
+    struct snapshot_keeper *keeper = memory_new(sizeof(*keeper));
+    keeper->node = node;
+    keeper->epoch = epoch;
+    keeper->every = every;
+    keeper->made = made;
+    keeper->state = state;
+    keeper->users = 1;
+    list_init(&keeper->waiters);
+    table_init(&keeper->by_prefix);
+    randombytes_buf(&keeper->hash_key, sizeof(keeper->hash_key)); // anyone may ask for any prefix
+    (void)uv_timer_init(node_loop(node), &keeper->timer);
+    keeper->timer.data = keeper;
+    (void)uv_timer_start(&keeper->timer, on_tick, TICK_MS, TICK_MS);
+    return keeper;
+}
+
+void snapshot_keeper_set_every(struct snapshot_keeper *keeper, struct duration every)
+{
+    keeper->every = every;
+}
+
+// Gives a waiter what it waited for; the file gets one more user.
+static void give(struct snapshot_keeper *keeper, struct waiter *waiter, struct snapshot_file *file)
+{
+    if (file != NULL)
+        file->users++;
+    list_remove(&waiter->node);
+    keeper->counters.waiting--;
+    waiter->given(waiter->state, file);
+    memory_free(waiter);
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    release(handle->data);
+}
+
+void snapshot_keeper_stop(struct snapshot_keeper *keeper)
+{
+    if (keeper == NULL)
+        return;
+    keeper->stopping = true;
+    struct list_node *node = list_first(&keeper->waiters);
+    for (; node != NULL; node = list_first(&keeper->waiters))
+        give(keeper, container_of(node, struct waiter, node), NULL);
+    uv_close((uv_handle_t *)&keeper->timer, on_timer_closed);
+}
+
+static bool prefix_matches(const struct table_node *node, const void *key)
+{
+    return prefix_equal(&container_of(node, struct kept_mab, by_prefix)->mab, key);
+}
+
+static struct kept_mab *find_mab(const struct snapshot_keeper *keeper, const struct prefix *mab)
+{
+    struct table_node *node =
+        table_find(&keeper->by_prefix, hash_prefix(&keeper->hash_key, mab), prefix_matches, mab);
+    return node == NULL ? NULL : container_of(node, struct kept_mab, by_prefix);
+}
+
+size_t snapshot_keeper_number(const struct snapshot_keeper *keeper, const struct prefix *mab)
+{
+    const struct kept_mab *kept = find_mab(keeper, mab);
+    assert(kept != NULL);
+    return kept->number;
+}
+
+// Takes over the bytes as the newest snapshot of a MAB.
+static void keep(struct snapshot_keeper *keeper, struct kept_mab *kept,
+                 const struct snapshot_info *info, const struct snapshot_bytes *bytes)
+{
+    struct snapshot_file *file = memory_new(sizeof(*file));
+    *file = (struct snapshot_file){1, *info, bytes->bytes, bytes->length};
+    struct snapshot_file *oldest = kept->files[VERSIONS_KEPT - 1];
+    if (oldest != NULL)
+        keeper->counters.bytes -= oldest->length;
+    snapshot_file_release(oldest);
+    memmove(&kept->files[1], &kept->files[0], (VERSIONS_KEPT - 1) * sizeof(kept->files[0]));
+    kept->files[0] = file;
+    kept->made_at = node_now(keeper->node);
+    keeper->counters.made++;
+    keeper->counters.bytes += file->length;
+}
+
+static struct snapshot_info info_of(const struct snapshot_keeper *keeper,
+                                    const struct kept_mab *kept)
+{
+    struct public_key key = key_public(node_key(keeper->node));
+    return (struct snapshot_info){.ruas = key_id(&key),
+                                  .epoch = keeper->epoch,
+                                  .sequence = kept->sequence,
+                                  .time = node_wall_time(keeper->node)};
+}
+
+// Writes a snapshot of the master in the loop's thread.
+static bool write_master(struct snapshot_keeper *keeper, struct kept_mab *kept, struct error *error)
+{
+    struct snapshot_info info = info_of(keeper, kept);
+    struct snapshot_bytes bytes;
+    if (!snapshot_write(kept->mapping, &info, node_key(keeper->node), &bytes, error))
+        return false;
+    free_sets(&kept->log);
+    kept->log_bytes = 0;
+    keep(keeper, kept, &info, &bytes);
+    return true;
+}
+
+bool snapshot_keeper_add(struct snapshot_keeper *keeper, const struct mapping *mapping,
+                         uint64_t sequence, struct error *error)
+{
+    struct kept_mab *kept = memory_new(sizeof(*kept));
+    list_init(&kept->log);
+    kept->mapping = mapping;
+    kept->mab = *mapping_mab(mapping);
+    kept->sequence = sequence;
+    kept->hash_known = true;
+    kept->hash = mapping_hash(mapping);
+    keeper->mabs = memory_resize(keeper->mabs, (keeper->mab_count + 1) * sizeof(struct kept_mab *));
+    kept->number = keeper->mab_count++;
+    keeper->mabs[kept->number] = kept;
+    table_insert(&keeper->by_prefix, &kept->by_prefix, hash_prefix(&keeper->hash_key, &kept->mab));
+    return write_master(keeper, kept, error);
+}
+
+void snapshot_keeper_set(struct snapshot_keeper *keeper, const struct prefix *mab,
+                         uint64_t sequence, const struct update *updates, size_t count,
+                         const struct mapping_hash *hash)
+{
+    struct kept_mab *kept = find_mab(keeper, mab);
+    assert(kept != NULL && sequence == kept->sequence + 1);
+    size_t bytes = count * sizeof(*updates);
+    struct logged_set *set = memory_new(sizeof(*set) + bytes);
+    set->sequence = sequence;
+    set->count = count;
+    memcpy(set->updates, updates, bytes);
+    list_append(&kept->log, &set->node);
+    kept->log_bytes += sizeof(*set) + bytes;
+    kept->sequence = sequence;
+    kept->hash_known = hash != NULL;
+    if (hash != NULL)
+        kept->hash = *hash;
+    if (kept->log_bytes > SNAPSHOT_LOG_BYTES_MAX)
+        kept->wanted = true;
+}
+
+// --- the worker ----------------------------------------------------------------------------------
+
+// Reads the snapshot before, applies the sets since; NULL where that does not give the master.
+static struct mapping *roll_forward(struct job *job)
+{
+    struct public_key key = key_public(&job->secret);
+    struct snapshot_info info;
+    struct mapping *mapping = NULL;
+    if (!snapshot_read(job->base->bytes, job->base->length, &key, &info, &mapping, &job->error))
+        return NULL;
+    for (struct list_node *node = job->sets.next; node != &job->sets; node = node->next) {
+        const struct logged_set *set = container_of(node, struct logged_set, node);
+        if (!mapping_apply(mapping, set->updates, set->count, NULL, &job->error)) {
+            mapping_free(mapping);
+            return NULL;
+        }
+    }
+    struct mapping_hash hash = mapping_hash(mapping);
+    if (!job->hash_known || mapping_hash_equal(&hash, &job->hash))
+        return mapping;
+    (void)error_set(&job->error, ERROR_FORMAT, "snapshot-differs",
+                    "the last snapshot and the sets since do not give the database");
+    mapping_free(mapping);
+    return NULL;
+}
+
+static void work(uv_work_t *work)
+{
+    struct job *job = work->data;
+    uint64_t begin = uv_hrtime();
+    struct mapping *mapping = roll_forward(job);
+    job->good = mapping != NULL &&
+                snapshot_write(mapping, &job->info, &job->secret, &job->made, &job->error);
+    mapping_free(mapping);
+    job->took_ns = uv_hrtime() - begin;
+}
+
+// --- and what comes of it ------------------------------------------------------------------------
+
+static void serve_waiters(struct snapshot_keeper *keeper, struct kept_mab *kept)
+{
+    struct list_node *node = keeper->waiters.next;
+    while (node != &keeper->waiters) {
+        struct waiter *waiter = container_of(node, struct waiter, node);
+        node = node->next;
+        if (waiter->kept != kept)
+            continue;
+        if (kept->files[0]->info.sequence >= waiter->least)
+            give(keeper, waiter, kept->files[0]);
+        else
+            kept->wanted = true;
+    }
+}
+
+static void announce(struct snapshot_keeper *keeper, struct kept_mab *kept)
+{
+    keeper->made(keeper->state, &kept->files[0]->info);
+    serve_waiters(keeper, kept);
+}
+
+static void take_snapshot(struct snapshot_keeper *keeper, struct job *job)
+{
+    struct kept_mab *kept = job->kept;
+    keeper->counters.made_ns_total += job->took_ns;
+    if (job->took_ns > keeper->counters.made_ns_max)
+        keeper->counters.made_ns_max = job->took_ns;
+    if (job->good) {
+        keep(keeper, kept, &job->info, &job->made);
+        announce(keeper, kept);
+        return;
+    }
+    log_error("feed", "a snapshot must be made anew: %s", job->error.text);
+    keeper->counters.failed++;
+    kept->anew = true; // its sets are gone with the job
+}
+
+static void on_worked(uv_work_t *work, int status)
+{
+    struct job *job = work->data;
+    struct snapshot_keeper *keeper = job->keeper;
+    (void)status; // nothing cancels it
+    keeper->working = false;
+    if (keeper->stopping)
+        memory_free(job->made.bytes);
+    else {
+        take_snapshot(keeper, job);
+        start_job(keeper);
+    }
+    snapshot_file_release(job->base);
+    free_sets(&job->sets);
+    key_wipe(&job->secret);
+    memory_free(job);
+    release(keeper);
+}
+
+// Hands the log of a MAB to a worker.
+static void begin_work(struct snapshot_keeper *keeper, struct kept_mab *kept)
+{
+    struct job *job = memory_new(sizeof(*job));
+    job->work.data = job;
+    job->keeper = keeper;
+    job->kept = kept;
+    job->base = kept->files[0];
+    job->base->users++;
+    job->info = info_of(keeper, kept);
+    job->hash_known = kept->hash_known;
+    job->hash = kept->hash;
+    job->secret = *node_key(keeper->node);
+    list_init(&job->sets);
+    for (struct list_node *node = list_first(&kept->log); node != NULL;
+         node = list_first(&kept->log)) {
+        list_remove(node);
+        list_append(&job->sets, node);
+    }
+    kept->log_bytes = 0;
+    kept->wanted = false;
+    int result = uv_queue_work(node_loop(keeper->node), &job->work, work, on_worked);
+    assert(result == 0);
+    (void)result;
+    keeper->working = true;
+    keeper->users++;
+}
+
+// Begins with the next MAB that needs a snapshot and may have one again, unless one is being made.
+static void start_job(struct snapshot_keeper *keeper)
+{
+    struct instant now = node_now(keeper->node);
+    struct duration spacing = duration_ms(SNAPSHOT_SPACING_MS);
+    for (size_t i = 0; i < keeper->mab_count && !keeper->working; i++) {
+        size_t turn = (keeper->next_mab + i) % keeper->mab_count;
+        struct kept_mab *kept = keeper->mabs[turn];
+        if (!kept->wanted || kept->anew ||
+            !instant_reached(now, instant_add(kept->made_at, spacing)))
+            continue;
+        keeper->next_mab = turn + 1;
+        begin_work(keeper, kept);
+    }
+}
+
+// Writes a snapshot of the master in the loop's thread, once the master is where the sets are.
+static void write_anew(struct snapshot_keeper *keeper, struct kept_mab *kept)
+{
+    struct mapping_hash hash = mapping_hash(kept->mapping);
+    struct error error;
+    if (!kept->hash_known || !mapping_hash_equal(&hash, &kept->hash))
+        return;
+    if (!write_master(keeper, kept, &error)) {
+        log_error("feed", "no snapshot could be made: %s", error.text);
+        return;
+    }
+    kept->anew = false;
+    announce(keeper, kept);
+}
+
+struct snapshot_file *snapshot_keeper_find(struct snapshot_keeper *keeper, const struct prefix *mab,
+                                           uint64_t sequence)
+{
+    const struct kept_mab *kept = find_mab(keeper, mab);
+    for (size_t i = 0; kept != NULL && i < VERSIONS_KEPT; i++) {
+        struct snapshot_file *file = kept->files[i];
+        if (file == NULL || file->info.sequence != sequence)
+            continue;
+        file->users++;
+        return file;
+    }
+    return NULL;
+}
+
+// True when the newest snapshot will do for a request.
+static bool will_do(const struct snapshot_keeper *keeper, const struct kept_mab *kept,
+                    uint64_t least)
+{
+    const struct snapshot_file *newest = kept->files[0];
+    if (least > 0)
+        return newest->info.sequence >= least;
+    struct instant fresh = instant_add(kept->made_at, duration_ms(SNAPSHOT_SPACING_MS));
+    return newest->info.sequence == kept->sequence || instant_before(node_now(keeper->node), fresh);
+}
+
+bool snapshot_keeper_latest(struct snapshot_keeper *keeper, const struct prefix *mab,
+                            uint64_t least, snapshot_given *given, void *state, struct error *error)
+{
+    struct kept_mab *kept = find_mab(keeper, mab);
+    char text[PREFIX_TEXT_MAX];
+    if (kept == NULL)
+        return error_set(error, ERROR_NOT_FOUND, "no-such-mab", "%s is not a MAB of this RUAS",
+                         prefix_print(mab, text));
+    if (least > kept->sequence)
+        return error_set(error, ERROR_NOT_FOUND, "no-such-sequence",
+                         "%s is at sequence %" PRIu64 ", not yet at %" PRIu64,
+                         prefix_print(mab, text), kept->sequence, least);
+    if (will_do(keeper, kept, least)) {
+        kept->files[0]->users++;
+        given(state, kept->files[0]);
+        return true;
+    }
+    if (keeper->counters.waiting == SNAPSHOT_WAITERS_MAX)
+        return error_set(error, ERROR_UNAVAILABLE, "busy",
+                         "too many wait for snapshots already; ask again later");
+    struct waiter *waiter = memory_new(sizeof(*waiter));
+    *waiter = (struct waiter){
+        .kept = kept, .least = least == 0 ? kept->sequence : least, .given = given, .state = state};
+    list_init(&waiter->node);
+    list_append(&keeper->waiters, &waiter->node);
+    keeper->counters.waiting++;
+    kept->wanted = true;
+    start_job(keeper);
+    return true;
+}
+
+const struct snapshot_keeper_counters *
+snapshot_keeper_counters(const struct snapshot_keeper *keeper)
+{
+    return &keeper->counters;
+}

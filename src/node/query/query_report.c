@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/query/query_report.h"
+
+#include <stdio.h>
+
+#define LABELS_MAX 96
+
+// One value among several of a name that differ in one label.
+struct sample {
+    const char *value;
+    uint64_t count;
+};
+
+static void write_samples(struct metrics_page *page, const char *name, const char *help,
+                          const char *role, const char *label, const struct sample *samples,
+                          size_t count)
+{
+    metrics_describe(page, name, "counter", help);
+    for (size_t i = 0; i < count; i++) {
+        char labels[LABELS_MAX];
+        (void)snprintf(labels, sizeof(labels), "role=\"%s\",%s=\"%s\"", role, label,
+                       samples[i].value);
+        metrics_value(page, name, labels, (double)samples[i].count);
+    }
+}
+
+#define WRITE_SAMPLES(page, name, help, role, label, samples)                                      \
+    write_samples(page, name, help, role, label, samples, sizeof(samples) / sizeof((samples)[0]))
+
+static void write_one(struct metrics_page *page, const char *name, const char *type,
+                      const char *help, const char *role, double value)
+{
+    char labels[LABELS_MAX];
+    (void)snprintf(labels, sizeof(labels), "role=\"%s\"", role);
+    metrics_describe(page, name, type, help);
+    metrics_value(page, name, labels, value);
+}
+
+void query_report_malformed(const uint64_t dropped[DECODE_REASONS], const char *role,
+                            struct metrics_page *page)
+{
+    struct sample samples[DECODE_REASONS - 1];
+    for (int reason = DECODE_OK + 1; reason < DECODE_REASONS; reason++)
+        samples[reason - 1] =
+            (struct sample){decode_reason_name((enum decode_reason)reason), dropped[reason]};
+    WRITE_SAMPLES(page, "ivip_query_malformed_total", "Datagrams that could not be read, by reason",
+                  role, "reason", samples);
+}
+
+// The answering side
+
+static void write_answers(const struct teller_counters *counters, const char *role,
+                          struct metrics_page *page)
+{
+    struct sample samples[QUERY_FLUSH];
+    for (int status = 0; status < QUERY_FLUSH; status++)
+        samples[status] = (struct sample){query_status_name((enum query_status)status),
+                                          counters->answers[status]};
+    write_one(page, "ivip_query_requests_total", "counter", "Map Requests received", role,
+              (double)counters->requests);
+    WRITE_SAMPLES(page, "ivip_query_replies_total", "Map Replies sent, by status", role, "status",
+                  samples);
+}
+
+static void write_updates(const struct teller_counters *counters, const char *role,
+                          struct metrics_page *page)
+{
+    const struct sample samples[] = {
+        {"sent", counters->updates_sent},
+        {"repeated", counters->updates_repeated},
+        {"flush", counters->flushes_sent},
+        {"acknowledged", counters->acknowledged},
+    };
+    const struct sample ends[] = {
+        {"expired", counters->expired},
+        {"released", counters->released},
+        {"evicted", counters->evicted},
+        {"querier-lost", counters->queriers_lost},
+    };
+    const struct sample drops[] = {
+        {"unknown-nonce", counters->dropped_nonce},
+        {"repeated-request", counters->dropped_repeated},
+        {"unproven", counters->dropped_credit},
+        {"full", counters->dropped_full},
+        {"told-to-prove", counters->told_to_prove},
+    };
+    WRITE_SAMPLES(
+        page, "ivip_query_updates_total",
+        "Cache Updates: sent in all, of these repeated and of these flushes; acknowledged", role,
+        "what", samples);
+    WRITE_SAMPLES(page, "ivip_query_told_ended_total",
+                  "Ranges no longer remembered as told, and queriers given up, by cause", role,
+                  "cause", ends);
+    WRITE_SAMPLES(page, "ivip_query_dropped_total",
+                  "Messages of queriers that got no answer, by reason", role, "reason", drops);
+}
+
+void query_report_teller(const struct teller *teller, const char *role, struct metrics_page *page)
+{
+    const struct teller_counters *counters = teller_counters(teller);
+    write_answers(counters, role, page);
+    write_updates(counters, role, page);
+    write_one(page, "ivip_query_alive_total", "counter", "Alive Requests answered", role,
+              (double)counters->alive);
+    write_one(page, "ivip_query_queriers", "gauge", "Queriers that were told something", role,
+              (double)teller_queriers(teller));
+    write_one(page, "ivip_query_told", "gauge", "Ranges remembered as told", role,
+              (double)teller_told(teller));
+    write_one(page, "ivip_query_told_bytes", "gauge", "Memory for what was told", role,
+              (double)teller_memory(teller));
+}
+
+json_t *query_status_teller(const struct teller *teller)
+{
+    const struct teller_counters *counters = teller_counters(teller);
+    json_t *replies = json_object();
+    for (int status = 0; status < QUERY_FLUSH; status++)
+        (void)json_object_set_new(replies, query_status_name((enum query_status)status),
+                                  json_integer((json_int_t)counters->answers[status]));
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "queriers",
+                     (json_int_t)teller_queriers(teller), "told", (json_int_t)teller_told(teller),
+                     "bytes", (json_int_t)teller_memory(teller), "requests",
+                     (json_int_t)counters->requests, "updates", (json_int_t)counters->updates_sent,
+                     "queriers_lost", (json_int_t)counters->queriers_lost, "replies", replies);
+}
+
+// The asking side
+
+void query_report_querier(const struct querier *querier, const char *role,
+                          struct metrics_page *page)
+{
+    const struct querier_counters *counters = querier_counters(querier);
+    const struct sample questions[] = {
+        {"asked", counters->asked},
+        {"answered", counters->answered},
+        {"retried", counters->retried},
+        {"failed", counters->failed},
+        {"refused-full", counters->refused_full},
+        {"try-another", counters->told_another},
+        {"busy", counters->told_busy},
+    };
+    const struct sample ends[] = {
+        {"updated", counters->updates},
+        {"flushed", counters->flushed},
+        {"expired", counters->expired},
+        {"evicted", counters->evicted},
+    };
+    const struct sample drops[] = {
+        {"malformed", counters->dropped_malformed}, {"source", counters->dropped_source},
+        {"nonce", counters->dropped_nonce},         {"range", counters->dropped_range},
+        {"stale", counters->dropped_stale},         {"repeated", counters->repeated},
+    };
+    const struct sample upstreams[] = {
+        {"alive-sent", counters->alive_sent},
+        {"lost", counters->upstreams_lost},
+        {"restarted", counters->upstreams_restarted},
+    };
+    WRITE_SAMPLES(page, "ivip_querier_questions_total", "Questions, by what became of them", role,
+                  "what", questions);
+    WRITE_SAMPLES(page, "ivip_querier_changed_total", "Cached ranges changed or dropped, by cause",
+                  role, "cause", ends);
+    WRITE_SAMPLES(page, "ivip_querier_dropped_total", "Messages of servers not used, by reason",
+                  role, "reason", drops);
+    WRITE_SAMPLES(page, "ivip_querier_upstreams_total", "Liveness of upstream servers", role,
+                  "what", upstreams);
+    write_one(page, "ivip_querier_cached", "gauge", "Ranges cached", role,
+              (double)querier_cached(querier));
+    write_one(page, "ivip_querier_open", "gauge", "Questions open", role,
+              (double)querier_open(querier));
+    write_one(page, "ivip_querier_bytes", "gauge", "Memory for the cache", role,
+              (double)querier_memory(querier));
+}
+
+static json_t *upstream_status(const struct querier *querier, size_t i, struct instant now)
+{
+    struct querier_upstream upstream;
+    char text[ENDPOINT_TEXT_MAX];
+    querier_upstream(querier, i, &upstream);
+    return json_pack("{s:s, s:b, s:i, s:f, s:I, s:f}", "server",
+                     endpoint_print(&upstream.endpoint, text), "avoided", upstream.avoided, "load",
+                     (int)upstream.load, "retry_ms", (double)upstream.retry_time.ns / 1e6, "cached",
+                     (json_int_t)upstream.learned, "silent_s",
+                     (double)instant_since(now, upstream.heard).ns / 1e9);
+}
+
+json_t *query_status_querier(const struct querier *querier, size_t upstreams, struct instant now)
+{
+    const struct querier_counters *counters = querier_counters(querier);
+    json_t *list = json_array();
+    for (size_t i = 0; i < upstreams; i++)
+        (void)json_array_append_new(list, upstream_status(querier, i, now));
+    return json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cached", (json_int_t)querier_cached(querier),
+        "open", (json_int_t)querier_open(querier), "bytes", (json_int_t)querier_memory(querier),
+        "asked", (json_int_t)counters->asked, "answered", (json_int_t)counters->answered, "failed",
+        (json_int_t)counters->failed, "updates", (json_int_t)counters->updates, "upstreams", list);
+}
+
+// Times
+
+void latency_write(const struct latency *latency, const char *name, const char *help,
+                   const char *role, struct metrics_page *page)
+{
+    char full[64];
+    char labels[LABELS_MAX];
+    uint64_t below = 0;
+    metrics_describe(page, name, "histogram", help);
+    (void)snprintf(full, sizeof(full), "%s_bucket", name);
+    for (size_t i = 0; i < LATENCY_BUCKETS; i++) {
+        below += latency->buckets[i];
+        (void)snprintf(labels, sizeof(labels), "role=\"%s\",le=\"%g\"", role, latency_bounds[i]);
+        metrics_value(page, full, labels, (double)below);
+    }
+    (void)snprintf(labels, sizeof(labels), "role=\"%s\",le=\"+Inf\"", role);
+    metrics_value(page, full, labels, (double)latency->count);
+    (void)snprintf(labels, sizeof(labels), "role=\"%s\"", role);
+    (void)snprintf(full, sizeof(full), "%s_sum", name);
+    metrics_value(page, full, labels, latency->seconds);
+    (void)snprintf(full, sizeof(full), "%s_count", name);
+    metrics_value(page, full, labels, (double)latency->count);
+}

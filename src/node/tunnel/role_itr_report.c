@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/tunnel/role_itr_state.h"
+
+#include "node/tunnel/forwarding.h"
+
+#include <stdio.h>
+
+// Most entries of one list in an answer on the control socket.
+#define LIST_MAX 10000
+
+static void write_reasons(const struct itr_counters *counters, struct metrics_page *page)
+{
+    metrics_describe(page, "ivip_itr_not_tunnelled_total", "counter",
+                     "Packets that were not tunnelled, by reason");
+    for (int reason = ITR_REASON_NONE + 1; reason < ITR_REASON_COUNT; reason++) {
+        char labels[64];
+        (void)snprintf(labels, sizeof(labels), "reason=\"%s\"",
+                       itr_reason_name((enum itr_reason)reason));
+        metrics_value(page, "ivip_itr_not_tunnelled_total", labels,
+                      (double)counters->reasons[reason]);
+    }
+}
+
+static void write_sender(const struct raw_sender_counters *sender, struct metrics_page *page)
+{
+    metrics_counter(page, "ivip_itr_sent_total", "Outer packets sent", sender->sent);
+    metrics_counter(page, "ivip_itr_sent_octets_total", "Octets of outer packets sent",
+                    sender->sent_octets);
+    metrics_describe(page, "ivip_itr_send_failed_total", "counter",
+                     "Outer packets that the kernel did not take, by reason");
+    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"too-big\"",
+                  (double)sender->too_big);
+    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"no-buffers\"",
+                  (double)sender->no_buffers);
+    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"unreachable\"",
+                  (double)sender->unreachable);
+    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"other\"", (double)sender->failed);
+}
+
+static void write_hold(const struct role_itr *role, struct metrics_page *page)
+{
+    const struct hold_counters *hold = hold_counters(itr_hold(role->itr));
+    metrics_gauge(page, "ivip_itr_held", "Packets that wait for a mapping now",
+                  (double)hold_packets(itr_hold(role->itr)));
+    metrics_counter(page, "ivip_itr_held_total", "Packets that had to wait for a mapping",
+                    hold->kept);
+    metrics_counter(page, "ivip_itr_released_total", "Held packets whose mapping came",
+                    hold->released);
+    metrics_counter(page, "ivip_itr_hold_displaced_total",
+                    "Held packets dropped to make room for newer ones", hold->displaced);
+    metrics_counter(page, "ivip_itr_hold_timed_out_total",
+                    "Questions without an answer within hold_time", hold->timed_out);
+}
+
+void role_itr_write_metrics(void *state, struct metrics_page *page)
+{
+    const struct role_itr *role = state;
+    const struct itr_counters *counters = itr_counters(role->itr);
+    metrics_counter(page, "ivip_itr_packets_total", "Packets from the TUN", counters->packets);
+    metrics_counter(page, "ivip_itr_tunnelled_total", "Packets tunnelled, super-packets as one",
+                    counters->tunnelled);
+    metrics_counter(page, "ivip_itr_segments_total", "Packets tunnelled, segments singly",
+                    counters->segments);
+    metrics_counter(page, "ivip_itr_octets_total", "Octets of inner packets tunnelled",
+                    counters->octets);
+    metrics_counter(page, "ivip_itr_fragmented_total", "Packets fragmented to fit the path",
+                    counters->fragmented);
+    metrics_counter(page, "ivip_itr_icmp_sent_total", "ICMP errors sent", counters->icmp_sent);
+    metrics_counter(page, "ivip_itr_icmp_limited_total",
+                    "ICMP errors not sent because of the rate limit", counters->icmp_limited);
+    write_reasons(counters, page);
+    write_sender(raw_sender_counters(role->sender), page);
+    write_hold(role, page);
+    metrics_gauge(page, "ivip_itr_cached", "Ranges in the cache",
+                  (double)mapping_cache_count(itr_cache(role->itr)));
+    metrics_gauge(page, "ivip_itr_etrs", "ETRs that packets were tunnelled to",
+                  (double)etr_paths_count(itr_paths(role->itr)));
+    metrics_gauge(page, "ivip_itr_mabs", "MABs known", (double)mab_routes_count(role->mabs));
+    metrics_gauge(page, "ivip_itr_mabs_served", "MABs that can be served now",
+                  (double)mab_routes_served(role->mabs));
+}
+
+static json_t *integer(uint64_t value)
+{
+    return json_integer((json_int_t)value);
+}
+
+static json_t *mabs_json(const struct role_itr *role)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < mab_routes_count(role->mabs) && i < LIST_MAX; i++) {
+        char text[PREFIX_TEXT_MAX];
+        bool served;
+        const struct prefix *mab = mab_routes_at(role->mabs, i, &served);
+        json_array_append_new(
+            list, json_pack("{s:s, s:b}", "mab", prefix_print(mab, text), "served", served));
+    }
+    return list;
+}
+
+json_t *role_itr_status(void *state)
+{
+    const struct role_itr *role = state;
+    const struct itr_counters *counters = itr_counters(role->itr);
+    json_t *reasons = json_object();
+    for (int reason = ITR_REASON_NONE + 1; reason < ITR_REASON_COUNT; reason++)
+        if (counters->reasons[reason] > 0)
+            json_object_set_new(reasons, itr_reason_name((enum itr_reason)reason),
+                                integer(counters->reasons[reason]));
+    json_t *status = json_object();
+    json_object_set_new(status, "device", json_string(tun_name(role->tun)));
+    json_object_set_new(status, "mappings", json_string(role->querier != NULL ? "cache" : "full"));
+    json_object_set_new(status, "announce", json_boolean(role->announce));
+    json_object_set_new(status, "packets", integer(counters->packets));
+    json_object_set_new(status, "tunnelled", integer(counters->tunnelled));
+    json_object_set_new(status, "segments", integer(counters->segments));
+    json_object_set_new(status, "octets", integer(counters->octets));
+    json_object_set_new(status, "icmp_sent", integer(counters->icmp_sent));
+    json_object_set_new(status, "held", integer(hold_packets(itr_hold(role->itr))));
+    json_object_set_new(status, "cached", integer(mapping_cache_count(itr_cache(role->itr))));
+    json_object_set_new(status, "etrs", integer(etr_paths_count(itr_paths(role->itr))));
+    json_object_set_new(status, "not_tunnelled", reasons);
+    json_object_set_new(status, "mabs", mabs_json(role));
+    return status;
+}
+
+bool role_itr_healthy(void *state, char *why, size_t size)
+{
+    const struct role_itr *role = state;
+    bool ipv4 = false;
+    bool ipv6 = false;
+    size_t count = mab_routes_count(role->mabs);
+    size_t served = mab_routes_served(role->mabs);
+    for (size_t i = 0; i < count && !(ipv4 && ipv6); i++) {
+        bool now;
+        bool is_ipv4 = mab_routes_at(role->mabs, i, &now)->address.family == FAMILY_IPV4;
+        ipv4 |= is_ipv4;
+        ipv6 |= !is_ipv4;
+    }
+    if (!forwarding_works(ipv4, ipv6, false, why, size))
+        return false;
+    if (count == 0) {
+        (void)snprintf(why, size, "no MAB is known yet");
+        return false;
+    }
+    if (served < count) {
+        (void)snprintf(why, size, "%zu of %zu MABs cannot be served: %s", count - served, count,
+                       role->querier != NULL ? "no query server answers for them"
+                                             : "their databases are not in step");
+        return false;
+    }
+    return true;
+}
+
+static const char *rule_name(enum etr_rule rule)
+{
+    switch (rule) {
+    case ETR_RULE_ALLOWED:
+        return "allowed";
+    case ETR_RULE_NOT_ROUTABLE:
+        return "not-routable";
+    case ETR_RULE_IN_MAB:
+        return "in-mab";
+    case ETR_RULE_REFUSED:
+        return "refused";
+    case ETR_RULE_UNKNOWN:
+        break;
+    }
+    return "unknown";
+}
+
+// "itr.paths": every ETR with the MTU of the way to it, for `ivip mtu`.
+static json_t *command_paths(void *state, const json_t *request, struct error *error)
+{
+    (void)request;
+    (void)error;
+    const struct role_itr *role = state;
+    json_t *list = json_array();
+    size_t place = 0;
+    const struct etr_path *path;
+    while ((path = etr_paths_next(itr_paths(role->itr), &place)) != NULL && place <= LIST_MAX) {
+        char text[ADDRESS_TEXT_MAX];
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I, s:I, s:I}", "etr", address_print(&path->etr, text),
+                            "rule", rule_name(path->rule), "mtu", (json_int_t)path->mtu, "packets",
+                            (json_int_t)path->packets, "octets", (json_int_t)path->octets));
+    }
+    return json_pack("{s:o}", "paths", list);
+}
+
+// "itr.cache": what a caching ITR holds.
+static json_t *command_cache(void *state, const json_t *request, struct error *error)
+{
+    (void)request;
+    (void)error;
+    const struct role_itr *role = state;
+    struct instant now = node_now(role->node);
+    json_t *list = json_array();
+    size_t place = 0;
+    struct cached cached;
+    while (json_array_size(list) < LIST_MAX &&
+           mapping_cache_next(itr_cache(role->itr), &place, &cached)) {
+        char range[RANGE_TEXT_MAX];
+        char etr[ADDRESS_TEXT_MAX];
+        json_array_append_new(
+            list, json_pack("{s:s, s:s, s:I}", "range", range_print(&cached.range, range), "etr",
+                            address_print(&cached.etr, etr), "expires_ms",
+                            (json_int_t)(instant_since(cached.expires, now).ns / 1000000)));
+    }
+    return json_pack("{s:o}", "cache", list);
+}
+
+static json_t *usage_json(const struct usage *usage)
+{
+    char text[RANGE_TEXT_MAX];
+    return json_pack("{s:s, s:I, s:I}", "micronet", range_print(&usage->range, text), "packets",
+                     (json_int_t)usage->packets, "octets", (json_int_t)usage->octets);
+}
+
+// "itr.usage": packets and octets of each micronet; with "take": true the records are taken out,
+// for one who keeps accounts and calls again and again until "more" is false.
+static json_t *command_usage(void *state, const json_t *request, struct error *error)
+{
+    (void)error;
+    const struct role_itr *role = state;
+    struct usage_table *table = itr_usage(role->itr);
+    bool take = json_is_true(json_object_get(request, "take"));
+    json_t *list = json_array();
+    size_t place = 0;
+    struct usage usage;
+    while (json_array_size(list) < LIST_MAX &&
+           (take ? usage_take(table, &usage) : usage_next(table, &place, &usage)))
+        json_array_append_new(list, usage_json(&usage));
+    struct usage uncounted = usage_uncounted(table);
+    bool more = take ? usage_count(table) > 0 : usage_count(table) > json_array_size(list);
+    return json_pack("{s:o, s:b, s:{s:I, s:I}}", "usage", list, "more", more, "uncounted",
+                     "packets", (json_int_t)uncounted.packets, "octets",
+                     (json_int_t)uncounted.octets);
+}
+
+void role_itr_add_commands(struct role_itr *role)
+{
+    node_add_command(role->node, "itr.paths", command_paths, role);
+    node_add_command(role->node, "itr.cache", command_cache, role);
+    node_add_command(role->node, "itr.usage", command_usage, role);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What the files of the ITR's shell share.
+//
+//     role_itr.c         start, stop, reload; the packet path and the loop that drives the cores
+//     role_itr_qsa.c     the side towards the QSA of the same node
+//     role_itr_report.c  metrics, status, health, control commands
+#ifndef IVIP_NODE_TUNNEL_ROLE_ITR_STATE_H
+#define IVIP_NODE_TUNNEL_ROLE_ITR_STATE_H
+
+#include "node/node.h"
+#include "node/tunnel/mab_routes.h"
+#include "node/tunnel/raw_socket.h"
+#include "node/tunnel/tun.h"
+#include "node/udp.h"
+#include "query/querier.h"
+#include "tunnel/itr.h"
+
+struct role_itr {
+    struct node *node;
+    struct itr *itr;
+    struct tun *tun;
+    struct raw_sender *sender;
+    struct mab_routes *mabs;
+    bool announce;
+    struct querier *querier; // a caching ITR's; NULL: full-database
+    struct udp *udp;         // with the querier
+    void *qsa;               // full-database: state of the qsa role of this node
+    bool mabs_due;           // its MABs have changed and are to be looked at
+    bool refused_due;        // its refused prefixes have
+    uv_timer_t timer;        // the cores' next deadline
+    uv_timer_t watch;        // looks after MABs
+    unsigned open_handles;
+    // Packets lie here from reading until the batch that points at them is sent.
+    uint8_t *arena;
+    size_t arena_used;
+    struct itr_result result;
+    uint64_t icmp_unsent; // no route back to the source
+};
+
+void role_itr_add_mab(struct role_itr *role, const struct prefix *mab);
+void role_itr_remove_mab(struct role_itr *role, const struct prefix *mab);
+
+// Full-database: finds the qsa role of this node; an error where there is none.
+bool role_itr_use_qsa(struct role_itr *role, struct error *error);
+// Takes over which MABs it knows, which are in step, and which prefixes it refuses, where that has
+// changed.
+void role_itr_follow_qsa(struct role_itr *role);
+// Is not told of changes any more.
+void role_itr_leave_qsa(struct role_itr *role);
+
+void role_itr_write_metrics(void *state, struct metrics_page *page);
+json_t *role_itr_status(void *state);
+bool role_itr_healthy(void *state, char *why, size_t size);
+void role_itr_add_commands(struct role_itr *role);
+
+#endif

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/tunnel/routes.h"
+
+#include "node/socket_address.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <ifaddrs.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/ip.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define REQUEST_BYTES  256
+#define ANSWER_BYTES   4096
+#define ANSWER_SECONDS 2 // the kernel answers at once; never wait for ever
+#define MTU_DEFAULT    1500
+// IPv6 routes have metric 1024 unless another is given, and lose against those of a BGP daemon.
+#define ROUTE_METRIC 1
+
+// The older socket headers do not have these beside linux/ipv6.h.
+#ifndef IPV6_MTU
+#define IPV6_MTU 24
+#endif
+
+struct request {
+    struct nlmsghdr header;
+    uint8_t body[REQUEST_BYTES];
+};
+
+static void put_body(struct request *request, const void *body, size_t length)
+{
+    memcpy(request->body, body, length);
+    request->header.nlmsg_len = (uint32_t)NLMSG_LENGTH(length);
+}
+
+static void put_attribute(struct request *request, unsigned short type, const void *value,
+                          size_t length)
+{
+    size_t at = NLMSG_ALIGN(request->header.nlmsg_len);
+    assert(at + RTA_LENGTH(length) <= sizeof(*request));
+    struct rtattr attribute = {.rta_len = (unsigned short)RTA_LENGTH(length), .rta_type = type};
+    memcpy((uint8_t *)request + at, &attribute, sizeof(attribute));
+    memcpy((uint8_t *)request + at + RTA_LENGTH(0), value, length);
+    request->header.nlmsg_len = (uint32_t)(at + RTA_LENGTH(length));
+}
+
+// Sends the request and waits for the kernel's acknowledgement: 0, or an errno.
+static int exchange(int descriptor, struct request *request)
+{
+    struct timeval limit = {.tv_sec = ANSWER_SECONDS};
+    request->header.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
+        send(descriptor, request, request->header.nlmsg_len, 0) < 0)
+        return errno;
+    uint8_t answer[ANSWER_BYTES];
+    ssize_t got = recv(descriptor, answer, sizeof(answer), 0);
+    if (got < 0)
+        return errno;
+    struct nlmsghdr header;
+    struct nlmsgerr result;
+    if ((size_t)got < NLMSG_LENGTH(sizeof(result)))
+        return EBADMSG;
+    memcpy(&header, answer, sizeof(header));
+    memcpy(&result, answer + NLMSG_LENGTH(0), sizeof(result));
+    return header.nlmsg_type == NLMSG_ERROR ? -result.error : EBADMSG;
+}
+
+static int ask_kernel(struct request *request)
+{
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    if (descriptor < 0)
+        return errno;
+    int failed = exchange(descriptor, request);
+    (void)close(descriptor);
+    return failed;
+}
+
+bool routes_link_up(unsigned index, uint32_t mtu, struct error *error)
+{
+    struct request request = {.header = {.nlmsg_type = RTM_NEWLINK}};
+    struct ifinfomsg link = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
+    put_body(&request, &link, sizeof(link));
+    put_attribute(&request, IFLA_MTU, &mtu, sizeof(mtu));
+    int failed = ask_kernel(&request);
+    if (failed == 0)
+        return true;
+    return error_set(error, ERROR_SYSTEM, "no-link",
+                     "the device cannot be brought up with an MTU of %u: %s", mtu,
+                     strerror(failed));
+}
+
+// Whether a device's MTU counts: up, and not loopback.
+static bool counts(const struct ifaddrs *device)
+{
+    return (device->ifa_flags & IFF_UP) != 0 && (device->ifa_flags & IFF_LOOPBACK) == 0;
+}
+
+uint32_t routes_largest_mtu(void)
+{
+    struct ifaddrs *all = NULL;
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    uint32_t largest = 0;
+    if (descriptor >= 0 && getifaddrs(&all) == 0) {
+        for (const struct ifaddrs *device = all; device != NULL; device = device->ifa_next) {
+            struct ifreq request = {0};
+            strncpy(request.ifr_name, device->ifa_name, sizeof(request.ifr_name) - 1);
+            if (counts(device) && ioctl(descriptor, SIOCGIFMTU, &request) == 0 &&
+                (uint32_t)request.ifr_mtu > largest)
+                largest = (uint32_t)request.ifr_mtu;
+        }
+        freeifaddrs(all);
+    }
+    if (descriptor >= 0)
+        (void)close(descriptor);
+    return largest == 0 ? MTU_DEFAULT : largest;
+}
+
+static void put_route(struct request *request, const struct prefix *prefix, unsigned index,
+                      uint8_t protocol)
+{
+    bool ipv6 = prefix->address.family == FAMILY_IPV6;
+    struct rtmsg route = {
+        .rtm_family = ipv6 ? AF_INET6 : AF_INET,
+        .rtm_dst_len = prefix->length,
+        .rtm_table = RT_TABLE_MAIN,
+        .rtm_protocol = protocol,
+        .rtm_scope = ipv6 ? RT_SCOPE_UNIVERSE : RT_SCOPE_LINK,
+        .rtm_type = RTN_UNICAST,
+    };
+    uint32_t metric = ROUTE_METRIC;
+    put_body(request, &route, sizeof(route));
+    put_attribute(request, RTA_DST, prefix->address.octets,
+                  family_octets((enum family)prefix->address.family));
+    put_attribute(request, RTA_OIF, &index, sizeof(index));
+    put_attribute(request, RTA_PRIORITY, &metric, sizeof(metric));
+}
+
+bool routes_add(const struct prefix *prefix, unsigned index, uint8_t protocol, struct error *error)
+{
+    struct request request = {
+        .header = {.nlmsg_type = RTM_NEWROUTE, .nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE}};
+    put_route(&request, prefix, index, protocol);
+    int failed = ask_kernel(&request);
+    if (failed == 0)
+        return true;
+    char text[PREFIX_TEXT_MAX];
+    return error_set(error, ERROR_SYSTEM, "no-route", "the route of %s cannot be added: %s",
+                     prefix_print(prefix, text), strerror(failed));
+}
+
+bool routes_remove(const struct prefix *prefix, unsigned index, uint8_t protocol,
+                   struct error *error)
+{
+    struct request request = {.header = {.nlmsg_type = RTM_DELROUTE}};
+    put_route(&request, prefix, index, protocol);
+    int failed = ask_kernel(&request);
+    if (failed == 0 || failed == ESRCH || failed == ENODEV)
+        return true;
+    char text[PREFIX_TEXT_MAX];
+    return error_set(error, ERROR_SYSTEM, "no-route", "the route of %s cannot be removed: %s",
+                     prefix_print(prefix, text), strerror(failed));
+}
+
+// Connecting a UDP socket sends nothing, but makes the kernel look the route up and keep it.
+static bool find_route(int descriptor, const struct endpoint *destination, uint32_t *mtu,
+                       struct address *source)
+{
+    bool ipv6 = destination->address.family == FAMILY_IPV6;
+    struct sockaddr_storage address;
+    socklen_t length = socket_address_of_endpoint(destination, &address);
+    if (connect(descriptor, (struct sockaddr *)&address, length) != 0)
+        return false;
+    int found = 0;
+    socklen_t size = sizeof(found);
+    if (getsockopt(descriptor, ipv6 ? IPPROTO_IPV6 : IPPROTO_IP, ipv6 ? IPV6_MTU : IP_MTU, &found,
+                   &size) != 0 ||
+        found <= 0)
+        return false;
+    length = sizeof(address);
+    if (getsockname(descriptor, (struct sockaddr *)&address, &length) != 0)
+        return false;
+    *mtu = (uint32_t)found;
+    *source = endpoint_of_socket_address((struct sockaddr *)&address).address;
+    return true;
+}
+
+bool routes_find(const struct address *destination, uint32_t *mtu, struct address *source)
+{
+    bool ipv6 = destination->family == FAMILY_IPV6;
+    int descriptor = socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return false;
+    struct endpoint endpoint = {*destination, 9}; // any port will do
+    bool found = find_route(descriptor, &endpoint, mtu, source);
+    (void)close(descriptor);
+    return found;
+}
