@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sipp/sim/fabric.h"
 
-#include "base/heap.h"
+#include "base/cursor.h"
 #include "base/list.h"
 #include "base/memory.h"
+#include "sim/engine.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define NODES_MAX   2000
-#define WIRES_MAX   6000
-#define WIRE_ENDS   64
-#define ORIGINS_MAX 8000
-#define WIRE_DELAY  duration_us(1)
-#define UNPLUGGED   SIZE_MAX
+#define NODES_MAX      2000
+#define WIRES_MAX      6000
+#define WIRE_ENDS      64
+#define ORIGINS_MAX    8000
+#define WIRE_DELAY     duration_us(1)
+#define WIRE_JITTER    duration_us(10)
+#define LATE_NODES_MAX 8 // that join after the first time passed
+#define UNPLUGGED      SIZE_MAX
 
 struct end {
     size_t node;
@@ -31,25 +34,28 @@ struct origin {
     uint16_t interface;
 };
 
-struct station {
-    struct node *node;
-    bool stub;
-    size_t wires[NODE_INTERFACES_MAX];
-};
-
 struct frame {
-    struct heap_node arrival; // ties are broken by the order of sending, through `now` moving on
+    struct list_node place;
     struct end to;
-    struct link_address from;
     size_t length;
     uint8_t bytes[];
 };
 
+struct station {
+    struct fabric *fabric;
+    size_t number;
+    struct node *node;
+    bool stub;
+    size_t wires[NODE_INTERFACES_MAX];
+    struct list_node leaving; // frames for the engine to take
+};
+
 struct fabric {
     struct random_source random;
-    struct instant now;
-    uint64_t sent; // makes arrivals at the same instant keep their order
-    struct heap frames;
+    struct engine *engine; // made when the first time passes
+    size_t engine_nodes;   // stations that it knows
+    struct instant now;    // on the engine's clock
+    uint32_t duplicated;
     struct station stations[NODES_MAX];
     size_t count;
     struct wire *wires;
@@ -64,31 +70,39 @@ struct fabric *fabric_new(uint64_t seed)
 {
     struct fabric *fabric = memory_new(sizeof(*fabric));
     random_init(&fabric->random, random_seed_from_number(seed));
-    heap_init(&fabric->frames);
-    fabric->now = (struct instant){duration_s(1000).ns};
     fabric->wires = memory_new_array(WIRES_MAX, sizeof(struct wire));
     fabric->origins = memory_new_array(ORIGINS_MAX, sizeof(struct origin));
     return fabric;
 }
 
+static void drop_leaving(struct station *station)
+{
+    struct list_node *place;
+    while ((place = list_first(&station->leaving)) != NULL) {
+        list_remove(place);
+        memory_free(container_of(place, struct frame, place));
+    }
+}
+
 void fabric_free(struct fabric *fabric)
 {
-    struct heap_node *first;
-    while ((first = heap_first(&fabric->frames)) != NULL) {
-        heap_remove(&fabric->frames, first);
-        memory_free(container_of(first, struct frame, arrival));
-    }
-    heap_release(&fabric->frames);
-    for (size_t i = 0; i < fabric->count; i++)
+    engine_free(fabric->engine);
+    for (size_t i = 0; i < fabric->count; i++) {
+        drop_leaving(&fabric->stations[i]);
         node_free(fabric->stations[i].node);
+    }
     memory_free(fabric->wires);
     memory_free(fabric->origins);
     memory_free(fabric);
 }
 
-struct instant fabric_now(const struct fabric *fabric)
+struct instant fabric_now(const struct fabric *fabric, const struct node *node)
 {
-    return fabric->now;
+    for (size_t i = 0; i < fabric->engine_nodes; i++) {
+        if (fabric->stations[i].node == node)
+            return engine_node_now(fabric->engine, i);
+    }
+    return (struct instant){0};
 }
 
 size_t fabric_add(struct fabric *fabric, const struct node_config *config, bool stub)
@@ -96,7 +110,10 @@ size_t fabric_add(struct fabric *fabric, const struct node_config *config, bool 
     assert(fabric->count < NODES_MAX);
     struct station *station = &fabric->stations[fabric->count];
     struct random_seed seed = random_seed_from_number(random_u64(&fabric->random));
-    station->node = node_new(config, seed, fabric->now);
+    station->fabric = fabric;
+    station->number = fabric->count;
+    station->node = node_new(config, seed, (struct instant){0});
+    list_init(&station->leaving);
     station->stub = stub;
     return fabric->count++;
 }
@@ -122,7 +139,7 @@ uint16_t fabric_plug(struct fabric *fabric, size_t wire, size_t node, uint16_t m
 {
     struct station *station = &fabric->stations[node];
     size_t number = node_interface_count(station->node);
-    struct interface interface = {.mtu = mtu};
+    struct interface interface = {.mtu = mtu < FABRIC_MTU_MAX ? mtu : FABRIC_MTU_MAX};
     // Locally administered: 02, then the node and its interface.
     uint64_t link = UINT64_C(0x020000000000) | (uint64_t)node << 8 | number;
     for (unsigned i = 0; i < 6; i++)
@@ -246,7 +263,7 @@ void fabric_set_watch(struct fabric *fabric, fabric_watch *watch, void *state)
 static void put(struct fabric *fabric, size_t from, uint16_t interface,
                 const struct link_address *to, const uint8_t *bytes, size_t length)
 {
-    const struct station *station = &fabric->stations[from];
+    struct station *station = &fabric->stations[from];
     if (station->wires[interface] == UNPLUGGED)
         return;
     const struct wire *wire = &fabric->wires[station->wires[interface]];
@@ -262,76 +279,109 @@ static void put(struct fabric *fabric, size_t from, uint16_t interface,
             continue;
         struct frame *frame = memory_new(sizeof(*frame) + length);
         frame->to = end;
-        frame->from = node_interface(station->node, interface)->link;
         frame->length = length;
         memcpy(frame->bytes, bytes, length);
-        // One nanosecond apart, so that frames sent first arrive first.
-        struct instant arrival = instant_add(fabric->now, WIRE_DELAY);
-        arrival.ns += fabric->sent++ % 1000;
-        heap_set(&fabric->frames, &frame->arrival, arrival);
+        list_append(&station->leaving, &frame->place);
     }
 }
 
-static void collect(struct fabric *fabric, size_t from)
+// The engine knows nodes by endpoints: the station's number as an IPv4 address.
+static struct endpoint endpoint_of(size_t station)
 {
+    return (struct endpoint){address_from_ipv4((uint32_t)station), 1};
+}
+
+// A frame as the engine carries it: the number of the interface it arrives at, then the packet.
+static size_t station_next_output(void *state, struct instant now, struct endpoint *to,
+                                  uint8_t *buffer)
+{
+    struct station *station = state;
     struct node_output output;
-    while (node_next_output(fabric->stations[from].node, &output))
-        put(fabric, from, output.interface, &output.link, output.bytes, output.length);
-}
-
-static void arrive(struct fabric *fabric, struct frame *frame)
-{
-    struct station *station = &fabric->stations[frame->to.node];
-    struct node_hop hop;
-    if (node_receive(station->node, fabric->now, frame->to.interface, &frame->from, frame->bytes,
-                     frame->length, &hop) == NODE_FORWARD)
-        put(fabric, frame->to.node, hop.interface, &hop.link, frame->bytes, hop.length);
-    collect(fabric, frame->to.node);
+    (void)now;
+    while (node_next_output(station->node, &output))
+        put(station->fabric, station->number, output.interface, &output.link, output.bytes,
+            output.length);
+    struct list_node *place = list_first(&station->leaving);
+    if (place == NULL)
+        return 0;
+    struct frame *frame = container_of(place, struct frame, place);
+    struct writer writer = writer_over(buffer, ENGINE_DATAGRAM_MAX);
+    *to = endpoint_of(frame->to.node);
+    writer_u16(&writer, frame->to.interface);
+    writer_bytes(&writer, frame->bytes, frame->length);
+    assert(!writer.failed);
+    list_remove(place);
     memory_free(frame);
+    return writer_length(&writer);
 }
 
-// The node whose timer is due first.
-static struct instant next_timer(const struct fabric *fabric, size_t *node)
+static void station_input(void *state, struct instant now, const struct endpoint *from,
+                          const uint8_t *bytes, size_t length)
 {
-    struct instant first = INSTANT_NEVER;
-    for (size_t i = 0; i < fabric->count; i++) {
-        struct instant deadline = node_next_deadline(fabric->stations[i].node);
-        if (instant_before(deadline, first)) {
-            first = deadline;
-            *node = i;
-        }
+    struct station *station = state;
+    uint8_t packet[ENGINE_DATAGRAM_MAX];
+    const struct link_address link = {{0}};
+    struct reader reader = reader_over(bytes, length);
+    uint16_t interface = reader_u16(&reader);
+    size_t left = reader_left(&reader);
+    struct node_hop hop;
+    (void)from;
+    // What was under way when the plug was pulled is lost.
+    if (station->wires[interface] == UNPLUGGED)
+        return;
+    reader_bytes(&reader, packet, left);
+    if (node_receive(station->node, now, interface, &link, packet, left, &hop) == NODE_FORWARD)
+        put(station->fabric, station->number, hop.interface, &hop.link, packet, hop.length);
+}
+
+static struct instant station_next_deadline(const void *state)
+{
+    const struct station *station = state;
+    return node_next_deadline(station->node);
+}
+
+static void station_tick(void *state, struct instant now)
+{
+    struct station *station = state;
+    node_tick(station->node, now);
+}
+
+static const struct engine_core station_core = {
+    .input = station_input,
+    .next_output = station_next_output,
+    .next_deadline = station_next_deadline,
+    .tick = station_tick,
+};
+
+// Makes the engine, and tells it of stations that it does not know yet.
+static void prepare(struct fabric *fabric)
+{
+    if (fabric->engine == NULL) {
+        uint64_t seed = random_u64(&fabric->random);
+        fabric->engine = engine_new(seed, fabric->count + LATE_NODES_MAX);
+        const struct path_conditions conditions = {
+            .delay = WIRE_DELAY, .jitter = WIRE_JITTER, .duplicated = fabric->duplicated};
+        network_set_all(engine_network(fabric->engine), &conditions);
     }
-    return first;
+    while (fabric->engine_nodes < fabric->count) {
+        struct endpoint endpoint = endpoint_of(fabric->engine_nodes);
+        struct station *station = &fabric->stations[fabric->engine_nodes++];
+        (void)engine_add_node(fabric->engine, "node", &endpoint, &station_core, station);
+    }
+}
+
+void fabric_duplicate(struct fabric *fabric, uint32_t probability)
+{
+    assert(fabric->engine == NULL);
+    fabric->duplicated = probability;
 }
 
 void fabric_run(struct fabric *fabric, struct duration time)
 {
-    struct instant end = instant_add(fabric->now, time);
-    size_t due = 0;
+    prepare(fabric);
+    fabric->now = instant_add(fabric->now, time);
+    // Nodes were sent and told things since time stood still.
     for (size_t i = 0; i < fabric->count; i++)
-        collect(fabric, i);
-    struct instant timer = next_timer(fabric, &due);
-    for (;;) {
-        struct heap_node *first = heap_first(&fabric->frames);
-        bool is_frame = first != NULL && !instant_before(timer, first->deadline);
-        struct instant next = is_frame ? first->deadline : timer;
-        if (instant_before(end, next))
-            break;
-        if (instant_before(fabric->now, next))
-            fabric->now = next;
-        if (is_frame) {
-            heap_remove(&fabric->frames, first);
-            struct frame *frame = container_of(first, struct frame, arrival);
-            size_t node = frame->to.node;
-            arrive(fabric, frame);
-            struct instant deadline = node_next_deadline(fabric->stations[node].node);
-            if (instant_before(deadline, timer) || node == due)
-                timer = next_timer(fabric, &due);
-        } else {
-            node_tick(fabric->stations[due].node, fabric->now);
-            collect(fabric, due);
-            timer = next_timer(fabric, &due);
-        }
-    }
-    fabric->now = end;
+        engine_touched(fabric->engine, i);
+    engine_run(fabric->engine, fabric->now);
 }

@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// An internet in one process: nodes joined by wires, in virtual time, each run the same.
+// An internet in one process: nodes joined by wires, in virtual time, each run the same. The
+// engine of the simulator (src/sim/engine.h) keeps the time, moves what is on its way, and gives
+// every node a clock of its own.
 //
-// Wires carry what nodes put out to everybody whose link address it is for, in order and after a
-// fixed delay of one microsecond a wire. Routes are set as a routing protocol would have: along
-// the fewest hops to the nearest origin of each prefix, and not through stubs.
+// Wires carry what nodes put out to everybody whose link address it is for, after one to eleven
+// microseconds, so frames overtake each other. Routes are set as a routing protocol would have:
+// along the fewest hops to the nearest origin of each prefix, and not through stubs.
 #ifndef SIPP_SIM_FABRIC_H
 #define SIPP_SIM_FABRIC_H
 
 #include "sipp/lib/node.h"
+
+#define FABRIC_MTU_MAX 1490 // the engine's datagrams hold that and the interface's number
 
 struct fabric;
 
 struct fabric *fabric_new(uint64_t seed);
 // Frees the nodes too.
 void fabric_free(struct fabric *fabric);
-struct instant fabric_now(const struct fabric *fabric);
+// The time on the clock of a node.
+struct instant fabric_now(const struct fabric *fabric, const struct node *node);
 
 // Adds a node; a `stub` passes no packets between others when routes are set. Returns its number.
 size_t fabric_add(struct fabric *fabric, const struct node_config *config, bool stub);
@@ -40,6 +45,9 @@ void fabric_route(struct fabric *fabric);
 typedef void fabric_watch(void *state, size_t wire, size_t from, const uint8_t *bytes,
                           size_t length);
 void fabric_set_watch(struct fabric *fabric, fabric_watch *watch, void *state);
+
+// Every frame arrives twice with this probability, in parts of a million.
+void fabric_duplicate(struct fabric *fabric, uint32_t probability);
 
 // Runs for a time: packets move and timers fire in order.
 void fabric_run(struct fabric *fabric, struct duration time);

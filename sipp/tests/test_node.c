@@ -228,10 +228,10 @@ static void ping(struct internet *net, size_t from, const char *via, const char 
     struct error error;
     if (via != NULL)
         policy = path(net, via);
-    if (!node_route_to(node, fabric_now(net->fabric), via == NULL ? NULL : &policy, &to, &route,
-                       &error))
+    if (!node_route_to(node, fabric_now(net->fabric, node), via == NULL ? NULL : &policy, &to,
+                       &route, &error))
         fail_msg("%s", error.text);
-    assert_true(node_send_echo(node, fabric_now(net->fabric), &route, hop_limit, 7, 1,
+    assert_true(node_send_echo(node, fabric_now(net->fabric, node), &route, hop_limit, 7, 1,
                                (const uint8_t *)"hello", 5, NULL));
     fabric_run(net->fabric, duration_s(1));
 }
@@ -286,9 +286,11 @@ static void test_section_5_2(void **state)
     struct path via = path(net, "Q.0");
     net->seen_count = 0;
     struct route route;
-    assert_true(node_route_to(fabric_node(net->fabric, I), fabric_now(net->fabric), &via, &back,
+    assert_true(node_route_to(fabric_node(net->fabric, I),
+                              fabric_now(net->fabric, fabric_node(net->fabric, I)), &via, &back,
                               &route, NULL));
-    assert_true(node_send_echo(fabric_node(net->fabric, I), fabric_now(net->fabric), &route, 64, 1,
+    assert_true(node_send_echo(fabric_node(net->fabric, I),
+                               fabric_now(net->fabric, fabric_node(net->fabric, I)), &route, 64, 1,
                                1, NULL, 0, NULL));
     fabric_run(net->fabric, duration_s(1));
     assert_string_equal(route_seen(net, I, ICMP_ECHO, 0), "Q.E.I, *Q.0, P.0, P.D.H");
@@ -308,7 +310,7 @@ static void test_provider_is_not_short_cut(void **state)
     struct path to = path(net, "Q.E.I");
     struct route route;
     assert_true(route_form(&source, &via, &to, &route));
-    assert_true(node_send_echo(h, fabric_now(net->fabric), &route, 64, 1, 1, NULL, 0, NULL));
+    assert_true(node_send_echo(h, fabric_now(net->fabric, h), &route, 64, 1, 1, NULL, 0, NULL));
     fabric_run(net->fabric, duration_s(1));
     assert_string_equal(route_seen(net, D, ICMP_ECHO, 0), "Q.D.H, *P.0, Q.E.I");
     assert_string_equal(route_seen(net, P, ICMP_ECHO, 0), "Q.D.H, P.0, *Q.E.I");
@@ -447,10 +449,10 @@ static void test_forged_registration_changes_nothing(void **state)
         uint64_t bad = node_counter(d, DROP_BAD_ICMP);
         struct node_event event;
         icmp_registration_sign(&message, round == 0 ? &wrong : &key);
-        assert_true(node_route_to(i, fabric_now(net->fabric), NULL, &to, &route, NULL));
+        assert_true(node_route_to(i, fabric_now(net->fabric, i), NULL, &to, &route, NULL));
         size_t length = icmp_encode(route_source(&route), route_destination(&route), &message,
                                     bytes, sizeof(bytes));
-        assert_true(node_send(i, fabric_now(net->fabric), &route, 64, SIPP_PAYLOAD_ICMP, bytes,
+        assert_true(node_send(i, fabric_now(net->fabric, i), &route, 64, SIPP_PAYLOAD_ICMP, bytes,
                               length, NULL));
         fabric_run(net->fabric, duration_s(1));
         // Wrong key, right key, then the same message once more.
@@ -515,9 +517,11 @@ static void test_too_big(void **state)
     struct path to = path(net, "B");
     struct route route;
     static const uint8_t data[600];
-    assert_true(node_route_to(node, fabric_now(net->fabric), NULL, &to, &route, NULL));
-    assert_true(node_send_echo(node, fabric_now(net->fabric), &route, 64, 1, 1, data, 600, NULL));
-    assert_true(node_send_echo(node, fabric_now(net->fabric), &route, 64, 1, 2, data, 568, NULL));
+    assert_true(node_route_to(node, fabric_now(net->fabric, node), NULL, &to, &route, NULL));
+    assert_true(
+        node_send_echo(node, fabric_now(net->fabric, node), &route, 64, 1, 1, data, 600, NULL));
+    assert_true(
+        node_send_echo(node, fabric_now(net->fabric, node), &route, 64, 1, 2, data, 568, NULL));
     fabric_run(net->fabric, duration_s(1));
     struct node_event event;
     assert_true(node_next_event(node, &event) && event.kind == EVENT_ERROR);
@@ -654,7 +658,8 @@ static void test_hosts_do_not_relay(void **state)
     struct path to = path(net, "P.r");
     struct route route;
     assert_true(route_form(&source, &via, &to, &route));
-    assert_true(node_send_echo(fabric_node(net->fabric, H), fabric_now(net->fabric), &route, 64, 1,
+    assert_true(node_send_echo(fabric_node(net->fabric, H),
+                               fabric_now(net->fabric, fabric_node(net->fabric, H)), &route, 64, 1,
                                1, NULL, 0, NULL));
     fabric_run(net->fabric, duration_s(1));
     assert_int_equal(node_counter(fabric_node(net->fabric, I), DROP_NOT_FOR_US), 1);
@@ -670,7 +675,7 @@ static void test_local_use_stays_on_its_link(void **state)
     struct route route = {.count = 2, .active = 1};
     route.addresses[0] = sipp_local_use(0, node_interface(h, 0)->link.octets, 6);
     route.addresses[1] = path(net, "Q.E.I").addresses[0];
-    assert_true(node_send_echo(h, fabric_now(net->fabric), &route, 64, 1, 1, NULL, 0, NULL));
+    assert_true(node_send_echo(h, fabric_now(net->fabric, h), &route, 64, 1, 1, NULL, 0, NULL));
     fabric_run(net->fabric, duration_s(1));
     struct node_event event;
     assert_int_equal(node_counter(fabric_node(net->fabric, D), DROP_SCOPE), 1);
@@ -697,7 +702,8 @@ static void test_errors_are_limited(void **state)
     route.addresses[1].bits = 0x0099000000000001;
     struct node *node = fabric_node(net->fabric, a);
     for (int i = 0; i < 50; i++)
-        assert_true(node_send_echo(node, fabric_now(net->fabric), &route, 64, 1, 1, NULL, 0, NULL));
+        assert_true(
+            node_send_echo(node, fabric_now(net->fabric, node), &route, 64, 1, 1, NULL, 0, NULL));
     fabric_run(net->fabric, duration_ms(10));
     assert_int_equal(node_counter(fabric_node(net->fabric, r), COUNT_ERRORS_SENT), 5);
     assert_int_equal(node_counter(fabric_node(net->fabric, r), DROP_ERROR_LIMIT), 45);
@@ -733,7 +739,7 @@ static void test_hostile_packets(void **state)
         if (random_below(&random, 3) == 0)
             bytes[random_below(&random, length)] = (uint8_t)random_u64(&random);
         struct node_hop out;
-        if (node_receive(d, fabric_now(net->fabric), (uint16_t)random_below(&random, 3),
+        if (node_receive(d, fabric_now(net->fabric, d), (uint16_t)random_below(&random, 3),
                          &node_interface(d, 0)->link, bytes, length, &out) == NODE_FORWARD) {
             struct packet packet;
             assert_int_equal(packet_decode(bytes, out.length, &packet), PACKET_OK);
