@@ -21,6 +21,7 @@ import yaml
 
 from . import control
 from .namespace import enter
+from .plan import FAMILIES
 from .problem import Problem
 from .programs import ivip_program
 from .topology import Node, Prefix, Spi, Topology
@@ -67,8 +68,16 @@ def make_key(lab: Lab, node: str) -> str:
     return run_ivip(["key", "--public"], text=key + "\n")
 
 
-def endpoint(lab: Lab, node: str, port: int) -> str:
-    return f"{lab.plan.address(node)}:{port}"
+def endpoint(lab: Lab, node: str, port: int, family: int = 4) -> str:
+    address = lab.plan.address(node, family)
+    return f"[{address}]:{port}" if family == 6 else f"{address}:{port}"
+
+
+def endpoints(lab: Lab, nodes: list[Node], port: int) -> list[str]:
+    """Of several servers, the first over IPv4, the second over IPv6, and so on: both families carry
+    the control plane."""
+    return [endpoint(lab, node.name, port, FAMILIES[number % len(FAMILIES)])
+            for number, node in enumerate(nodes)]
 
 
 def query_servers(topology: Topology, node: Node) -> list[Node]:
@@ -94,30 +103,30 @@ def node_config(lab: Lab, node: Node, public_keys: dict[str, str]) -> dict:
         "log": "info",
     }
     mabs = [str(mab) for mab in topology.mabs]
-    qsas = [endpoint(lab, qsa.name, PORT_QUERY) for qsa in topology.with_role("qsa")]
+    qsas = topology.with_role("qsa")
     if "ruas" in node.roles:
         config["ruas"] = {
             "listen": endpoint(lab, node.name, PORT_REST),
             "public": endpoint(lab, node.name, PORT_PUBLIC),
             "mabs": mabs,
-            "feeds": [endpoint(lab, qsa.name, PORT_FEED) for qsa in topology.with_role("qsa")],
+            "feeds": endpoints(lab, qsas, PORT_FEED),
         }
     if "qsa" in node.roles:
         config["qsa"] = {
-            "listen": endpoint(lab, node.name, PORT_QUERY),
-            "feed": endpoint(lab, node.name, PORT_FEED),
+            "listen": f"[::]:{PORT_QUERY}",
+            "feed": f"[::]:{PORT_FEED}",
             "ruas": [{"key": public_keys[ruas.name],
                       "url": f"http://{endpoint(lab, ruas.name, PORT_PUBLIC)}"}
                      for ruas in topology.with_role("ruas")],
         }
     if "qsr" in node.roles:
-        config["qsr"] = {"listen": endpoint(lab, node.name, PORT_QUERY), "upstreams": qsas}
+        config["qsr"] = {"listen": f"[::]:{PORT_QUERY}",
+                         "upstreams": endpoints(lab, qsas, PORT_QUERY)}
     if "itr" in node.roles:
         config["itr"] = {"announce": True}
         if "qsa" not in node.roles:
             config["itr"] |= {
-                "upstreams": [endpoint(lab, server.name, PORT_QUERY)
-                              for server in query_servers(topology, node)],
+                "upstreams": endpoints(lab, query_servers(topology, node), PORT_QUERY),
                 "mabs": mabs,
             }
     if "etr" in node.roles:

@@ -39,7 +39,8 @@ def hold(work: Callable, demo: Demo) -> None:
 
 @pytest.mark.parametrize("work", [
     steps.conventional, steps.through_ditr, steps.trace_tunnel, steps.through_own_itr,
-    steps.reverse, steps.without_itr, steps.everyone, steps.path_mtu, moves.engineering,
+    steps.reverse, steps.without_itr, steps.everyone, steps.path_mtu,
+    steps.transfers, moves.engineering,
     moves.zero_and_back, moves.wrong_commands, moves.ruas_killed, moves.link_cut,
 ], ids=lambda work: work.__name__)
 def test_step_of_the_demo(demo: Demo, work: Callable) -> None:
