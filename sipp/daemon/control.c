@@ -8,51 +8,16 @@
 //     {"command":"status"}    {"command":"routes"}    {"command":"own"}
 //     {"command":"route-set","prefix":P,"interface":I,"gateway":A}  {"command":"route-remove",...}
 //     {"command":"join","group":A}
-#include "sipp/daemon/sippd.h"
+#include "sipp/daemon/control_internal.h"
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "sipp/lib/notation.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define LINE_MAX_BYTES   4096
-#define CLIENTS_MAX      32
-#define ECHOES_MAX       256
-#define ECHO_TIMEOUT_MS  2000
-#define ECHO_SIZE_MAX    8000
-#define DESTINATIONS_MAX 16 // sequences of one name to choose from
-
-struct client {
-    struct control *control;
-    uv_pipe_t pipe;
-    bool closing;
-    char line[LINE_MAX_BYTES];
-    size_t used;
-};
-
-// An echo that waits for its answer.
-struct echo {
-    struct client *client; // NULL: free
-    uint16_t number;
-    uint64_t sent; // nanoseconds
-    char route[ROUTE_TEXT_MAX];
-};
-
-struct control {
-    struct sippd *sippd;
-    uv_pipe_t server;
-    uv_timer_t timer;
-    char path[108];
-    struct client *clients[CLIENTS_MAX];
-    struct echo echoes[ECHOES_MAX];
-    uint16_t next_number;
-};
 
 struct reply {
     uv_write_t write;
@@ -70,7 +35,7 @@ static void written(uv_write_t *write, int status)
 }
 
 // Takes the object over and sends it as a line.
-static void answer(struct client *client, json_t *object)
+void answer(struct client *client, json_t *object)
 {
     (void)json_object_set_new(object, "v", json_integer(1));
     char *text = json_dumps(object, JSON_COMPACT);
@@ -117,176 +82,14 @@ static void client_close(struct client *client)
     uv_close((uv_handle_t *)&client->pipe, client_closed);
 }
 
-// ---- echo
-
-static const char *text_of(const json_t *command, const char *key)
+const char *text_of(const json_t *command, const char *key)
 {
     return json_string_value(json_object_get(command, key));
 }
 
-static long long number_of(const json_t *command, const char *key, long long otherwise)
-{
-    const json_t *value = json_object_get(command, key);
-    return json_is_integer(value) ? json_integer_value(value) : otherwise;
-}
-
-// "to" is a sequence, or a list of them of which the best match is taken (overview §5.1).
-static bool read_destination(struct sippd *sippd, const json_t *to, struct path *path,
-                             struct error *error)
-{
-    struct path paths[DESTINATIONS_MAX];
-    size_t count = 0;
-    size_t own_count;
-    const struct own_sequence *own = node_own(sippd->node, &own_count);
-    if (json_is_string(to))
-        return path_parse(sippd->names, json_string_value(to), path, error);
-    for (; count < json_array_size(to) && count < DESTINATIONS_MAX; count++) {
-        const char *text = json_string_value(json_array_get(to, count));
-        if (text == NULL || !path_parse(sippd->names, text, &paths[count], error))
-            return text != NULL ? false
-                                : error_set(error, ERROR_INPUT, "no-destination",
-                                            "\"to\" is a list of sequences");
-    }
-    if (count == 0)
-        return error_set(error, ERROR_INPUT, "no-destination", "say where \"to\"");
-    *path = paths[path_choose(paths, count, own, own_count)];
-    return true;
-}
-
-static bool echo_route(struct control *control, const json_t *command, struct route *route,
-                       struct error *error)
-{
-    struct sippd *sippd = control->sippd;
-    struct path to;
-    struct path via = {.count = 0};
-    const char *whole = text_of(command, "route");
-    if (whole != NULL)
-        return route_parse(sippd->names, whole, route, error);
-    return read_destination(sippd, json_object_get(command, "to"), &to, error) &&
-           (text_of(command, "via") == NULL ||
-            path_parse(sippd->names, text_of(command, "via"), &via, error)) &&
-           node_route_to(sippd->node, sippd_now(sippd), via.count == 0 ? NULL : &via, &to, route,
-                         error);
-}
-
-static struct echo *echo_new(struct control *control, struct client *client, struct error *error)
-{
-    for (size_t i = 0; i < ECHOES_MAX; i++) {
-        struct echo *echo = &control->echoes[i];
-        if (echo->client != NULL)
-            continue;
-        echo->client = client;
-        echo->number = control->next_number++;
-        echo->sent = uv_hrtime();
-        return echo;
-    }
-    (void)error_set(error, ERROR_LIMIT, "too-many-echoes", "%d echoes wait for answers",
-                    ECHOES_MAX);
-    return NULL;
-}
-
-static bool command_echo(struct control *control, struct client *client, const json_t *command,
-                         struct error *error)
-{
-    static const uint8_t data[ECHO_SIZE_MAX];
-    struct sippd *sippd = control->sippd;
-    struct route route;
-    long long size = number_of(command, "size", 56);
-    long long hop_limit = number_of(command, "hop_limit", SIPP_HOP_LIMIT_DEFAULT);
-    if (size < 0 || size > ECHO_SIZE_MAX || hop_limit < 1 || hop_limit > 255)
-        return error_set(error, ERROR_INPUT, "bad-number", "size is 0 to %d, hop limit 1 to 255",
-                         ECHO_SIZE_MAX);
-    if (!echo_route(control, command, &route, error))
-        return false;
-    struct echo *echo = echo_new(control, client, error);
-    if (echo == NULL)
-        return false;
-    (void)route_print(sippd->names, &route, echo->route);
-    uint16_t identifier = (uint16_t)(echo - control->echoes);
-    if (!node_send_echo(sippd->node, sippd_now(sippd), &route, (uint8_t)hop_limit, identifier,
-                        echo->number, data, (size_t)size, error)) {
-        echo->client = NULL;
-        return false;
-    }
-    return true;
-}
-
-static struct echo *echo_find(struct control *control, uint16_t identifier, uint16_t number)
-{
-    if (identifier >= ECHOES_MAX)
-        return NULL;
-    struct echo *echo = &control->echoes[identifier];
-    return echo->client != NULL && echo->number == number ? echo : NULL;
-}
-
-static void echo_done(struct echo *echo, json_t *object)
-{
-    struct client *client = echo->client;
-    (void)json_object_set_new(object, "sent", json_string(echo->route));
-    echo->client = NULL;
-    answer(client, object);
-}
-
-static void event_reply(struct control *control, const struct node_event *event)
-{
-    char route[ROUTE_TEXT_MAX];
-    struct echo *echo = echo_find(control, event->icmp.echo.identifier, event->icmp.echo.number);
-    if (echo == NULL)
-        return;
-    double milliseconds = (double)(uv_hrtime() - echo->sent) / 1e6;
-    echo_done(echo, json_pack("{s:{s:s,s:i,s:f}}", "reply", "route",
-                              route_print(control->sippd->names, &event->route, route), "hop_limit",
-                              event->hop_limit, "milliseconds", milliseconds));
-}
-
-// The echo that an error is about, from what it quotes.
-static void event_error(struct control *control, const struct node_event *event)
-{
-    const struct icmp_error *report = &event->icmp.error;
-    struct names *names = control->sippd->names;
-    uint8_t quote[SIPP_PACKET_MAX] = {0};
-    struct packet packet;
-    char from[ROUTE_TEXT_MAX];
-    char at[ROUTE_TEXT_MAX];
-    // The quote is cut, but its headers say how long it was.
-    memcpy(quote, report->quote, report->quote_length);
-    if (packet_decode(quote, sizeof(quote), &packet) != PACKET_OK ||
-        packet.payload_type != SIPP_PAYLOAD_ICMP)
-        return;
-    struct reader reader = reader_over(quote + packet.payload_offset, packet.payload_length);
-    bool is_echo = reader_u8(&reader) == ICMP_ECHO;
-    (void)reader_take(&reader, 3);
-    uint16_t identifier = reader_u16(&reader);
-    struct echo *echo = echo_find(control, identifier, reader_u16(&reader));
-    if (reader.failed || !is_echo || echo == NULL)
-        return;
-    double milliseconds = (double)(uv_hrtime() - echo->sent) / 1e6;
-    echo_done(echo, json_pack("{s:{s:s,s:s,s:i,s:I,s:s,s:f}}", "error", "route",
-                              route_print(names, &event->route, from), "type",
-                              icmp_type_name(event->icmp.type), "code", event->icmp.code,
-                              "parameter", (json_int_t)report->parameter, "at",
-                              route_print(names, &packet.route, at), "milliseconds", milliseconds));
-}
-
-void control_event(struct sippd *sippd, const struct node_event *event)
-{
-    if (sippd->control == NULL)
-        return;
-    if (event->kind == EVENT_ECHO_REPLY)
-        event_reply(sippd->control, event);
-    else
-        event_error(sippd->control, event);
-}
-
 static void time_out(uv_timer_t *timer)
 {
-    struct control *control = timer->data;
-    uint64_t now = uv_hrtime();
-    for (size_t i = 0; i < ECHOES_MAX; i++) {
-        struct echo *echo = &control->echoes[i];
-        if (echo->client != NULL && now - echo->sent > (uint64_t)ECHO_TIMEOUT_MS * 1000000)
-            echo_done(echo, json_pack("{s:b}", "timeout", 1));
-    }
+    echoes_time_out(timer->data);
 }
 
 // ---- the other commands

@@ -156,3 +156,28 @@ def test_names_in_the_dns(lab: Lab) -> None:
     shown = lab.sh("A", f"{tool} -c 1 ping dns:b.example")
     assert re.search(r"route  (P\.A\.r, \*P\.B\.r|Q\.A\.r, \*Q\.B\.r)", shown), shown
     assert "1 of 1 answered" in shown
+
+
+def test_ssh(lab: Lab) -> None:
+    sshd = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin")
+    if sshd is None or shutil.which("ssh") is None:
+        pytest.skip("OpenSSH is not installed")
+    edges(lab, "Q P P.0", "P Q Q.0")
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", lab.folder / key],
+                       check=True)
+    allowed = lab.folder / "allowed"
+    allowed.write_text((lab.folder / "user.pub").read_text())
+    allowed.chmod(0o600)
+    config = lab.folder / "sshd_config"
+    config.write_text(f"Port 2222\nHostKey {lab.folder}/host\nAuthorizedKeysFile {allowed}\n"
+                      f"PidFile none\nStrictModes no\nUsePAM no\nPermitRootLogin yes\n"
+                      "PasswordAuthentication no\n")
+    lab.sh("b", "mkdir -p /run/sshd")
+    lab.spawn("b", "sshd", sshd, "-D", "-e", "-f", config)
+    await_that("sshd listens", lambda: ":2222" in lab.sh("b", "ss -ltn"))
+    said = lab.sh("a", f"ssh -p 2222 -i {lab.folder}/user -o StrictHostKeyChecking=no "
+                       f"-o UserKnownHostsFile=/dev/null -o BatchMode=yes root@10.2.0.2 "
+                       "'head -c 300000 /dev/zero | wc -c; echo $SSH_CONNECTION'")
+    assert said.split() == ["300000", "10.1.0.2", said.split()[2], "10.2.0.2", "2222"]
+    assert carried(lab, "GA", "P") >= {"a4P, *P.0, b4Q"}
