@@ -345,6 +345,15 @@ static void test_section_6_0_1(void **state)
     assert_true(next_event(net, H, EVENT_ECHO_REPLY, &event));
     assert_string_equal(route_seen(net, I, ICMP_ECHO_REPLY, 0), "S.I, R.E, *P.D, S.H");
     assert_string_equal(route_seen(net, I, ICMP_ECHO_REPLY, 1), "nothing");
+    // Only because copies that came another way than P.D lies were dropped: the providers form a
+    // ring, and each of them heard of the others as routers.
+    uint64_t dropped = 0;
+    for (size_t i = P; i <= R; i++)
+        dropped += node_counter(fabric_node(net->fabric, i), DROP_REVERSE_PATH);
+    assert_true(dropped > 0);
+    // D, where the sender is, looked one address further behind than they did (§6.0.2).
+    assert_int_equal(node_counter(fabric_node(net->fabric, D), DROP_NO_ROUTE), 0);
+    assert_true(node_counter(fabric_node(net->fabric, D), COUNT_FORWARDED) > 0);
     internet_free(net);
 }
 
