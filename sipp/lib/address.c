@@ -165,7 +165,7 @@ bool sipp_prefix_parse(const char *text, struct sipp_prefix *prefix, struct erro
                          text);
     memcpy(address_text, text, (size_t)(slash - text));
     address_text[slash - text] = '\0';
-    struct sipp_address address;
+    struct sipp_address address = SIPP_ADDRESS_NONE;
     if (!sipp_address_parse(address_text, &address, error))
         return false;
     if ((address.bits & ~sipp_mask((unsigned)length)) != 0)

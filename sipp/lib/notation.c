@@ -65,7 +65,7 @@ bool path_parse(const struct names *names, const char *text, struct path *path, 
 bool sequence_parse(const struct names *names, const char *text, struct sequence *sequence,
                     struct error *error)
 {
-    struct path path;
+    struct path path = {.count = 0};
     if (!path_parse(names, text, &path, error))
         return false;
     if (path.count > SEQUENCE_MAX)

@@ -132,7 +132,7 @@ static bool check_new(const struct registry *registry, const char *name, struct 
 static bool load_entry(struct registry *registry, const char *name,
                        const struct sipp_prefix *prefix, struct error *error)
 {
-    struct sipp_prefix parent;
+    struct sipp_prefix parent = {SIPP_ADDRESS_NONE, 0};
     enum sipp_kind kind = sipp_address_kind(prefix->address);
     if (kind == SIPP_MULTICAST || kind == SIPP_LOCAL_USE ||
         !parent_prefix(registry, name, &parent, NULL))
@@ -192,7 +192,7 @@ static bool assign(struct registry *registry, const char *name, const struct sip
 bool registry_add(struct registry *registry, const char *name, unsigned width,
                   struct sipp_prefix *prefix, struct error *error)
 {
-    struct sipp_prefix parent;
+    struct sipp_prefix parent = {SIPP_ADDRESS_NONE, 0};
     if (!check_new(registry, name, error) || !parent_prefix(registry, name, &parent, error))
         return false;
     if (parent_length(name) == 0)
@@ -207,7 +207,7 @@ bool registry_add(struct registry *registry, const char *name, unsigned width,
 bool registry_add_node(struct registry *registry, const char *name, struct sipp_prefix *prefix,
                        struct error *error)
 {
-    struct sipp_prefix parent;
+    struct sipp_prefix parent = {SIPP_ADDRESS_NONE, 0};
     if (!check_new(registry, name, error) || !parent_prefix(registry, name, &parent, error))
         return false;
     unsigned room = SIPP_ADDRESS_BITS - parent.length;
@@ -280,7 +280,7 @@ bool registry_limits(const struct registry *registry, const char *name, unsigned
     const struct assignment *entry = find(registry, name);
     if (entry == NULL)
         return error_set(error, ERROR_NOT_FOUND, "unknown-name", "%s is not assigned", name);
-    struct sipp_prefix parent;
+    struct sipp_prefix parent = {SIPP_ADDRESS_NONE, 0};
     if (!parent_prefix(registry, name, &parent, error))
         return false;
     *shortest = shortest_mask(registry, entry, &parent);
@@ -292,8 +292,8 @@ bool registry_limits(const struct registry *registry, const char *name, unsigned
 bool registry_set_mask(struct registry *registry, const char *name, unsigned length,
                        struct error *error)
 {
-    unsigned shortest;
-    unsigned longest;
+    unsigned shortest = 0;
+    unsigned longest = 0;
     if (!registry_limits(registry, name, &shortest, &longest, error))
         return false;
     if (length < shortest || length > longest)
