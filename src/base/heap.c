@@ -13,33 +13,34 @@ void heap_init(struct heap *heap)
 
 void heap_release(struct heap *heap)
 {
-    memory_free(heap->nodes);
+    memory_free(heap->slots);
     heap_init(heap);
 }
 
-static void put(struct heap *heap, size_t place, struct heap_node *node)
+static void put(struct heap *heap, size_t place, struct heap_slot slot)
 {
-    heap->nodes[place - 1] = node;
-    node->place = place;
+    heap->slots[place - 1] = slot;
+    slot.node->place = place;
 }
 
 // Moves the node up, then down, from `place` until the order holds again.
 static void settle(struct heap *heap, size_t place, struct heap_node *node)
 {
-    while (place > 1 && instant_before(node->deadline, heap->nodes[place / 2 - 1]->deadline)) {
-        put(heap, place, heap->nodes[place / 2 - 1]);
+    const struct heap_slot *slots = heap->slots;
+    const struct heap_slot slot = {node->deadline, node};
+    while (place > 1 && instant_before(slot.deadline, slots[place / 2 - 1].deadline)) {
+        put(heap, place, slots[place / 2 - 1]);
         place /= 2;
     }
     for (size_t child = place * 2; child <= heap->count; child = place * 2) {
-        if (child < heap->count &&
-            instant_before(heap->nodes[child]->deadline, heap->nodes[child - 1]->deadline))
+        if (child < heap->count && instant_before(slots[child].deadline, slots[child - 1].deadline))
             child++;
-        if (!instant_before(heap->nodes[child - 1]->deadline, node->deadline))
+        if (!instant_before(slots[child - 1].deadline, slot.deadline))
             break;
-        put(heap, place, heap->nodes[child - 1]);
+        put(heap, place, slots[child - 1]);
         place = child;
     }
-    put(heap, place, node);
+    put(heap, place, slot);
 }
 
 void heap_set(struct heap *heap, struct heap_node *node, struct instant deadline)
@@ -48,7 +49,7 @@ void heap_set(struct heap *heap, struct heap_node *node, struct instant deadline
     if (node->place == 0) {
         if (heap->count == heap->capacity) {
             heap->capacity = heap->capacity == 0 ? 64 : heap->capacity * 2;
-            heap->nodes = memory_resize(heap->nodes, heap->capacity * sizeof(struct heap_node *));
+            heap->slots = memory_resize(heap->slots, heap->capacity * sizeof(struct heap_slot));
         }
         heap->count++;
         node->place = heap->count;
@@ -62,8 +63,8 @@ void heap_remove(struct heap *heap, struct heap_node *node)
     if (node->place == 0)
         return;
     size_t place = node->place;
-    assert(place <= heap->count && heap->nodes[place - 1] == node);
-    struct heap_node *last = heap->nodes[heap->count - 1];
+    assert(place <= heap->count && heap->slots[place - 1].node == node);
+    struct heap_node *last = heap->slots[heap->count - 1].node;
     heap->count--;
     node->place = 0;
     if (last != node)
@@ -72,10 +73,10 @@ void heap_remove(struct heap *heap, struct heap_node *node)
 
 struct heap_node *heap_first(const struct heap *heap)
 {
-    return heap->count == 0 ? NULL : heap->nodes[0];
+    return heap->count == 0 ? NULL : heap->slots[0].node;
 }
 
 struct instant heap_deadline(const struct heap *heap)
 {
-    return heap->count == 0 ? INSTANT_NEVER : heap->nodes[0]->deadline;
+    return heap->count == 0 ? INSTANT_NEVER : heap->slots[0].deadline;
 }

@@ -16,8 +16,15 @@ struct heap_node {
     size_t place; // 1-based position in the heap; 0 when in none
 };
 
+// The deadline stands beside the pointer, so that comparing touches no node: they lie all over
+// memory.
+struct heap_slot {
+    struct instant deadline;
+    struct heap_node *node;
+};
+
 struct heap {
-    struct heap_node **nodes; // owned; the nodes themselves belong to the caller
+    struct heap_slot *slots; // owned; the nodes themselves belong to the caller
     size_t count;
     size_t capacity;
 };

@@ -119,5 +119,6 @@ void cache_free_doomed(struct cache *cache, struct learned *learned)
 size_t cache_memory(const struct cache *cache)
 {
     return range_map_memory(&cache->ranges) + cache->slab.used * cache->slab.size +
-           cache->nonces.bucket_count * sizeof(void *) + cache->expiries.capacity * sizeof(void *);
+           cache->nonces.bucket_count * sizeof(void *) +
+           cache->expiries.capacity * sizeof(struct heap_slot);
 }

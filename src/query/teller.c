@@ -36,7 +36,8 @@ struct teller *teller_new(const struct teller_config *config, struct random_seed
     struct hash_key key;
     teller->config = *config;
     random_init(&teller->random, seed);
-    random_bytes(&teller->random, teller->token_key.bytes, sizeof(teller->token_key.bytes));
+    random_bytes(&teller->random, teller->token_maker.key.bytes,
+                 sizeof(teller->token_maker.key.bytes));
     random_bytes(&teller->random, key.bytes, sizeof(key.bytes));
     teller->instance = random_nonzero(&teller->random);
     told_init(&teller->memory, key);
@@ -119,7 +120,7 @@ struct query_message teller_message_to(struct teller *teller, struct instant now
 {
     return (struct query_message){
         .type = type,
-        .token = address_token_make(&teller->token_key, now, to),
+        .token = address_token_make(&teller->token_maker, now, to),
         .server_sequence = account == NULL ? 0 : ++account->server_sequence,
         .instance = account == NULL ? teller->instance : account->instance,
         .load = teller->load,
@@ -189,7 +190,7 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
                                  size_t length, struct asker *asker)
 {
     struct account *account = told_find_account(&teller->memory, from);
-    bool proven = address_token_valid(&teller->token_key, now, from, request->token);
+    bool proven = address_token_valid(&teller->token_maker, now, from, request->token);
     teller->counters.requests++;
     // The octets stay with the request until it is answered: by then the account may be another.
     if (account != NULL)
@@ -246,14 +247,11 @@ static void drop_unreachable(struct teller *teller, const struct account *except
     }
 }
 
-// Makes room for what is told to that account under a nonce; what was told under it before needs
-// none. False where all room is taken by what is not yet confirmed.
-static bool make_room(struct teller *teller, struct instant now, struct account *account,
-                      uint64_t nonce)
+// Makes room for one more to be told to that account. False where all room is taken by what is not
+// yet confirmed.
+static bool make_room(struct teller *teller, struct instant now, struct account *account)
 {
     const struct teller_config *config = &teller->config;
-    if (told_find(&teller->memory, account, nonce) != NULL)
-        return true;
     drop_unreachable(teller, account);
     size_t count = told_count(&teller->memory);
     if (account->told_count >= config->told_per_querier_max + config->told_per_querier_max / 4 ||
@@ -304,11 +302,11 @@ static struct subject *current_subject(struct teller *teller, struct instant now
     }
 }
 
-// Remembers that the asker is told this.
+// Remembers that the asker is told this. `told` is what it was told under that nonce before, or
+// NULL.
 static void remember(struct teller *teller, struct instant now, struct account *account,
-                     const struct asker *asker, const struct answer *answer)
+                     struct told *told, const struct asker *asker, const struct answer *answer)
 {
-    struct told *told = told_find(&teller->memory, account, asker->nonce);
     struct subject *subject = current_subject(teller, now, answer);
     if (told == NULL) {
         (void)told_add(&teller->memory, account, subject, asker->nonce, answer->expires);
@@ -322,10 +320,8 @@ static void remember(struct teller *teller, struct instant now, struct account *
 }
 
 // A request that came twice, and the first answer is no longer good: its querier is being told.
-static bool repeats_in_vain(const struct teller *teller, const struct account *account,
-                            const struct asker *asker, const struct answer *answer)
+static bool repeats_in_vain(const struct told *told, const struct answer *answer)
 {
-    const struct told *told = told_find(&teller->memory, account, asker->nonce);
     return told != NULL && (told->flush || !range_equal(&told->subject->range, &answer->range));
 }
 
@@ -352,17 +348,19 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
         return;
     }
     struct account *account = open_account(teller, now, asker);
-    if (account != NULL && repeats_in_vain(teller, account, asker, answer)) {
+    struct told *told = account == NULL ? NULL : told_find(&teller->memory, account, asker->nonce);
+    if (repeats_in_vain(told, answer)) {
         teller->counters.dropped_repeated++;
         return;
     }
-    if (account == NULL || !make_room(teller, now, account, asker->nonce)) {
+    // What was told under the nonce before needs no more room.
+    if (account == NULL || (told == NULL && !make_room(teller, now, account))) {
         answer_busy(teller, now, asker, answer);
         if (account != NULL)
             told_drop_idle_account(&teller->memory, account);
         return;
     }
-    remember(teller, now, account, asker, answer);
+    remember(teller, now, account, told, asker, answer);
     send_answer(teller, now, asker, account, answer);
 }
 

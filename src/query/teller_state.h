@@ -12,7 +12,7 @@
 struct teller {
     struct teller_config config;
     struct random_source random;
-    struct hash_key token_key;
+    struct token_maker token_maker;
     uint64_t instance; // what queriers without an account know us by
     uint8_t load;
     bool strict;

@@ -136,7 +136,7 @@ void teller_input(struct teller *teller, struct instant now, const struct endpoi
     struct account *account = told_find_account(&teller->memory, from);
     if (account != NULL)
         teller_book(teller, now, account,
-                    address_token_valid(&teller->token_key, now, from, message->token), length);
+                    address_token_valid(&teller->token_maker, now, from, message->token), length);
     if (message->type == MESSAGE_ALIVE_REQUEST) {
         receive_alive(teller, now, from, account, message);
         return;
@@ -160,7 +160,7 @@ static struct query_message update_message(struct teller *teller, struct instant
     return (struct query_message){
         .type = MESSAGE_CACHE_UPDATE,
         .nonce = told->nonce,
-        .token = address_token_make(&teller->token_key, now, &told->account->endpoint),
+        .token = address_token_make(&teller->token_maker, now, &told->account->endpoint),
         .server_sequence = told->update_sequence,
         .instance = told->account->instance,
         .load = teller->load,

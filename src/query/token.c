@@ -21,23 +21,30 @@ static uint64_t token_of_period(const struct hash_key *key, uint64_t period,
     return token == 0 ? 1 : token;
 }
 
-uint64_t address_token_make(const struct hash_key *key, struct instant now,
+uint64_t address_token_make(struct token_maker *maker, struct instant now,
                             const struct endpoint *endpoint)
 {
-    return token_of_period(key, period_of(now), endpoint);
+    uint64_t period = period_of(now);
+    if (maker->token == 0 || maker->period != period ||
+        !endpoint_equal(&maker->endpoint, endpoint)) {
+        maker->token = token_of_period(&maker->key, period, endpoint);
+        maker->period = period;
+        maker->endpoint = *endpoint;
+    }
+    return maker->token;
 }
 
-bool address_token_valid(const struct hash_key *key, struct instant now,
+bool address_token_valid(struct token_maker *maker, struct instant now,
                          const struct endpoint *endpoint, uint64_t token)
 {
     if (token == 0)
         return false;
     uint64_t period = period_of(now);
-    uint64_t good = token_of_period(key, period, endpoint);
+    uint64_t good = address_token_make(maker, now, endpoint);
     if (sodium_memcmp(&good, &token, sizeof(token)) == 0)
         return true;
     if (period == 0)
         return false;
-    good = token_of_period(key, period - 1, endpoint);
+    good = token_of_period(&maker->key, period - 1, endpoint);
     return sodium_memcmp(&good, &token, sizeof(token)) == 0;
 }

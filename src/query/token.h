@@ -16,10 +16,19 @@
 
 #define TOKEN_PERIOD_SECONDS 300 // a token is good in the period it was made in and the next
 
+// Makes tokens. It remembers the one it made last, since a request is checked and answered, and
+// often followed by others, with the same token.
+struct token_maker {
+    struct hash_key key;
+    struct endpoint endpoint;
+    uint64_t period;
+    uint64_t token; // of that endpoint and period; 0: none yet
+};
+
 // Never 0, which stands for "no token".
-uint64_t address_token_make(const struct hash_key *key, struct instant now,
+uint64_t address_token_make(struct token_maker *maker, struct instant now,
                             const struct endpoint *endpoint);
-bool address_token_valid(const struct hash_key *key, struct instant now,
+bool address_token_valid(struct token_maker *maker, struct instant now,
                          const struct endpoint *endpoint, uint64_t token);
 
 #endif

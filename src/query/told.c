@@ -42,11 +42,11 @@ size_t told_accounts(const struct told_memory *memory)
 
 size_t told_bytes(const struct told_memory *memory)
 {
-    size_t buckets = memory->by_endpoint.bucket_count + memory->by_nonce.bucket_count +
-                     memory->deadlines.capacity;
+    size_t buckets = memory->by_endpoint.bucket_count + memory->by_nonce.bucket_count;
     return memory->accounts.used * memory->accounts.size +
            memory->subjects.used * memory->subjects.size +
            memory->tellings.used * memory->tellings.size + buckets * sizeof(void *) +
+           memory->deadlines.capacity * sizeof(struct heap_slot) +
            range_map_memory(&memory->current);
 }
 
@@ -65,11 +65,16 @@ static bool endpoint_matches(const struct table_node *node, const void *key)
     return endpoint_equal(&container_of(node, const struct account, by_endpoint)->endpoint, key);
 }
 
-struct account *told_find_account(const struct told_memory *memory, const struct endpoint *endpoint)
+struct account *told_find_account(struct told_memory *memory, const struct endpoint *endpoint)
 {
+    if (memory->recent != NULL && endpoint_equal(&memory->recent->endpoint, endpoint))
+        return memory->recent;
     struct table_node *node = table_find(&memory->by_endpoint, endpoint_hash(memory, endpoint),
                                          endpoint_matches, endpoint);
-    return node == NULL ? NULL : container_of(node, struct account, by_endpoint);
+    if (node == NULL)
+        return NULL;
+    memory->recent = container_of(node, struct account, by_endpoint);
+    return memory->recent;
 }
 
 struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
@@ -89,6 +94,8 @@ static void remove_account(struct told_memory *memory, struct account *account)
 {
     assert(account->told_count == 0 && account->flush_count == 0);
     table_remove(&memory->by_endpoint, &account->by_endpoint);
+    if (memory->recent == account)
+        memory->recent = NULL;
     list_remove(&account->waiting);
     if (!account->ever_proven)
         memory->unproven_count--;

@@ -82,6 +82,7 @@ struct told_memory {
     struct list_node uses;    // least recently told first
     struct list_node waiting; // accounts that cannot be told before they prove their address
     size_t unproven_count;    // accounts that never returned a token
+    struct account *recent;   // found last: a message is looked up more than once; may be NULL
 };
 
 void told_init(struct told_memory *memory, struct hash_key key);
@@ -91,8 +92,7 @@ size_t told_count(const struct told_memory *memory);
 size_t told_accounts(const struct told_memory *memory);
 size_t told_bytes(const struct told_memory *memory);
 
-struct account *told_find_account(const struct told_memory *memory,
-                                  const struct endpoint *endpoint);
+struct account *told_find_account(struct told_memory *memory, const struct endpoint *endpoint);
 struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
                                  uint64_t instance);
 // Removes an account to which nothing is told.

@@ -125,15 +125,15 @@ static void test_proof_ends(void **state)
     (void)state;
     struct fixture f = start();
     struct query_message reply = tell(&f, X, "20.1.0.20");
-    struct hash_key key = {{1}};
+    struct token_maker maker = {.key = {{1}}};
     struct endpoint x = endpoint_of(X);
     struct endpoint y = endpoint_of(Y);
-    uint64_t token = address_token_make(&key, f.now, &x);
-    assert_true(address_token_valid(&key, f.now, &x, token));
-    assert_false(address_token_valid(&key, f.now, &y, token));
-    assert_false(address_token_valid(&key, f.now, &x, 0));
+    uint64_t token = address_token_make(&maker, f.now, &x);
+    assert_true(address_token_valid(&maker, f.now, &x, token));
+    assert_false(address_token_valid(&maker, f.now, &y, token));
+    assert_false(address_token_valid(&maker, f.now, &x, 0));
     struct instant later = instant_add(f.now, duration_s(2 * TOKEN_PERIOD_SECONDS));
-    assert_false(address_token_valid(&key, later, &x, token));
+    assert_false(address_token_valid(&maker, later, &x, token));
     pass(&f, 700000);
     request(&f, X, "20.1.0.20", reply.token); // too old to prove anything
     (void)expect(&f, MESSAGE_MAP_REPLY, X);
