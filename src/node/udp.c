@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -18,13 +19,18 @@
 #define DATAGRAM_BYTES_MAX 2048          // longer ones are cut off, counted and dropped
 #define SOCKET_BUFFER      (4096 * 1024) // asked of the kernel, for bursts
 #define LOCALS             4096          // peers whose local address is remembered; a power of two
-#define CONTROL_BYTES      64            // enough for one in_pktinfo or in6_pktinfo
+#define CONTROL_BYTES      64            // enough for one in6_pktinfo and a segment's length
+#define TRAIN_BYTES_MAX    60000         // datagrams handed to the kernel as one, in all
 
 // Which local address a peer spoke to.
 struct local {
     struct sockaddr_storage peer;
     struct in6_pktinfo info;
 };
+
+static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_t)) <=
+                  CONTROL_BYTES,
+              "both control messages must fit");
 
 struct datagrams {
     struct mmsghdr headers[BATCH];
@@ -44,6 +50,7 @@ struct udp {
     void *state;
     struct datagrams in, out;
     unsigned queued; // in `out`
+    bool single;     // the kernel does not cut trains on this socket's way
     bool closing;
     struct udp_counters counters;
 };
@@ -295,17 +302,90 @@ void udp_send(struct udp *udp, const struct endpoint *to, const uint8_t *bytes, 
     choose_source(udp, header, udp->out.controls[i]);
 }
 
+// A train: datagrams of one length to one peer, which the kernel takes as one and cuts at the very
+// end (UDP_SEGMENT). A busy querier's answers then pass the kernel's layers once, not each.
+
+static bool same_way(const struct udp *udp, unsigned a, unsigned b)
+{
+    const struct msghdr *one = &udp->out.headers[a].msg_hdr;
+    const struct msghdr *other = &udp->out.headers[b].msg_hdr;
+    return udp->out.vectors[a].iov_len == udp->out.vectors[b].iov_len &&
+           one->msg_namelen == other->msg_namelen && one->msg_controllen == other->msg_controllen &&
+           memcmp(one->msg_name, other->msg_name, one->msg_namelen) == 0 &&
+           (one->msg_controllen == 0 ||
+            memcmp(one->msg_control, other->msg_control, one->msg_controllen) == 0);
+}
+
+// How many datagrams from `first` on can go as one.
+static unsigned train_length(const struct udp *udp, unsigned first)
+{
+    unsigned next = first + 1;
+    size_t length = udp->out.vectors[first].iov_len;
+    if (udp->single || length == 0)
+        return 1;
+    while (next < udp->queued && (next - first + 1) * length <= TRAIN_BYTES_MAX &&
+           same_way(udp, first, next))
+        next++;
+    return next - first;
+}
+
+// Makes the train's header, from that of its first datagram.
+static void couple(struct udp *udp, struct mmsghdr *train, unsigned first, unsigned count)
+{
+    *train = udp->out.headers[first];
+    if (count == 1)
+        return;
+    struct msghdr *header = &train->msg_hdr;
+    uint16_t length = (uint16_t)udp->out.vectors[first].iov_len;
+    size_t before = header->msg_controllen;
+    header->msg_iovlen = count; // their vectors lie behind each other
+    header->msg_control = udp->out.controls[first];
+    header->msg_controllen = before + CMSG_SPACE(sizeof(length));
+    struct cmsghdr *control = (struct cmsghdr *)(void *)(udp->out.controls[first] + before);
+    memset(control, 0, CMSG_SPACE(sizeof(length)));
+    control->cmsg_level = SOL_UDP;
+    control->cmsg_type = UDP_SEGMENT;
+    control->cmsg_len = CMSG_LEN(sizeof(length));
+    memcpy(CMSG_DATA(control), &length, sizeof(length));
+}
+
+// Sends datagrams each by itself. One that cannot go, because it is unreachable or there is no
+// room, is counted; the next may.
+static void send_singly(struct udp *udp, unsigned first, unsigned count)
+{
+    for (unsigned i = first; i < first + count; i++) {
+        ssize_t sent = -1;
+        do
+            sent = sendmsg(udp->descriptor, &udp->out.headers[i].msg_hdr, 0);
+        while (sent < 0 && errno == EINTR);
+        if (sent < 0)
+            udp->counters.send_failed++;
+        else
+            udp->counters.sent++;
+    }
+}
+
 void udp_flush(struct udp *udp)
 {
+    struct mmsghdr trains[BATCH];
+    unsigned firsts[BATCH + 1];
+    unsigned count = 0;
     unsigned done = 0;
-    while (done < udp->queued) {
-        int sent = sendmmsg(udp->descriptor, udp->out.headers + done, udp->queued - done, 0);
+    for (unsigned i = 0; i < udp->queued; i = firsts[count]) {
+        unsigned length = train_length(udp, i);
+        couple(udp, &trains[count], i, length);
+        firsts[count++] = i;
+        firsts[count] = i + length;
+    }
+    while (done < count) {
+        int sent = sendmmsg(udp->descriptor, trains + done, count - done, 0);
         if (sent > 0) {
-            udp->counters.sent += (unsigned)sent;
+            udp->counters.sent += firsts[done + (unsigned)sent] - firsts[done];
             done += (unsigned)sent;
         } else if (errno != EINTR) {
-            // This one cannot go: unreachable, or no room. The next may.
-            udp->counters.send_failed++;
+            // Some ways do not take trains: too long a datagram, a device without checksums.
+            udp->single |= errno == EIO;
+            send_singly(udp, firsts[done], firsts[done + 1] - firsts[done]);
             done++;
         }
     }
