@@ -34,7 +34,7 @@ struct learned {
     uint64_t mab_sequence;
     uint64_t nonce;           // of the request it answers; updates carry it
     uint32_t server_sequence; // of the last reply or update accepted for it
-    uint8_t upstream;         // index of the server that gave it
+    uint16_t upstream;        // index of the server that gave it
     bool doomed;
     struct heap_node expiry;
     struct table_node by_nonce;

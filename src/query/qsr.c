@@ -29,6 +29,7 @@ struct qsr {
     struct qsr_config config;
     struct querier *querier;
     struct teller *teller;
+    const struct mab_table *mabs; // borrowed; NULL: not known here
     struct hash_key key;
     struct table queues;
     struct slab queues_slab;
@@ -179,11 +180,11 @@ static void take_events(struct qsr *qsr, struct instant now)
 // Requests
 
 static void wait_for_answer(struct qsr *qsr, struct instant now, const struct asker *asker,
-                            const struct address *question)
+                            size_t group, const struct address *question)
 {
     struct queue *queue = find_queue(qsr, question);
     bool full = qsr->waiting_slab.used >= qsr->config.waiting_max;
-    if (full || (queue == NULL && !querier_ask(qsr->querier, now, question))) {
+    if (full || (queue == NULL && !querier_ask_group(qsr->querier, now, group, question))) {
         struct answer busy = refusal(now, QUERY_BUSY, question);
         qsr->counters.refused_full++;
         teller_answer(qsr->teller, now, asker, &busy);
@@ -201,6 +202,25 @@ static void wait_for_answer(struct qsr *qsr, struct instant now, const struct as
     watch_pressure(qsr);
 }
 
+// Asks the servers of the MAB, where there is one and its servers are known.
+static void ask_servers(struct qsr *qsr, struct instant now, const struct asker *asker,
+                        const struct address *question)
+{
+    uint32_t group = 0;
+    if (qsr->mabs != NULL && !mab_table_find(qsr->mabs, question, &group)) {
+        struct answer answer = refusal(now, QUERY_NOT_IN_MAB, question);
+        answer.expires = instant_add(now, duration_ms(QSR_NOT_IN_MAB_MS));
+        qsr->counters.outside++;
+        teller_answer(qsr->teller, now, asker, &answer);
+    } else if (querier_group_size(qsr->querier, group) == 0) {
+        struct answer answer = refusal(now, QUERY_TRY_ANOTHER, question);
+        qsr->counters.serverless++;
+        teller_answer(qsr->teller, now, asker, &answer);
+    } else {
+        wait_for_answer(qsr, now, asker, group, question);
+    }
+}
+
 static void receive_request(struct qsr *qsr, struct instant now, const struct endpoint *from,
                             const struct query_message *request, size_t length)
 {
@@ -215,7 +235,7 @@ static void receive_request(struct qsr *qsr, struct instant now, const struct en
         qsr->counters.hits++;
         teller_answer(qsr->teller, now, &asker, &answer);
     } else {
-        wait_for_answer(qsr, now, &asker, &request->question);
+        ask_servers(qsr, now, &asker, &request->question);
     }
 }
 
@@ -254,6 +274,24 @@ void qsr_tick(struct qsr *qsr, struct instant now)
 {
     teller_tick(qsr->teller, now);
     querier_tick(qsr->querier, now);
+    take_events(qsr, now);
+}
+
+void qsr_set_mabs(struct qsr *qsr, const struct mab_table *mabs)
+{
+    qsr->mabs = mabs;
+}
+
+void qsr_set_group(struct qsr *qsr, struct instant now, size_t group,
+                   const struct querier_server *servers, size_t count)
+{
+    querier_set_group(qsr->querier, now, group, servers, count);
+    take_events(qsr, now);
+}
+
+void qsr_forget(struct qsr *qsr, struct instant now, const struct range *range)
+{
+    querier_forget_range(qsr->querier, range);
     take_events(qsr, now);
 }
 

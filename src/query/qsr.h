@@ -9,6 +9,7 @@
 #ifndef IVIP_QUERY_QSR_H
 #define IVIP_QUERY_QSR_H
 
+#include "mapping/mab_table.h"
 #include "query/latency.h"
 #include "query/querier.h"
 #include "query/teller.h"
@@ -16,6 +17,9 @@
 // A cached mapping with less than this left is asked for again rather than handed on: the querier
 // could hardly use it.
 #define QSR_CACHING_LEFT_MS_MIN 1000
+
+// How long "not in a MAB" is to be cached: no update follows it (docs/protocol.md, rule 3).
+#define QSR_NOT_IN_MAB_MS 10000
 
 struct qsr_config {
     struct querier_config querier; // upstreams, and the limits of the cache
@@ -27,6 +31,8 @@ struct qsr_counters {
     uint64_t dropped[DECODE_REASONS]; // datagrams of queriers refused, by reason
     uint64_t hits, misses, merged;    // requests: answered from cache; asked; joined one asked
     uint64_t refused_full;            // answered with busy: too many wait
+    uint64_t outside;                 // in no MAB
+    uint64_t serverless;              // no server of the MAB is known
 };
 
 struct qsr;
@@ -41,6 +47,15 @@ size_t qsr_next_output(struct qsr *qsr, struct instant now, struct endpoint *to,
 struct instant qsr_next_deadline(const struct qsr *qsr);
 void qsr_tick(struct qsr *qsr, struct instant now);
 
+// Which group of upstreams answers for an address: the number of its MAB in the table, which the
+// caller keeps as long as the QSR; NULL (as at first): all addresses are asked of group 0. What is
+// in no MAB of the table is answered from here.
+void qsr_set_mabs(struct qsr *qsr, const struct mab_table *mabs);
+// Takes other servers for a group; see querier_set_group.
+void qsr_set_group(struct qsr *qsr, struct instant now, size_t group,
+                   const struct querier_server *servers, size_t count);
+// Forgets what is cached for any part of the range, and tells those who were told.
+void qsr_forget(struct qsr *qsr, struct instant now, const struct range *range);
 // Takes other upstreams; see querier_set_upstreams.
 void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoint *upstreams,
                        size_t count);

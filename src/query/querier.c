@@ -25,8 +25,6 @@
 // How long the last of its requests is waited for before a question has failed.
 #define LAST_WAIT_MS RETRY_MS_MAX
 
-static_assert(QUERIER_UPSTREAMS_MAX <= 8, "question.declined has a bit for each upstream");
-
 static uint64_t random_nonzero(struct random_source *random)
 {
     uint64_t value = random_u64(random);
@@ -45,18 +43,21 @@ static struct hash_key random_key(struct random_source *random)
 struct querier *querier_new(const struct querier_config *config, struct random_seed seed,
                             struct instant now)
 {
-    assert(config->upstream_count >= 1 && config->upstream_count <= QUERIER_UPSTREAMS_MAX);
+    assert(config->upstream_count <= QUERIER_UPSTREAMS_MAX);
     assert(config->open_max > 0 && config->cached_max > 0);
     struct querier *querier = memory_new(sizeof(*querier));
     querier->config = *config;
     random_init(&querier->random, seed);
     querier->instance = random_nonzero(&querier->random);
-    for (size_t i = 0; i < config->upstream_count; i++)
-        upstream_init(&querier->upstreams[i], &config->upstreams[i], now);
     questions_init(&querier->questions, random_key(&querier->random));
     cache_init(&querier->cache, random_key(&querier->random));
     list_init(&querier->events);
     outbox_init(&querier->outbox);
+    querier->endpoint_key = random_key(&querier->random);
+    querier->check_at = INSTANT_NEVER;
+    table_init(&querier->by_endpoint);
+    if (config->upstream_count > 0)
+        querier_set_upstreams(querier, now, config->upstreams, config->upstream_count);
     return querier;
 }
 
@@ -67,6 +68,7 @@ void querier_free(struct querier *querier)
     outbox_release(&querier->outbox);
     cache_release(&querier->cache);
     questions_release(&querier->questions);
+    querier_groups_release(querier);
     memory_free(querier);
 }
 
@@ -82,9 +84,16 @@ void querier_announce(struct querier *querier, struct event_link *event)
 
 void querier_forget(struct querier *querier, struct learned *learned)
 {
-    querier->upstreams[learned->upstream].learned_count--;
+    querier->upstreams[learned->upstream]->learned_count--;
     cache_doom(&querier->cache, learned);
     querier_announce(querier, &learned->event);
+}
+
+void querier_forget_range(struct querier *querier, const struct range *range)
+{
+    for (struct learned *learned = cache_first_in(&querier->cache, range); learned != NULL;
+         learned = cache_first_in(&querier->cache, range))
+        querier_forget(querier, learned);
 }
 
 void querier_forget_all_of(struct querier *querier, struct upstream *upstream)
@@ -104,8 +113,9 @@ static void describe_learned(const struct querier *querier, const struct learned
         .etr = learned->etr,
         .mab_sequence = learned->mab_sequence,
         .expires = learned->expiry.deadline,
-        .upstream = querier->upstreams[learned->upstream].endpoint,
     };
+    if (!learned->doomed) // its server may be gone
+        event->upstream = querier->upstreams[learned->upstream]->endpoint;
 }
 
 bool querier_next_event(struct querier *querier, struct querier_event *event)
@@ -132,7 +142,7 @@ bool querier_next_event(struct querier *querier, struct querier_event *event)
 
 void querier_send_request(struct querier *querier, struct instant now, struct request *request)
 {
-    struct upstream *upstream = &querier->upstreams[request->upstream];
+    struct upstream *upstream = querier->upstreams[request->upstream];
     struct query_message message = {
         .type = MESSAGE_MAP_REQUEST,
         .nonce = random_u64(&querier->random),
@@ -147,25 +157,6 @@ void querier_send_request(struct querier *querier, struct instant now, struct re
     (void)outbox_put(&querier->outbox, &upstream->endpoint, &message);
 }
 
-// The upstream to ask next: few tries of this question before, not declined, not known bad. A
-// server that failed is asked again before one that is known to be down, but only once.
-static size_t choose_upstream(const struct querier *querier, struct instant now,
-                              const struct question *question)
-{
-    size_t best = 0;
-    unsigned best_score = UINT32_MAX;
-    for (size_t i = 0; i < querier->config.upstream_count; i++) {
-        unsigned declined = (question->declined >> i & 1) * 100;
-        unsigned score = declined + 3 * question_tries(question, i) +
-                         2 * upstream_rank(&querier->upstreams[i], now);
-        if (score < best_score) {
-            best = i;
-            best_score = score;
-        }
-    }
-    return best;
-}
-
 // How long to wait for the request just sent: the retry time of its upstream, doubled for each
 // earlier try there.
 static struct duration patience(const struct querier *querier, const struct question *question)
@@ -175,7 +166,7 @@ static struct duration patience(const struct querier *querier, const struct ques
     size_t upstream = question->requests[question->request_count - 1].upstream;
     if (upstream == UPSTREAM_GONE)
         return duration_ms(RETRY_MS_DEFAULT);
-    uint64_t ns = upstream_retry_time(&querier->upstreams[upstream]).ns
+    uint64_t ns = upstream_retry_time(querier->upstreams[upstream]).ns
                   << (question_tries(question, upstream) - 1);
     uint64_t most = duration_ms(RETRY_MS_MAX).ns;
     return (struct duration){ns < most ? ns : most};
@@ -184,7 +175,7 @@ static struct duration patience(const struct querier *querier, const struct ques
 static void ask_next(struct querier *querier, struct instant now, struct question *question)
 {
     assert(question->request_count < QUERY_TRIES_MAX);
-    size_t upstream = choose_upstream(querier, now, question);
+    size_t upstream = querier_choose(querier, now, question);
     struct request *request = &question->requests[question->request_count++];
     request->upstream = (uint8_t)upstream;
     querier_send_request(querier, now, request);
@@ -194,9 +185,11 @@ static void ask_next(struct querier *querier, struct instant now, struct questio
              instant_add(now, patience(querier, question)));
 }
 
-bool querier_ask(struct querier *querier, struct instant now, const struct address *address)
+bool querier_ask_group(struct querier *querier, struct instant now, size_t group,
+                       const struct address *address)
 {
     assert(address->family == FAMILY_IPV4 || address->family == FAMILY_IPV6);
+    assert(querier_group_size(querier, group) > 0);
     if (questions_find(&querier->questions, address) != NULL)
         return true;
     if (querier->questions.count >= querier->config.open_max) {
@@ -204,8 +197,15 @@ bool querier_ask(struct querier *querier, struct instant now, const struct addre
         return false;
     }
     querier->counters.asked++;
-    ask_next(querier, now, questions_open(&querier->questions, now, address));
+    struct question *question = questions_open(&querier->questions, now, address);
+    question->group = (uint16_t)group;
+    ask_next(querier, now, question);
     return true;
+}
+
+bool querier_ask(struct querier *querier, struct instant now, const struct address *address)
+{
+    return querier_ask_group(querier, now, 0, address);
 }
 
 static void fail(struct querier *querier, struct instant now, struct question *question)
@@ -240,12 +240,13 @@ void querier_request_in_vain(struct querier *querier, struct instant now, struct
     questions_close_request(&querier->questions, request);
     if (question_waits(question))
         return;
-    if (question->request_count == QUERY_TRIES_MAX) {
+    if (question->request_count == QUERY_TRIES_MAX ||
+        querier_group_size(querier, question->group) == 0) {
         fail(querier, now, question);
         return;
     }
-    size_t next = choose_upstream(querier, now, question);
-    if (question->declined >> next & 1)
+    size_t next = querier_choose(querier, now, question);
+    if (question_declined(question, next))
         heap_set(&querier->questions.deadlines, &question->deadline,
                  instant_add(now, patience(querier, question)));
     else
@@ -256,9 +257,12 @@ void querier_request_in_vain(struct querier *querier, struct instant now, struct
 static void question_due(struct querier *querier, struct instant now, struct question *question)
 {
     const struct request *last = &question->requests[question->request_count - 1];
-    if (last->open)
-        upstream_timed_out(&querier->upstreams[last->upstream], now);
-    if (question->request_count == QUERY_TRIES_MAX)
+    if (last->open) {
+        upstream_timed_out(querier->upstreams[last->upstream], now);
+        querier_watch(querier, querier->upstreams[last->upstream]);
+    }
+    if (question->request_count == QUERY_TRIES_MAX ||
+        querier_group_size(querier, question->group) == 0)
         fail(querier, now, question);
     else
         ask_next(querier, now, question);
@@ -303,6 +307,17 @@ static void check_upstream(struct querier *querier, struct instant now, struct u
     }
 }
 
+static void check_upstreams(struct querier *querier, struct instant now)
+{
+    querier->check_at = INSTANT_NEVER;
+    for (size_t i = 0; i < querier->upstream_slots; i++) {
+        if (querier->upstreams[i] == NULL)
+            continue;
+        check_upstream(querier, now, querier->upstreams[i]);
+        querier_watch(querier, querier->upstreams[i]);
+    }
+}
+
 void querier_tick(struct querier *querier, struct instant now)
 {
     for (struct learned *learned = cache_first_to_expire(&querier->cache);
@@ -311,8 +326,8 @@ void querier_tick(struct querier *querier, struct instant now)
         querier->counters.expired++;
         querier_forget(querier, learned);
     }
-    for (size_t i = 0; i < querier->config.upstream_count; i++)
-        check_upstream(querier, now, &querier->upstreams[i]);
+    if (instant_reached(now, querier->check_at))
+        check_upstreams(querier, now);
     for (struct question *question = questions_first_due(&querier->questions);
          question != NULL && instant_reached(now, question->deadline.deadline);
          question = questions_first_due(&querier->questions))
@@ -323,72 +338,7 @@ struct instant querier_next_deadline(const struct querier *querier)
 {
     struct instant deadline = instant_earlier(heap_deadline(&querier->cache.expiries),
                                               heap_deadline(&querier->questions.deadlines));
-    for (size_t i = 0; i < querier->config.upstream_count; i++)
-        deadline = instant_earlier(deadline, upstream_deadline(&querier->upstreams[i]));
-    return deadline;
-}
-
-// Other upstreams
-
-// Where an upstream was before, or UPSTREAM_GONE.
-static uint8_t place_of(const struct upstream *upstreams, size_t count,
-                        const struct endpoint *endpoint)
-{
-    for (size_t i = 0; i < count; i++)
-        if (endpoint_equal(&upstreams[i].endpoint, endpoint))
-            return (uint8_t)i;
-    return UPSTREAM_GONE;
-}
-
-// Tells the requests of a question where their upstreams are now. Where none of them is open any
-// more, the next is due.
-static void move_requests(struct querier *querier, struct instant now, struct question *question,
-                          const uint8_t *places)
-{
-    question->declined = 0;
-    for (size_t i = 0; i < question->request_count; i++) {
-        struct request *request = &question->requests[i];
-        if (request->upstream != UPSTREAM_GONE)
-            request->upstream = places[request->upstream];
-        if (request->upstream == UPSTREAM_GONE)
-            questions_close_request(&querier->questions, request);
-    }
-    if (!question_waits(question))
-        heap_set(&querier->questions.deadlines, &question->deadline, now);
-}
-
-void querier_set_upstreams(struct querier *querier, struct instant now,
-                           const struct endpoint *upstreams, size_t count)
-{
-    assert(count >= 1 && count <= QUERIER_UPSTREAMS_MAX);
-    struct upstream old[QUERIER_UPSTREAMS_MAX];
-    uint8_t places[QUERIER_UPSTREAMS_MAX]; // from old to new
-    size_t old_count = querier->config.upstream_count;
-    for (size_t i = 0; i < old_count; i++) {
-        places[i] = UPSTREAM_GONE;
-        for (size_t n = 0; n < count; n++)
-            if (endpoint_equal(&querier->upstreams[i].endpoint, &upstreams[n]))
-                places[i] = (uint8_t)n;
-        if (places[i] == UPSTREAM_GONE)
-            querier_forget_all_of(querier, &querier->upstreams[i]);
-        upstream_move(&old[i], &querier->upstreams[i]);
-    }
-    for (size_t n = 0; n < count; n++) {
-        struct upstream *upstream = &querier->upstreams[n];
-        uint8_t before = place_of(old, old_count, &upstreams[n]);
-        if (before == UPSTREAM_GONE)
-            upstream_init(upstream, &upstreams[n], now);
-        else
-            upstream_move(upstream, &old[before]);
-        for (struct list_node *node = upstream->learned.next; node != &upstream->learned;
-             node = node->next)
-            container_of(node, struct learned, of_upstream)->upstream = (uint8_t)n;
-        querier->config.upstreams[n] = upstreams[n];
-    }
-    querier->config.upstream_count = count;
-    for (struct question *question = questions_next(&querier->questions, NULL); question != NULL;
-         question = questions_next(&querier->questions, question))
-        move_requests(querier, now, question, places);
+    return instant_earlier(deadline, querier->check_at);
 }
 
 // Looking
@@ -420,15 +370,18 @@ size_t querier_memory(const struct querier *querier)
     return cache_memory(&querier->cache);
 }
 
-void querier_upstream(const struct querier *querier, size_t index,
+void querier_upstream(const struct querier *querier, size_t group, size_t place,
                       struct querier_upstream *upstream)
 {
-    assert(index < querier->config.upstream_count);
-    const struct upstream *from = &querier->upstreams[index];
+    assert(place < querier_group_size(querier, group));
+    const struct upstream *from =
+        querier->upstreams[querier->groups[group].choice.members[place].server];
     *upstream = (struct querier_upstream){
         .endpoint = from->endpoint,
         .avoided = from->avoided,
         .load = from->load,
+        .measured = from->measured,
+        .response = from->smoothed,
         .retry_time = upstream_retry_time(from),
         .learned = from->learned_count,
         .heard = from->heard,

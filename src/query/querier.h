@@ -17,11 +17,21 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QUERIER_UPSTREAMS_MAX 8
+#define QUERIER_UPSTREAMS_MAX 8 // configured by hand
 #define QUERY_TRIES_MAX       4
 
+// Servers that can answer the same questions: in DRTM, the QSAs of one DSOC. Upstreams configured
+// by hand are group 0.
+#define QUERIER_GROUPS_MAX  1024
+#define QUERIER_SERVERS_MAX 4096 // of all groups together; further ones are not used
+
+struct querier_server {
+    struct endpoint endpoint;
+    uint16_t priority; // lower first
+};
+
 struct querier_config {
-    struct endpoint upstreams[QUERIER_UPSTREAMS_MAX]; // in order of preference
+    struct endpoint upstreams[QUERIER_UPSTREAMS_MAX]; // group 0, in order of preference; or none
     size_t upstream_count;
     size_t open_max;   // most questions open at once; more are refused
     size_t cached_max; // most ranges remembered; the least recently used is forgotten
@@ -58,6 +68,7 @@ struct querier_counters {
     uint64_t dropped_malformed, dropped_source, dropped_nonce, dropped_range, dropped_stale;
     uint64_t told_to_prove, told_another, told_busy;
     uint64_t alive_sent, upstreams_lost, upstreams_restarted;
+    uint64_t advised; // questions that went where a server advised
 };
 
 // A server as this querier sees it now, for status pages.
@@ -65,6 +76,8 @@ struct querier_upstream {
     struct endpoint endpoint;
     bool avoided;               // it failed, others are asked first
     uint8_t load;               // what it said last
+    bool measured;              // `response` is known
+    struct duration response;   // smoothed response time
     struct duration retry_time; // how long it is waited for
     size_t learned;             // ranges cached from it
     struct instant heard;       // when it last showed that it lives
@@ -76,15 +89,27 @@ struct querier *querier_new(const struct querier_config *config, struct random_s
                             struct instant now);
 void querier_free(struct querier *querier);
 
-// Takes other upstreams, at most QUERIER_UPSTREAMS_MAX, at least one. What was learned from those
-// that stay stays; what those that go had told is forgotten, and what they were asked is asked
-// again.
+// Takes other upstreams for group 0, in order of preference: at most QUERIER_UPSTREAMS_MAX, at
+// least one. What was learned from those that stay stays; what those that go had told is forgotten,
+// and what they were asked is asked again.
 void querier_set_upstreams(struct querier *querier, struct instant now,
                            const struct endpoint *upstreams, size_t count);
+// The same for any group, below QUERIER_GROUPS_MAX, with any number of servers, also none (then
+// questions to it fail): the CHOICE_MEMBERS_MAX first are used. They are measured while they are
+// in the group, and the nearest are asked first (choice.h).
+void querier_set_group(struct querier *querier, struct instant now, size_t group,
+                       const struct querier_server *servers, size_t count);
+// How many servers a group has.
+size_t querier_group_size(const struct querier *querier, size_t group);
 
 // Asks for the mapping of an address, unless that question is already open. False when the limit
 // of open questions is reached.
 bool querier_ask(struct querier *querier, struct instant now, const struct address *address);
+// The same, of the servers of a group, which has some.
+bool querier_ask_group(struct querier *querier, struct instant now, size_t group,
+                       const struct address *address);
+// Forgets what is cached for any part of the range.
+void querier_forget_range(struct querier *querier, const struct range *range);
 void querier_input(struct querier *querier, struct instant now, const struct endpoint *from,
                    const uint8_t *bytes, size_t length);
 // The next datagram to send: fills `to` and `buffer` (QUERY_MESSAGE_BYTES_MAX) and returns its
@@ -104,8 +129,8 @@ size_t querier_cached(const struct querier *querier);
 size_t querier_open(const struct querier *querier);
 // Bytes of memory in use for the cache.
 size_t querier_memory(const struct querier *querier);
-// The upstream with that index in the config.
-void querier_upstream(const struct querier *querier, size_t index,
+// The upstream at a place of a group, in the order in which they are preferred now.
+void querier_upstream(const struct querier *querier, size_t group, size_t place,
                       struct querier_upstream *upstream);
 
 const struct querier_counters *querier_counters(const struct querier *querier);

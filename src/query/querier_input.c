@@ -58,7 +58,7 @@ static struct learned *learn(struct querier *querier, size_t upstream,
     struct instant expires = expiry_of(request->sent, message);
     struct learned *learned = cache_first_in(&querier->cache, &message->range);
     if (learned != NULL && range_equal(&learned->range, &message->range)) {
-        querier->upstreams[learned->upstream].learned_count--;
+        querier->upstreams[learned->upstream]->learned_count--;
         cache_renew(&querier->cache, learned, message->nonce, expires);
         cache_touch(&querier->cache, learned);
     } else {
@@ -72,10 +72,10 @@ static struct learned *learn(struct querier *querier, size_t upstream,
         }
         learned = cache_add(&querier->cache, &message->range, message->nonce, expires);
     }
-    learned->upstream = (uint8_t)upstream;
+    learned->upstream = (uint16_t)upstream;
     list_remove(&learned->of_upstream);
-    list_append(&querier->upstreams[upstream].learned, &learned->of_upstream);
-    querier->upstreams[upstream].learned_count++;
+    list_append(&querier->upstreams[upstream]->learned, &learned->of_upstream);
+    querier->upstreams[upstream]->learned_count++;
     apply(learned, message);
     return learned;
 }
@@ -117,7 +117,7 @@ static void take_over(struct querier *querier, struct instant now, struct reques
     uint64_t released = replaces ? before->nonce : 0;
     struct learned *learned = learn(querier, index, request, message);
     querier_answer(querier, now, request->question, learned);
-    acknowledge(querier, &querier->upstreams[index], ack_for(message), message,
+    acknowledge(querier, querier->upstreams[index], ack_for(message), message,
                 replaces ? &released : NULL);
 }
 
@@ -131,7 +131,7 @@ static void take_answer(struct querier *querier, struct instant now, struct requ
         return;
     }
     querier->counters.dropped_stale++;
-    acknowledge(querier, &querier->upstreams[request->upstream], ack_for(message), message,
+    acknowledge(querier, querier->upstreams[request->upstream], ack_for(message), message,
                 &message->nonce);
     if (range_contains_address(&later->range, &request->question->address))
         querier_answer(querier, now, request->question, later);
@@ -141,25 +141,12 @@ static void take_answer(struct querier *querier, struct instant now, struct requ
 
 // Receiving
 
-static struct upstream *find_upstream(struct querier *querier, const struct endpoint *from)
-{
-    for (size_t i = 0; i < querier->config.upstream_count; i++)
-        if (endpoint_equal(&querier->upstreams[i].endpoint, from))
-            return &querier->upstreams[i];
-    return NULL;
-}
-
-static size_t upstream_index(const struct querier *querier, const struct upstream *upstream)
-{
-    return (size_t)(upstream - querier->upstreams);
-}
-
 // An open request was answered by its upstream. False where the answer is from before a restart
 // of which a later answer told already.
 static bool hear_answer(struct querier *querier, struct instant now, const struct request *request,
                         const struct query_message *message)
 {
-    struct upstream *upstream = &querier->upstreams[request->upstream];
+    struct upstream *upstream = querier->upstreams[request->upstream];
     switch (upstream_instance(upstream, message->instance, request->sequence)) {
     case INSTANCE_STALE:
         querier->counters.dropped_stale++;
@@ -188,7 +175,7 @@ static struct request *find_request(struct querier *querier, const struct upstre
             querier->counters.dropped_nonce++;
         return NULL;
     }
-    if (request->upstream != upstream_index(querier, upstream)) {
+    if (request->upstream != upstream->index) {
         querier->counters.dropped_source++;
         return NULL;
     }
@@ -203,6 +190,25 @@ static void release_late(struct querier *querier, const struct upstream *upstrea
     if (cache_find_nonce(&querier->cache, message->nonce) == NULL &&
         questions_find_request(&querier->questions, message->nonce) == NULL)
         acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, &message->nonce);
+}
+
+// A server that cannot answer may name another that can. Only one that is in the group counts: who
+// may answer for a MAB is not for a server to say.
+static void take_advice(struct querier *querier, struct question *question,
+                        const struct query_message *message)
+{
+    const struct choice *choice = &querier->groups[question->group].choice;
+    for (size_t i = 0; i < message->alternative_count; i++) {
+        const struct upstream *advised = querier_find_upstream(querier, &message->alternatives[i]);
+        for (size_t n = 0; advised != NULL && n < choice->count; n++) {
+            if (choice->members[n].server != advised->index ||
+                question_tries(question, advised->index) > 0)
+                continue;
+            question->advised = advised->index;
+            querier->counters.advised++;
+            return;
+        }
+    }
 }
 
 static void receive_reply(struct querier *querier, struct instant now, struct upstream *upstream,
@@ -237,7 +243,8 @@ static void receive_reply(struct querier *querier, struct instant now, struct up
         return; // cannot be: query_decode refuses it in a reply
     }
     acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, NULL);
-    request->question->declined |= (uint8_t)(1u << request->upstream);
+    request->declined = true;
+    take_advice(querier, request->question, message);
     querier_request_in_vain(querier, now, request);
 }
 
@@ -278,7 +285,7 @@ static void update_learned(struct querier *querier, struct instant now, struct l
 static void update_before_reply(struct querier *querier, struct instant now,
                                 struct request *request, const struct query_message *message)
 {
-    struct upstream *upstream = &querier->upstreams[request->upstream];
+    struct upstream *upstream = querier->upstreams[request->upstream];
     if (!hear_answer(querier, now, request, message))
         return;
     querier->counters.updates++;
@@ -294,7 +301,7 @@ static void update_before_reply(struct querier *querier, struct instant now,
 static void receive_update(struct querier *querier, struct instant now, struct upstream *upstream,
                            const struct query_message *message)
 {
-    size_t index = upstream_index(querier, upstream);
+    size_t index = upstream->index;
     struct learned *learned = cache_find_nonce(&querier->cache, message->nonce);
     struct request *request = questions_find_request(&querier->questions, message->nonce);
     if (learned != NULL && learned->upstream == index) {
@@ -342,7 +349,7 @@ void querier_input(struct querier *querier, struct instant now, const struct end
         querier->counters.dropped_malformed++;
         return;
     }
-    struct upstream *upstream = find_upstream(querier, from);
+    struct upstream *upstream = querier_find_upstream(querier, from);
     if (upstream == NULL) {
         querier->counters.dropped_source++;
         return;
@@ -357,4 +364,5 @@ void querier_input(struct querier *querier, struct instant now, const struct end
         receive_request_ack(querier, now, upstream, &message);
     else
         querier->counters.dropped_malformed++;
+    querier_watch(querier, upstream);
 }

@@ -5,23 +5,47 @@
 #define IVIP_QUERY_QUERIER_STATE_H
 
 #include "query/cache.h"
+#include "query/choice.h"
 #include "query/outbox.h"
 #include "query/querier.h"
 #include "query/question.h"
 #include "query/upstream.h"
 
+// A group of upstreams; see querier_set_group.
+struct group {
+    bool measured; // ordered by measurement; otherwise as they were given
+    struct choice choice;
+};
+
 struct querier {
     struct querier_config config;
     struct random_source random;
-    uint64_t instance; // ours
-    uint32_t sequence; // of our last request
-    struct upstream upstreams[QUERIER_UPSTREAMS_MAX];
+    uint64_t instance;           // ours
+    uint32_t sequence;           // of our last request
+    struct upstream **upstreams; // owned; upstream_slots of them, NULL where one is free
+    size_t upstream_slots;
+    struct table by_endpoint;
+    struct hash_key endpoint_key;
+    struct group *groups; // owned
+    size_t group_count;
+    struct instant check_at; // no upstream has anything to do before
     struct questions questions;
     struct cache cache;
     struct list_node events; // of struct event_link.node, in order
     struct outbox outbox;
     struct querier_counters counters;
 };
+
+// groups.c
+
+// The upstream at that address, or NULL.
+struct upstream *querier_find_upstream(const struct querier *querier,
+                                       const struct endpoint *endpoint);
+// Something happened to an upstream: it may be due earlier than was known.
+void querier_watch(struct querier *querier, const struct upstream *upstream);
+// The upstream to ask next; the question's group must have one.
+size_t querier_choose(struct querier *querier, struct instant now, const struct question *question);
+void querier_groups_release(struct querier *querier);
 
 // querier.c
 

@@ -84,6 +84,7 @@ struct question *questions_open(struct questions *questions, struct instant now,
     struct unit_key key = unit_key_of(address);
     question->address = *address;
     question->asked = now;
+    question->advised = UPSTREAM_GONE;
     question->event.of_question = true;
     list_init(&question->event.node);
     for (size_t i = 0; i < QUERY_TRIES_MAX; i++)
@@ -140,6 +141,14 @@ unsigned question_tries(const struct question *question, size_t upstream)
     for (size_t i = 0; i < question->request_count; i++)
         tries += question->requests[i].upstream == upstream;
     return tries;
+}
+
+bool question_declined(const struct question *question, size_t upstream)
+{
+    for (size_t i = 0; i < question->request_count; i++)
+        if (question->requests[i].upstream == upstream && question->requests[i].declined)
+            return true;
+    return false;
 }
 
 bool question_waits(const struct question *question)

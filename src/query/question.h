@@ -13,7 +13,7 @@
 #include "query/cache.h"
 #include "query/querier.h"
 
-#define UPSTREAM_GONE UINT8_MAX // asked of a server that is no longer an upstream
+#define UPSTREAM_GONE UINT16_MAX // asked of a server that is no longer an upstream
 
 struct question;
 
@@ -22,9 +22,10 @@ struct request {
     struct question *question;
     uint64_t nonce;
     uint32_t sequence;
-    uint8_t upstream; // index, or UPSTREAM_GONE
-    bool open;        // an answer to it is accepted
-    bool proving;     // sent again with the token the server asked for
+    uint16_t upstream; // index, or UPSTREAM_GONE
+    bool open;         // an answer to it is accepted
+    bool proving;      // sent again with the token the server asked for
+    bool declined;     // its server cannot answer it now
     struct instant sent;
 };
 
@@ -35,7 +36,8 @@ struct question {
     struct heap_node deadline; // then the next request is sent, or it has failed
     struct request requests[QUERY_TRIES_MAX];
     uint8_t request_count;
-    uint8_t declined; // bit for each upstream that cannot answer it now
+    uint16_t group;   // of the servers that can answer it
+    uint16_t advised; // the server that another advised; UPSTREAM_GONE: none
     bool closed;
     struct event_link event;     // once closed
     struct querier_event result; // once closed
@@ -75,6 +77,8 @@ struct question *questions_next(const struct questions *questions, struct questi
 
 // How many requests of the question went to that upstream.
 unsigned question_tries(const struct question *question, size_t upstream);
+// Whether that upstream said that it cannot answer it now.
+bool question_declined(const struct question *question, size_t upstream);
 bool question_waits(const struct question *question);
 
 #endif

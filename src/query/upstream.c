@@ -10,19 +10,8 @@ void upstream_init(struct upstream *upstream, const struct endpoint *endpoint, s
     upstream->endpoint = *endpoint;
     upstream->heard = now;
     upstream->penalty = duration_ms(UPSTREAM_PENALTY_MS);
+    upstream->probe_at = now;
     list_init(&upstream->learned);
-}
-
-void upstream_move(struct upstream *to, struct upstream *from)
-{
-    *to = *from;
-    if (list_empty(&from->learned)) {
-        list_init(&to->learned);
-        return;
-    }
-    to->learned.next->previous = &to->learned;
-    to->learned.previous->next = &to->learned;
-    list_init(&from->learned);
 }
 
 struct duration upstream_retry_time(const struct upstream *upstream)
@@ -61,6 +50,13 @@ void upstream_answered(struct upstream *upstream, struct instant now, struct dur
 {
     measure(upstream, after);
     upstream_heard(upstream, now);
+    if (upstream->samples < UPSTREAM_PROBES_FIRST)
+        upstream->samples++;
+    bool first = upstream->samples < UPSTREAM_PROBES_FIRST;
+    // Spread by index, so that not all are probed at once.
+    uint64_t wait = first ? UPSTREAM_PROBE_FIRST_MS
+                          : UPSTREAM_PROBE_MS + upstream->index * 769u % UPSTREAM_PROBE_FIRST_MS;
+    upstream->probe_at = instant_add(now, duration_ms(wait));
     upstream->timeouts = 0;
     upstream->check_at = upstream->avoided_until;
     if (upstream->avoided && instant_reached(now, upstream->avoided_until)) {
@@ -134,6 +130,8 @@ struct instant upstream_deadline(const struct upstream *upstream)
     struct instant deadline = INSTANT_NEVER;
     if (upstream->avoided)
         deadline = upstream->check_at;
+    else if (upstream->probed)
+        deadline = upstream->probe_at;
     if (!list_empty(&upstream->learned))
         deadline =
             instant_earlier(deadline, instant_add(upstream->heard, duration_ms(ALIVE_SILENCE_MS)));

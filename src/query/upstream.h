@@ -17,6 +17,7 @@
 #include "base/address.h"
 #include "base/instant.h"
 #include "base/list.h"
+#include "base/table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,9 +38,17 @@
 #define UPSTREAM_BUSY_MS        1000  // how long a server that said busy is spared
 #define UPSTREAM_LOAD_FULL      255   // "send no more"
 
+#define UPSTREAM_PROBE_MS       60000 // between measurements of a probed server not otherwise heard
+#define UPSTREAM_PROBE_FIRST_MS 1000  // between its first ones
+#define UPSTREAM_PROBES_FIRST   3     // of which there are so many
+
 struct upstream {
     struct endpoint endpoint;
-    uint64_t token; // the last it gave; returned in requests, proves our address
+    struct table_node by_endpoint; // in the querier's table
+    uint16_t index;                // its place among the querier's upstreams
+    bool named;                    // scratch, while groups are changed: still in one of them
+    bool probed;                   // measured also while nothing is asked of it
+    uint64_t token;                // the last it gave; returned in requests, proves our address
 
     uint64_t instance;          // its boot instance; 0 while unknown
     uint32_t instance_sequence; // of our latest request that it answered as that instance
@@ -47,6 +56,8 @@ struct upstream {
     struct duration smoothed;  // response time, RFC 6298 §2
     struct duration variation; // of it
     bool measured;
+    unsigned samples;        // measurements so far, up to UPSTREAM_PROBES_FIRST
+    struct instant probe_at; // next measurement, where probed
 
     unsigned timeouts; // requests in a row without an answer
     bool avoided;
@@ -71,9 +82,6 @@ struct upstream {
 };
 
 void upstream_init(struct upstream *upstream, const struct endpoint *endpoint, struct instant now);
-
-// Moves all it knows to another place in memory.
-void upstream_move(struct upstream *to, struct upstream *from);
 
 // How long to wait for its answer before asking another.
 struct duration upstream_retry_time(const struct upstream *upstream);

@@ -154,6 +154,7 @@ void query_report_querier(const struct querier *querier, const char *role,
         {"alive-sent", counters->alive_sent},
         {"lost", counters->upstreams_lost},
         {"restarted", counters->upstreams_restarted},
+        {"advised", counters->advised},
     };
     WRITE_SAMPLES(page, "ivip_querier_questions_total", "Questions, by what became of them", role,
                   "what", questions);
@@ -171,29 +172,38 @@ void query_report_querier(const struct querier *querier, const char *role,
               (double)querier_memory(querier));
 }
 
-static json_t *upstream_status(const struct querier *querier, size_t i, struct instant now)
+static json_t *upstream_status(const struct querier *querier, size_t group, size_t place,
+                               struct instant now)
 {
     struct querier_upstream upstream;
     char text[ENDPOINT_TEXT_MAX];
-    querier_upstream(querier, i, &upstream);
-    return json_pack("{s:s, s:b, s:i, s:f, s:I, s:f}", "server",
-                     endpoint_print(&upstream.endpoint, text), "avoided", upstream.avoided, "load",
-                     (int)upstream.load, "retry_ms", (double)upstream.retry_time.ns / 1e6, "cached",
-                     (json_int_t)upstream.learned, "silent_s",
-                     (double)instant_since(now, upstream.heard).ns / 1e9);
+    querier_upstream(querier, group, place, &upstream);
+    return json_pack(
+        "{s:s, s:b, s:o, s:i, s:f, s:I, s:f}", "server", endpoint_print(&upstream.endpoint, text),
+        "avoided", upstream.avoided, "response_ms",
+        upstream.measured ? json_real((double)upstream.response.ns / 1e6) : json_null(), "load",
+        (int)upstream.load, "retry_ms", (double)upstream.retry_time.ns / 1e6, "cached",
+        (json_int_t)upstream.learned, "silent_s",
+        (double)instant_since(now, upstream.heard).ns / 1e9);
 }
 
-json_t *query_status_querier(const struct querier *querier, size_t upstreams, struct instant now)
+json_t *query_status_group(const struct querier *querier, size_t group, struct instant now)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < querier_group_size(querier, group); i++)
+        (void)json_array_append_new(list, upstream_status(querier, group, i, now));
+    return list;
+}
+
+json_t *query_status_querier(const struct querier *querier, struct instant now)
 {
     const struct querier_counters *counters = querier_counters(querier);
-    json_t *list = json_array();
-    for (size_t i = 0; i < upstreams; i++)
-        (void)json_array_append_new(list, upstream_status(querier, i, now));
     return json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cached", (json_int_t)querier_cached(querier),
         "open", (json_int_t)querier_open(querier), "bytes", (json_int_t)querier_memory(querier),
         "asked", (json_int_t)counters->asked, "answered", (json_int_t)counters->answered, "failed",
-        (json_int_t)counters->failed, "updates", (json_int_t)counters->updates, "upstreams", list);
+        (json_int_t)counters->failed, "updates", (json_int_t)counters->updates, "upstreams",
+        query_status_group(querier, 0, now));
 }
 
 // Times

@@ -24,7 +24,10 @@ void query_report_malformed(const uint64_t dropped[DECODE_REASONS], const char *
 
 // New references to JSON objects.
 json_t *query_status_teller(const struct teller *teller);
-json_t *query_status_querier(const struct querier *querier, size_t upstreams, struct instant now);
+// "upstreams" in it are the servers of group 0.
+json_t *query_status_querier(const struct querier *querier, struct instant now);
+// The servers of a group, as a JSON array, those preferred first.
+json_t *query_status_group(const struct querier *querier, size_t group, struct instant now);
 
 // A Prometheus histogram.
 void latency_write(const struct latency *latency, const char *name, const char *help,

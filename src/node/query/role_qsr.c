@@ -73,12 +73,12 @@ static json_t *status(void *state)
     const struct qsr_counters *counters = qsr_counters(role->qsr);
     struct endpoint local = udp_local(core_pump_udp(role->pump));
     char text[ENDPOINT_TEXT_MAX];
-    return json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "listen", endpoint_print(&local, text), "hits",
-        (json_int_t)counters->hits, "misses", (json_int_t)counters->misses, "merged",
-        (json_int_t)counters->merged, "waiting", (json_int_t)qsr_waiting(role->qsr), "cache",
-        query_status_querier(qsr_querier(role->qsr), role->upstream_count, node_now(role->node)),
-        "queriers", query_status_teller(qsr_teller(role->qsr)));
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "listen", endpoint_print(&local, text),
+                     "hits", (json_int_t)counters->hits, "misses", (json_int_t)counters->misses,
+                     "merged", (json_int_t)counters->merged, "waiting",
+                     (json_int_t)qsr_waiting(role->qsr), "cache",
+                     query_status_querier(qsr_querier(role->qsr), node_now(role->node)), "queriers",
+                     query_status_teller(qsr_teller(role->qsr)));
 }
 
 // Well as long as one upstream answers.
@@ -87,7 +87,7 @@ static bool healthy(void *state, char *why, size_t size)
     struct role_qsr *role = state;
     for (size_t i = 0; i < role->upstream_count; i++) {
         struct querier_upstream upstream;
-        querier_upstream(qsr_querier(role->qsr), i, &upstream);
+        querier_upstream(qsr_querier(role->qsr), 0, i, &upstream);
         if (!upstream.avoided)
             return true;
     }

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "query/mab_index.h"
+
+#include "base/memory.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum page_state { PAGE_WANTED, PAGE_OPEN, PAGE_HELD };
+
+struct page {
+    struct table_node by_name;
+    struct list_node node; // while wanted
+    char name[MAB_PAGE_NAME_TEXT_MAX];
+    enum page_state state;
+    unsigned level;
+    uint32_t walked; // number of the walk that met it last
+    size_t length;
+    uint8_t *bytes; // RDATA, owned, while held
+};
+
+void mab_index_init(struct mab_index *index, struct hash_key key)
+{
+    memset(index, 0, sizeof(*index));
+    index->key = key;
+    table_init(&index->pages);
+    list_init(&index->wanted);
+}
+
+// Pages
+
+static uint64_t name_hash(const struct mab_index *index, const char *name)
+{
+    return hash_bytes(&index->key, name, MAB_PAGE_NAME_CHARACTERS);
+}
+
+static bool name_matches(const struct table_node *node, const void *key)
+{
+    return strcmp(container_of(node, const struct page, by_name)->name, key) == 0;
+}
+
+static struct page *find_page(const struct mab_index *index, const char *name)
+{
+    struct table_node *node = table_find(&index->pages, name_hash(index, name), name_matches, name);
+    return node == NULL ? NULL : container_of(node, struct page, by_name);
+}
+
+static void drop_page(struct mab_index *index, struct page *page)
+{
+    table_remove(&index->pages, &page->by_name);
+    list_remove(&page->node);
+    memory_free(page->bytes);
+    memory_free(page);
+}
+
+// Drops what `doomed` says; the table is left before a page goes.
+static void sweep(struct mab_index *index,
+                  bool (*doomed)(const struct mab_index *index, const struct page *page))
+{
+    struct table_node *node = table_next(&index->pages, NULL);
+    while (node != NULL) {
+        struct page *page = container_of(node, struct page, by_name);
+        node = table_next(&index->pages, node);
+        if (doomed(index, page))
+            drop_page(index, page);
+    }
+}
+
+static bool any(const struct mab_index *index, const struct page *page)
+{
+    (void)index;
+    (void)page;
+    return true;
+}
+
+static bool is_wanted(const struct mab_index *index, const struct page *page)
+{
+    (void)index;
+    return page->state == PAGE_WANTED;
+}
+
+static bool not_walked(const struct mab_index *index, const struct page *page)
+{
+    return page->state == PAGE_HELD && page->walked != index->walk;
+}
+
+void mab_index_release(struct mab_index *index)
+{
+    sweep(index, any);
+    table_release(&index->pages);
+}
+
+size_t mab_index_pages(const struct mab_index *index)
+{
+    return index->pages.count;
+}
+
+// Walking. The depth is bounded by the levels, which fall from page to page.
+
+static bool is_whole(const struct page *page)
+{
+    struct reader reader = reader_over(page->bytes, page->length);
+    char name[MAB_PAGE_NAME_TEXT_MAX];
+    struct mab_entry entry;
+    const char *text;
+    size_t length;
+    size_t strings = 0;
+    for (; dns_txt_next(&reader, &text, &length); strings++) {
+        bool good = page->level == 0 ? mab_entry_decode(text, length, &entry)
+                                     : mab_page_name_decode(text, length, name);
+        if (!good && !(page->level == 0 && length == 0)) // an empty string: there are no MABs
+            return false;
+    }
+    return !reader.failed && strings > 0;
+}
+
+static void reach(struct mab_index *index, const char *name, unsigned level);
+
+static void reach_children(struct mab_index *index, const struct page *page)
+{
+    struct reader reader = reader_over(page->bytes, page->length);
+    char name[MAB_PAGE_NAME_TEXT_MAX];
+    const char *text;
+    size_t length;
+    while (page->level > 0 && dns_txt_next(&reader, &text, &length))
+        if (mab_page_name_decode(text, length, name))
+            reach(index, name, page->level - 1);
+}
+
+// Wants the page, or goes on to those below it. Each is met once in a walk.
+static void reach(struct mab_index *index, const char *name, unsigned level)
+{
+    struct page *page = find_page(index, name);
+    if (page == NULL) {
+        if (index->pages.count >= MAB_INDEX_PAGES_MAX)
+            return;
+        page = memory_new(sizeof(*page));
+        memcpy(page->name, name, sizeof(page->name));
+        page->level = level;
+        list_init(&page->node);
+        list_append(&index->wanted, &page->node);
+        table_insert(&index->pages, &page->by_name, name_hash(index, name));
+    } else if (page->walked == index->walk) {
+        return;
+    }
+    page->walked = index->walk;
+    if (page->state == PAGE_HELD && page->level == level)
+        reach_children(index, page);
+}
+
+void mab_index_begin(struct mab_index *index, const struct mab_root *root)
+{
+    sweep(index, is_wanted);
+    index->walk++;
+    reach(index, root->page, root->level);
+}
+
+bool mab_index_next(struct mab_index *index, char name[MAB_PAGE_NAME_TEXT_MAX])
+{
+    struct list_node *node = list_first(&index->wanted);
+    if (node == NULL)
+        return false;
+    struct page *page = container_of(node, struct page, node);
+    list_remove(node);
+    page->state = PAGE_OPEN;
+    index->open++;
+    memcpy(name, page->name, sizeof(page->name));
+    return true;
+}
+
+bool mab_index_take(struct mab_index *index, const char *name, const uint8_t *bytes, size_t length)
+{
+    struct page *page = find_page(index, name);
+    assert(page != NULL && page->state == PAGE_OPEN && index->open > 0);
+    char right[MAB_PAGE_NAME_TEXT_MAX];
+    mab_page_name(bytes, length, right);
+    page->bytes = memory_copy(bytes, length);
+    page->length = length;
+    if (strcmp(right, name) != 0 || !is_whole(page)) {
+        mab_index_give_up(index, name);
+        return false;
+    }
+    index->open--;
+    page->state = PAGE_HELD;
+    if (page->walked == index->walk)
+        reach_children(index, page);
+    return true;
+}
+
+void mab_index_give_up(struct mab_index *index, const char *name)
+{
+    struct page *page = find_page(index, name);
+    assert(page != NULL && page->state == PAGE_OPEN && index->open > 0);
+    index->open--;
+    drop_page(index, page);
+    sweep(index, is_wanted);
+}
+
+bool mab_index_idle(const struct mab_index *index)
+{
+    return index->open == 0 && list_empty(&index->wanted);
+}
+
+// Gathering
+
+struct gathering {
+    struct mab_entries *entries;
+    size_t capacity;
+};
+
+static bool add_entry(struct gathering *gathering, const struct mab_entry *entry)
+{
+    struct mab_entries *entries = gathering->entries;
+    if (entries->count == MAB_INDEX_ENTRIES_MAX)
+        return false;
+    if (entries->count == gathering->capacity) {
+        gathering->capacity = gathering->capacity == 0 ? 64 : 2 * gathering->capacity;
+        entries->items =
+            memory_resize(entries->items, gathering->capacity * sizeof(*entries->items));
+    }
+    entries->items[entries->count++] = *entry;
+    return true;
+}
+
+// A page that is named twice makes no sense, and could be made to cost much.
+static bool gather(struct mab_index *index, const char *name, unsigned level,
+                   struct gathering *gathering)
+{
+    struct page *page = find_page(index, name);
+    if (page == NULL || page->state != PAGE_HELD || page->level != level ||
+        page->walked == index->walk)
+        return false;
+    page->walked = index->walk;
+    struct reader reader = reader_over(page->bytes, page->length);
+    char child[MAB_PAGE_NAME_TEXT_MAX];
+    struct mab_entry entry;
+    const char *text;
+    size_t length;
+    while (dns_txt_next(&reader, &text, &length)) {
+        if (length == 0)
+            continue;
+        bool good = level == 0
+                        ? mab_entry_decode(text, length, &entry) && add_entry(gathering, &entry)
+                        : mab_page_name_decode(text, length, child) &&
+                              gather(index, child, level - 1, gathering);
+        if (!good)
+            return false;
+    }
+    return true;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    return mab_entry_compare(a, b);
+}
+
+// In sorted order an entry that overlaps any before it overlaps the one before it, or is in one
+// that holds that too.
+static bool is_disjoint(const struct mab_entries *entries)
+{
+    for (size_t i = 1; i < entries->count; i++)
+        if (prefix_overlaps(&entries->items[i - 1].prefix, &entries->items[i].prefix))
+            return false;
+    return true;
+}
+
+bool mab_index_gather(struct mab_index *index, const struct mab_root *root,
+                      struct mab_entries *entries)
+{
+    struct gathering gathering = {.entries = entries};
+    *entries = (struct mab_entries){0};
+    index->walk++;
+    bool good = gather(index, root->page, root->level, &gathering);
+    if (good) {
+        qsort(entries->items, entries->count, entries->count > 0 ? sizeof(*entries->items) : 1,
+              compare_entries);
+        good = is_disjoint(entries);
+    }
+    sweep(index, not_walked);
+    if (!good) {
+        memory_free(entries->items);
+        *entries = (struct mab_entries){0};
+    }
+    return good;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Groups of servers: each question goes to those of its MAB, the nearest first.
+#include "../check.h"
+
+#include "querier_fixture.h"
+
+#define C "192.0.2.3:4746"
+
+static void set_group(struct fixture *f, size_t group, const char *const *servers, size_t count)
+{
+    struct querier_server list[4] = {0};
+    for (size_t i = 0; i < count; i++)
+        list[i].endpoint = endpoint_of(servers[i]);
+    querier_set_group(f->querier, f->now, group, list, count);
+}
+
+// Answers every alive request as a server that is so many milliseconds away; 0: not at all.
+static void probe(struct fixture *f, uint64_t a, uint64_t b, uint64_t c)
+{
+    const char *const names[] = {A, B, C};
+    const uint64_t times[] = {a, b, c};
+    struct query_message asked[3] = {0};
+    struct query_message message = {0};
+    struct endpoint to;
+    querier_tick(f->querier, f->now);
+    while (sent(f, &message, &to))
+        for (size_t i = 0; i < 3; i++) {
+            struct endpoint server = endpoint_of(names[i]);
+            if (endpoint_equal(&server, &to) && message.type == MESSAGE_ALIVE_REQUEST)
+                asked[i] = message;
+        }
+    for (uint64_t ms = 1; ms <= 200; ms++) {
+        f->now = instant_add(f->now, duration_ms(1));
+        for (size_t i = 0; i < 3; i++) {
+            if (times[i] != ms || asked[i].nonce == 0)
+                continue;
+            struct query_message reply = {.type = MESSAGE_ALIVE_REPLY,
+                                          .nonce = asked[i].nonce,
+                                          .querier_sequence = asked[i].querier_sequence,
+                                          .instance = 0xa};
+            give(f, names[i], &reply);
+        }
+    }
+}
+
+static struct query_message ask_in(struct fixture *f, size_t group, const char *address,
+                                   const char *server)
+{
+    struct address question = address_of(address);
+    assert_true(querier_ask_group(f->querier, f->now, group, &question));
+    return expect(f, MESSAGE_MAP_REQUEST, server);
+}
+
+static const char *const abc[] = {A, B, C};
+
+static void test_nearest_is_asked(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 5, abc, 3);
+    probe(&f, 80, 4, 30);
+    (void)ask_in(&f, 5, "20.1.0.1", B);
+    struct querier_upstream second;
+    querier_upstream(f.querier, 5, 1, &second);
+    assert_endpoint(second.endpoint, C);
+    assert_int_equal(querier_group_size(f.querier, 5), 3);
+    assert_int_equal(querier_group_size(f.querier, 4), 0);
+    querier_free(f.querier);
+}
+
+static void test_each_group_has_its_own(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 0, (const char *const[]){A}, 1);
+    set_group(&f, 1, (const char *const[]){B}, 1);
+    probe(&f, 80, 4, 0);
+    (void)ask_in(&f, 0, "20.1.0.1", A);
+    (void)ask_in(&f, 1, "30.1.0.1", B);
+    querier_free(f.querier);
+}
+
+// One that fails is left for the next nearest, is probed again, and comes back.
+static void test_failure_and_return(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 0, abc, 3);
+    probe(&f, 80, 4, 30);
+    (void)ask_in(&f, 0, "20.1.0.1", B);
+    for (int i = 0; i < 12; i++) {
+        f.now = instant_add(f.now, duration_ms(6000));
+        probe(&f, 80, 0, 30);
+    }
+    while (querier_open(f.querier) > 0)
+        pass(&f, 1000);
+    struct query_message message = {0};
+    struct endpoint to;
+    while (sent(&f, &message, &to))
+        ;
+    (void)ask_in(&f, 0, "20.1.0.2", C);
+    for (int i = 0; i < 30; i++) {
+        f.now = instant_add(f.now, duration_ms(6000));
+        probe(&f, 80, 4, 30);
+    }
+    (void)ask_in(&f, 0, "20.1.0.3", B);
+    querier_free(f.querier);
+}
+
+static struct query_message busy_with(const struct query_message *request, const char *advised)
+{
+    struct query_message reply = reply_to(request, "20.1.0.1", "zero", 1);
+    reply.status = QUERY_BUSY;
+    reply.alternative_count = 1;
+    reply.alternatives[0] = endpoint_of(advised);
+    return reply;
+}
+
+static void test_advice_is_taken(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 0, abc, 3);
+    probe(&f, 80, 4, 30);
+    struct query_message request = ask_in(&f, 0, "20.1.0.1", B);
+    struct query_message reply = busy_with(&request, A); // C is nearer
+    give(&f, B, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    assert_int_equal(querier_counters(f.querier)->advised, 1);
+    querier_free(f.querier);
+}
+
+static void test_advice_of_strangers_is_not(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 0, abc, 2);
+    set_group(&f, 1, (const char *const[]){C}, 1); // known, but not for this MAB
+    probe(&f, 80, 4, 30);
+    struct query_message request = ask_in(&f, 0, "20.1.0.1", B);
+    struct query_message reply = busy_with(&request, C);
+    give(&f, B, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    assert_int_equal(querier_counters(f.querier)->advised, 0);
+    querier_free(f.querier);
+}
+
+// A server that DNS no longer names is not asked or believed any more.
+static void test_unnamed_servers_go(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 0, abc, 3);
+    probe(&f, 80, 4, 30);
+    struct query_message request = ask_in(&f, 0, "20.1.0.1", B);
+    struct query_message reply = reply_to(&request, "20.1.0.1", "198.18.3.1", 1);
+    give(&f, B, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    (void)event(&f, QUERIER_LEARNED);
+    request = ask_in(&f, 0, "20.1.0.9", B);
+    set_group(&f, 0, (const char *const[]){A, C}, 2);
+    assert_range(event(&f, QUERIER_FORGET).range, "20.1.0.1");
+    querier_tick(f.querier, f.now);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, C);
+    set_group(&f, 0, NULL, 0);
+    querier_tick(f.querier, f.now);
+    assert_address(event(&f, QUERIER_FAILED).question, "20.1.0.9");
+    querier_free(f.querier);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nearest_is_asked),
+        cmocka_unit_test(test_each_group_has_its_own),
+        cmocka_unit_test(test_failure_and_return),
+        cmocka_unit_test(test_advice_is_taken),
+        cmocka_unit_test(test_advice_of_strangers_is_not),
+        cmocka_unit_test(test_unnamed_servers_go),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
