@@ -56,7 +56,7 @@ static void set_up(void)
         REQUIRE(itr_add_mab(itr, &mabs[i], NULL));
         REQUIRE(range_of_prefix(&mabs[i], &serves[i], NULL));
     }
-    struct etr_config etr_config = {serves, 2, NULL, 0};
+    struct etr_config etr_config = {.serves = serves, .serve_count = 2};
     etr = etr_new(&etr_config);
 }
 

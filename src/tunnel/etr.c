@@ -31,6 +31,9 @@ struct etr {
     size_t refused_count;
     bool refuses_ipv4; // lists prefixes of that family
     bool refuses_ipv6;
+    struct prefix *accepted;
+    size_t accepted_count;
+    bool serves_all;
     struct etr_counters counters;
 };
 
@@ -65,6 +68,11 @@ void etr_reconfigure(struct etr *etr, const struct etr_config *config)
 {
     memory_free(etr->serves);
     memory_free(etr->refused);
+    memory_free(etr->accepted);
+    etr->serves_all = config->serves_all;
+    etr->accepted =
+        memory_copy(config->accept_sources, config->accept_source_count * sizeof(struct prefix));
+    etr->accepted_count = config->accept_source_count;
     etr->serves = memory_copy(config->serves, config->serve_count * sizeof(struct range));
     etr->serve_count = merge_ranges(etr->serves, config->serve_count);
     etr->refused =
@@ -91,6 +99,7 @@ void etr_free(struct etr *etr)
         return;
     memory_free(etr->serves);
     memory_free(etr->refused);
+    memory_free(etr->accepted);
     memory_free(etr);
 }
 
@@ -110,12 +119,27 @@ static bool serves(const struct etr *etr, const struct address *destination)
     return low > 0 && range_contains_address(&etr->serves[low - 1], destination);
 }
 
-static bool refuses_source(const struct etr *etr, const struct address *source)
+static bool lists(const struct prefix *prefixes, size_t count, const struct address *address)
 {
-    for (size_t i = 0; i < etr->refused_count; i++)
-        if (prefix_contains(&etr->refused[i], source))
+    for (size_t i = 0; i < count; i++)
+        if (prefix_contains(&prefixes[i], address))
             return true;
     return false;
+}
+
+static bool refuses_source(const struct etr *etr, const struct address *outer,
+                           const struct address *inner)
+{
+    return lists(etr->refused, etr->refused_count, inner) ||
+           (etr->accepted_count > 0 && (!lists(etr->accepted, etr->accepted_count, inner) ||
+                                        !lists(etr->accepted, etr->accepted_count, outer)));
+}
+
+// An inner packet of the other family, whose source says nothing about the outer one's.
+static bool takes_mixed(const struct etr *etr, uint8_t inner_family)
+{
+    return etr->accepted_count > 0 ||
+           (inner_family == FAMILY_IPV4 ? etr->refuses_ipv4 : etr->refuses_ipv6);
 }
 
 bool etr_read_outer(struct etr *etr, const uint8_t *bytes, uint32_t length, struct etr_outer *outer,
@@ -143,14 +167,14 @@ static enum etr_reason objection(const struct etr *etr, const struct etr_outer *
     if (inner->family == outer->source.family) {
         if (!address_equal(&inner->source, &outer->source))
             return ETR_REASON_SOURCE_MISMATCH;
-    } else if (inner->family == FAMILY_IPV4 ? !etr->refuses_ipv4 : !etr->refuses_ipv6) {
+    } else if (!takes_mixed(etr, inner->family)) {
         return ETR_REASON_FAMILY_MIXED;
     }
     if (!address_routable(&inner->source))
         return ETR_REASON_SOURCE;
-    if (refuses_source(etr, &inner->source))
+    if (refuses_source(etr, &outer->source, &inner->source))
         return ETR_REASON_SOURCE_REFUSED;
-    if (!serves(etr, &inner->destination))
+    if (!etr->serves_all && !serves(etr, &inner->destination))
         return ETR_REASON_NOT_SERVED;
     if (inner->hop_limit == 0 || outer->hop_limit == 0)
         return ETR_REASON_TTL;

@@ -25,6 +25,11 @@ struct etr_config {
     size_t serve_count;
     const struct prefix *refuse_sources; // inner sources refused
     size_t refuse_source_count;
+    // With any, inner and outer source must lie in one of these, and the inner packet may be of the
+    // other family: what a fallback ITR takes from the ITRs of its own network.
+    const struct prefix *accept_sources;
+    size_t accept_source_count;
+    bool serves_all; // the destination does not matter: whoever takes the packet looks at it
 };
 
 enum etr_verdict { ETR_DELIVER, ETR_DROP };

@@ -34,6 +34,7 @@ struct question {
     enum family family;
     struct unit unit;
     bool failed;
+    bool asked; // it stands in hold->unasked, or was given out
 };
 
 struct hold {
@@ -160,10 +161,11 @@ static void displace_oldest(struct hold *hold)
     assert(node != NULL);
     struct question *oldest = container_of(node, struct question, age);
     struct list_node *packet = list_first(&oldest->packets);
-    assert(packet != NULL);
-    free_held(hold, container_of(packet, struct held, node));
-    oldest->packet_count--;
-    hold->counters.displaced++;
+    if (packet != NULL) {
+        free_held(hold, container_of(packet, struct held, node));
+        oldest->packet_count--;
+        hold->counters.displaced++;
+    }
     if (oldest->packet_count == 0)
         forget_question(hold, oldest);
 }
@@ -184,9 +186,9 @@ static struct question *new_question(struct hold *hold, struct instant now, enum
     question->family = family;
     question->unit = unit;
     question->failed = false;
+    question->asked = false;
     list_remove(&question->age);
     list_append(&hold->waiting, &question->age);
-    list_append(&hold->unasked, &question->unasked);
     table_insert(&hold->by_unit, &question->by_unit, unit_hash(hold, family, unit));
     heap_set(&hold->deadlines, &question->deadline, instant_add(now, hold->time));
     return question;
@@ -219,9 +221,26 @@ static struct held *copy_packet(struct hold *hold, const uint8_t *bytes, uint32_
     return held;
 }
 
+static void ask_for(struct hold *hold, struct question *question)
+{
+    if (question->asked)
+        return;
+    question->asked = true;
+    list_append(&hold->unasked, &question->unasked);
+}
+
+void hold_ask(struct hold *hold, struct instant now, enum family family, struct unit unit)
+{
+    struct question *question = find_question(hold, family, unit);
+    if (question == NULL)
+        question = new_question(hold, now, family, unit);
+    if (!question->failed)
+        ask_for(hold, question);
+}
+
 enum hold_result hold_put(struct hold *hold, struct instant now, enum family family,
                           struct unit unit, const uint8_t *bytes, uint32_t length,
-                          const struct offload *offload)
+                          const struct offload *offload, bool ask)
 {
     assert(length > 0 && length <= PACKET_BYTES_MAX);
     struct question *question = find_question(hold, family, unit);
@@ -242,6 +261,8 @@ enum hold_result hold_put(struct hold *hold, struct instant now, enum family fam
     }
     if (question == NULL)
         question = new_question(hold, now, family, unit);
+    if (ask)
+        ask_for(hold, question);
     struct held *held = copy_packet(hold, bytes, length, offload);
     list_append(&question->packets, &held->node);
     question->packet_count++;
@@ -336,6 +357,18 @@ struct instant hold_next_deadline(const struct hold *hold)
     return heap_deadline(&hold->deadlines);
 }
 
+// Nobody asked, so nothing is known to be wrong: the packets go, and their senders are told
+// nothing.
+static void drop_unasked(struct hold *hold, struct question *question)
+{
+    for (struct list_node *node; (node = list_first(&question->packets)) != NULL;) {
+        free_held(hold, container_of(node, struct held, node));
+        hold->counters.unasked++;
+    }
+    question->packet_count = 0;
+    forget_question(hold, question);
+}
+
 void hold_tick(struct hold *hold, struct instant now)
 {
     while (instant_reached(now, heap_deadline(&hold->deadlines))) {
@@ -343,6 +376,8 @@ void hold_tick(struct hold *hold, struct instant now)
             container_of(heap_first(&hold->deadlines), struct question, deadline);
         if (question->failed) {
             forget_question(hold, question);
+        } else if (!question->asked) {
+            drop_unasked(hold, question);
         } else {
             hold->counters.timed_out++;
             fail_question(hold, now, question);

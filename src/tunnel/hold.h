@@ -45,15 +45,21 @@ struct hold_counters {
     uint64_t refused;   // HOLD_FULL
     uint64_t displaced; // dropped because newer packets needed the room
     uint64_t timed_out; // questions that had no answer within the hold time
+    uint64_t unasked;   // packets dropped after the hold time, because no second one came
 };
 
 struct hold *hold_new(size_t packets, struct duration time, struct hash_key key);
 void hold_free(struct hold *hold);
 
-// Copies a packet for `unit`; the first one of a unit makes a question.
+// Copies a packet for `unit`; the first one of a unit makes a question. With `ask` false it is not
+// given out until a later packet comes with true; where none does, what waits is dropped in the
+// end.
 enum hold_result hold_put(struct hold *hold, struct instant now, enum family family,
                           struct unit unit, const uint8_t *bytes, uint32_t length,
-                          const struct offload *offload);
+                          const struct offload *offload, bool ask);
+// Makes a question for `unit` without a packet that waits for its answer; there is none anew where
+// one is open or has failed a moment ago.
+void hold_ask(struct hold *hold, struct instant now, enum family family, struct unit unit);
 // The next unit to ask for, as an address; each is given once.
 bool hold_next_question(struct hold *hold, struct address *address);
 // The range is known now: what waited for it becomes ready.

@@ -17,6 +17,10 @@ struct itr {
     struct hold *hold;
     struct etr_paths *paths;
     struct usage_table *usage;
+    enum itr_unmapped unmapped;
+    struct address fallback;
+    uint32_t pass_mtu;
+    struct sightings *sightings; // NULL: the first packet asks
     struct token_bucket too_big;
     struct token_bucket unreachable;
     uint16_t identification;
@@ -54,6 +58,11 @@ struct itr *itr_new(const struct itr_config *config, struct random_seed seed, st
     itr->hold = hold_new(config->hold_packets, config->hold_time, random_key(&itr->random));
     itr->paths = etr_paths_new(limit_or(config->etrs_max, ITR_ETRS_MAX), random_key(&itr->random));
     itr->usage = usage_new(limit_or(config->usage_max, ITR_USAGE_MAX), random_key(&itr->random));
+    itr->unmapped = config->unmapped;
+    itr->fallback = config->fallback;
+    itr->pass_mtu = config->pass_mtu < IPV6_MTU_MIN ? IPV6_MTU_MIN : config->pass_mtu;
+    if (config->ask_second)
+        itr->sightings = sightings_new(random_key(&itr->random));
     itr->too_big = token_bucket_new(ITR_TOO_BIG_RATE, ITR_TOO_BIG_RATE);
     itr->unreachable = token_bucket_new(ITR_UNREACHABLE_RATE, ITR_UNREACHABLE_RATE);
     itr->identification = (uint16_t)random_u64(&itr->random);
@@ -70,6 +79,7 @@ void itr_free(struct itr *itr)
     hold_free(itr->hold);
     etr_paths_free(itr->paths);
     usage_free(itr->usage);
+    sightings_free(itr->sightings);
     memory_free(itr);
 }
 
@@ -155,10 +165,10 @@ static enum itr_verdict answer_icmp(struct itr *itr, struct instant now, enum ic
 
 static enum itr_verdict hold_packet(struct itr *itr, struct instant now, const uint8_t *bytes,
                                     const struct packet *packet, const struct offload *offload,
-                                    struct itr_result *result)
+                                    bool ask, struct itr_result *result)
 {
     switch (hold_put(itr->hold, now, (enum family)packet->family,
-                     unit_of_address(&packet->destination), bytes, packet->length, offload)) {
+                     unit_of_address(&packet->destination), bytes, packet->length, offload, ask)) {
     case HOLD_KEPT:
         itr->counters.held++;
         return decide(itr, result, ITR_HELD, ITR_REASON_NONE);
@@ -212,18 +222,22 @@ static uint32_t segment_count(const struct packet *packet, const struct segmente
     return payload == 0 ? 1 : (payload + segmenter->segment_size - 1) / segmenter->segment_size;
 }
 
-static void count_tunnelled(struct itr *itr, const struct micronet *micronet, struct etr_path *path,
+static void count_tunnelled(struct itr *itr, const struct range *micronet, struct etr_path *path,
                             const struct packet *packet, uint32_t segments,
                             const struct segmenter *segmenter)
 {
     uint64_t octets = packet->length + (uint64_t)(segments - 1) * segmenter->header_length;
+    path->packets += segments;
+    path->octets += octets;
+    if (micronet == NULL) { // its fallback counts it, for whom it belongs to
+        itr->counters.handed_over += segments;
+        return;
+    }
     itr->counters.super_packets += segmenter->kind != OFFLOAD_NONE;
     itr->counters.tunnelled++;
     itr->counters.segments += segments;
     itr->counters.octets += octets;
-    path->packets += segments;
-    path->octets += octets;
-    usage_add(itr->usage, &micronet->range, segments, octets);
+    usage_add(itr->usage, micronet, segments, octets);
 }
 
 // The longest inner packet that the path carries in one outer packet, as told to hosts. To IPv6
@@ -235,15 +249,17 @@ static uint32_t inner_mtu(const struct packet *packet, const struct etr_path *pa
     return packet->family == FAMILY_IPV6 && mtu < IPV6_MTU_MIN ? IPV6_MTU_MIN : mtu;
 }
 
-static enum itr_verdict tunnel(struct itr *itr, struct instant now, const struct micronet *micronet,
-                               const uint8_t *bytes, const struct packet *packet,
-                               const struct offload *offload, struct itr_result *result)
+// Tunnels to an ETR, or with `micronet` NULL to the fallback.
+static enum itr_verdict tunnel(struct itr *itr, struct instant now, const struct address *etr,
+                               const struct range *micronet, const uint8_t *bytes,
+                               const struct packet *packet, const struct offload *offload,
+                               struct itr_result *result)
 {
-    struct etr_path *path = etr_paths_use(itr->paths, &micronet->etr);
+    struct etr_path *path = etr_paths_use(itr->paths, etr);
     enum itr_reason objection = etr_objection(itr, path);
     if (objection != ITR_REASON_NONE)
         return decide(itr, result, ITR_DROP, objection);
-    result->etr = micronet->etr;
+    result->etr = *etr;
     if (instant_reached(now, path->expires))
         return decide(itr, result, ITR_PATH, ITR_REASON_NONE);
     const struct address *source =
@@ -271,6 +287,44 @@ static enum itr_verdict tunnel(struct itr *itr, struct instant now, const struct
     return decide(itr, result, ITR_TUNNEL, ITR_REASON_NONE);
 }
 
+// Lets a packet go by the network's other way, as it came.
+static enum itr_verdict let_go(struct itr *itr, struct instant now, const uint8_t *bytes,
+                               const struct packet *packet, const struct offload *offload,
+                               struct itr_result *result)
+{
+    uint32_t segment = offload_segment_length(bytes, packet, offload);
+    if (segment > itr->pass_mtu && packet->dont_fragment)
+        return answer_icmp(itr, now, ICMP_TOO_BIG, itr->pass_mtu, ITR_REASON_TOO_BIG, bytes, packet,
+                           offload, result);
+    segmenter_start_bare(&result->segments, bytes, packet, offload, itr->pass_mtu);
+    itr->counters.let_go += segment_count(packet, &result->segments);
+    return decide(itr, result, ITR_FORWARD, ITR_REASON_NONE);
+}
+
+// Asks for a mapping, where that is due, and does with the packet what is configured.
+static enum itr_verdict take_unmapped(struct itr *itr, struct instant now, const uint8_t *bytes,
+                                      const struct packet *packet, const struct offload *offload,
+                                      struct itr_result *result)
+{
+    enum family family = (enum family)packet->family;
+    struct unit unit = unit_of_address(&packet->destination);
+    if (itr->unmapped == ITR_UNMAPPED_TUNNEL &&
+        instant_reached(now, etr_paths_use(itr->paths, &itr->fallback)->expires)) {
+        // The packet will come a second time, which must not count as having been seen twice.
+        result->etr = itr->fallback;
+        return decide(itr, result, ITR_PATH, ITR_REASON_NONE);
+    }
+    bool ask = itr->sightings == NULL || sightings_note(itr->sightings, now, family, unit);
+    itr->counters.not_asked += !ask;
+    if (itr->unmapped == ITR_UNMAPPED_HOLD)
+        return hold_packet(itr, now, bytes, packet, offload, ask, result);
+    if (ask)
+        hold_ask(itr->hold, now, family, unit);
+    if (itr->unmapped == ITR_UNMAPPED_PASS)
+        return let_go(itr, now, bytes, packet, offload, result);
+    return tunnel(itr, now, &itr->fallback, NULL, bytes, packet, offload, result);
+}
+
 enum itr_verdict itr_input(struct itr *itr, struct instant now, uint8_t *bytes, uint32_t length,
                            struct offload *offload, struct itr_result *result)
 {
@@ -291,14 +345,14 @@ enum itr_verdict itr_input(struct itr *itr, struct instant now, uint8_t *bytes, 
     if (packet.hop_limit == 0)
         return decide(itr, result, ITR_DROP, ITR_REASON_TTL);
     if (answer == ANSWER_UNKNOWN)
-        return hold_packet(itr, now, bytes, &packet, offload, result);
+        return take_unmapped(itr, now, bytes, &packet, offload, result);
     if (answer == ANSWER_UNAVAILABLE)
         return answer_icmp(itr, now, ICMP_NO_ROUTE, 0, ITR_REASON_NO_MAPPING, bytes, &packet,
                            offload, result);
     if (answer == ANSWER_ZERO)
         return answer_icmp(itr, now, ICMP_HOST_UNREACHABLE, 0, ITR_REASON_ZERO, bytes, &packet,
                            offload, result);
-    return tunnel(itr, now, &micronet, bytes, &packet, offload, result);
+    return tunnel(itr, now, &micronet.etr, &micronet.range, bytes, &packet, offload, result);
 }
 
 void itr_set_path(struct itr *itr, struct instant now, const struct address *etr, uint32_t mtu,

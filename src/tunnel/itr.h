@@ -9,6 +9,9 @@
 //                              HELD     nothing: the core has a copy and asks
 //                              ICMP     send result.icmp to the packet's source
 //                              DROP     nothing; counted by reason
+//                              FORWARD  send the pieces, which have no outer header, by the
+//                              network's
+//                                       other way to ITRs: they are for who knows their mapping
 //                              PASS     no business of Ivip: let it go on as it came
 //
 // Mappings come from one of two sources: a database that the node keeps in step (full-database
@@ -16,6 +19,9 @@
 // that itr_next_question gives out. After learning or failing, and after itr_tick, the shell takes
 // packets that were held with itr_next_ready and inputs them again, before it reads new ones: so
 // packets stay in order.
+//
+// A packet whose mapping must be asked for first is held, handed to a named ITR with all mappings
+// inside a tunnel, or let go by the other way (enum itr_unmapped; arch §2.25, §10).
 //
 // Never, whatever the mapping says, does a packet go to an address that lies in a MAB, in a
 // refused prefix, or that is not one host's.
@@ -31,6 +37,7 @@
 #include "tunnel/icmp.h"
 #include "tunnel/mapping_cache.h"
 #include "tunnel/segments.h"
+#include "tunnel/sightings.h"
 #include "tunnel/usage.h"
 
 #include <stdbool.h>
@@ -43,15 +50,26 @@
 #define ITR_TOO_BIG_RATE     1000  // ICMP too big a second, and as many at once
 #define ITR_UNREACHABLE_RATE 100   // ICMP unreachable a second, and as many at once
 
+// What happens to a packet while its mapping is asked for.
+enum itr_unmapped {
+    ITR_UNMAPPED_HOLD,
+    ITR_UNMAPPED_TUNNEL, // to the fallback
+    ITR_UNMAPPED_PASS,   // by the other way
+};
+
 struct itr_config {
     size_t hold_packets;       // most packets held; at least 1
     struct duration hold_time; // longest a packet is held
-    size_t cached_max;         // the limits above, when 0
+    enum itr_unmapped unmapped;
+    struct address fallback; // with ITR_UNMAPPED_TUNNEL: the ITR to hand packets to
+    uint32_t pass_mtu;       // with ITR_UNMAPPED_PASS: octets that the other way carries
+    bool ask_second;         // ask only for destinations that were seen twice (sightings.h)
+    size_t cached_max;       // the limits above, when 0
     size_t etrs_max;
     size_t usage_max;
 };
 
-enum itr_verdict { ITR_TUNNEL, ITR_PATH, ITR_HELD, ITR_ICMP, ITR_DROP, ITR_PASS };
+enum itr_verdict { ITR_TUNNEL, ITR_PATH, ITR_HELD, ITR_ICMP, ITR_DROP, ITR_PASS, ITR_FORWARD };
 
 // Why a packet was not tunnelled. With verdict ICMP and DROP alike: ICMP is only sent as often as
 // the limits allow, and where the RFCs do.
@@ -81,6 +99,9 @@ struct itr_counters {
     uint64_t octets;        // of those
     uint64_t fragmented;    // packets that were longer than the path carries and were cut up
     uint64_t held;
+    uint64_t handed_over; // to the fallback, segments singly; none of the counts above
+    uint64_t let_go;      // by the other way, segments singly; none of the counts above
+    uint64_t not_asked;   // packets without mapping that were the first for their destination
     uint64_t icmp_sent;
     uint64_t icmp_limited; // not sent because of the rate limits
     uint64_t reasons[ITR_REASON_COUNT];
@@ -90,8 +111,8 @@ struct itr_counters {
 struct itr_result {
     enum itr_verdict verdict;
     enum itr_reason reason;    // ICMP, DROP, PASS
-    struct address etr;        // TUNNEL, PATH
-    struct segmenter segments; // TUNNEL; points into the packet
+    struct address etr;        // TUNNEL (the fallback, too), PATH
+    struct segmenter segments; // TUNNEL, FORWARD; points into the packet
     uint32_t icmp_length;      // ICMP; the source address is still to be set (icmp_set_source)
     uint8_t icmp[ICMP_BYTES_MAX];
 };

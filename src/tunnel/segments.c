@@ -81,13 +81,19 @@ uint32_t offload_segment_length(const uint8_t *bytes, const struct packet *packe
     return smaller(packet->length, headers + offload->segment_size);
 }
 
-void segmenter_start(struct segmenter *segmenter, const uint8_t *bytes, const struct packet *packet,
-                     const struct offload *offload, const struct address *source,
-                     const struct address *etr, uint32_t outer_mtu, uint16_t identification)
+// The octets that a piece has before the inner packet.
+static uint32_t overhead(const struct segmenter *s)
+{
+    return s->bare ? 0 : encapsulation_overhead(s->etr.family);
+}
+
+static void start(struct segmenter *s, bool bare, const uint8_t *bytes, const struct packet *packet,
+                  const struct offload *offload, const struct address *source,
+                  const struct address *etr, uint32_t outer_mtu, uint16_t identification)
 {
     assert(source->family == etr->family);
     assert(outer_mtu >= (etr->family == FAMILY_IPV6 ? IPV6_MTU_MIN : IPV4_MTU_MIN));
-    struct segmenter *s = segmenter;
+    s->bare = bare;
     s->inner = *packet;
     s->bytes = bytes;
     s->kind = offload->kind;
@@ -106,11 +112,24 @@ void segmenter_start(struct segmenter *segmenter, const uint8_t *bytes, const st
         s->segment_size = offload->segment_size;
         return;
     }
-    bool whole =
-        packet->dont_fragment || packet->length + encapsulation_overhead(etr->family) <= outer_mtu;
+    bool whole = packet->dont_fragment || packet->length + overhead(s) <= outer_mtu;
     s->ip_length = whole ? 0 : packet->header_length;
     s->header_length = s->ip_length;
     s->segment_size = packet->length - s->header_length;
+}
+
+void segmenter_start(struct segmenter *segmenter, const uint8_t *bytes, const struct packet *packet,
+                     const struct offload *offload, const struct address *source,
+                     const struct address *etr, uint32_t outer_mtu, uint16_t identification)
+{
+    start(segmenter, false, bytes, packet, offload, source, etr, outer_mtu, identification);
+}
+
+void segmenter_start_bare(struct segmenter *segmenter, const uint8_t *bytes,
+                          const struct packet *packet, const struct offload *offload, uint32_t mtu)
+{
+    assert(offload_segment_length(bytes, packet, offload) <= mtu || !packet->dont_fragment);
+    start(segmenter, true, bytes, packet, offload, &packet->source, &packet->destination, mtu, 0);
 }
 
 // Writes the IP header's length, identification and checksum for the current segment.
@@ -170,8 +189,9 @@ static void make_segment(struct segmenter *s)
 // Puts the outer header for `length` inner octets into the piece.
 static void put_outer(struct segmenter *s, struct piece *piece, uint32_t length, bool dont_fragment)
 {
-    piece->header_length = encapsulate(piece->header, &s->inner, length, &s->source, &s->etr,
-                                       s->identification, dont_fragment);
+    piece->header_length = s->bare ? 0
+                                   : encapsulate(piece->header, &s->inner, length, &s->source,
+                                                 &s->etr, s->identification, dont_fragment);
 }
 
 static void put_header(struct piece *piece, const uint8_t *bytes, uint32_t length)
@@ -207,8 +227,7 @@ static void next_fragment(struct segmenter *s, struct piece *piece)
 {
     uint32_t transport = s->header_length - s->ip_length;
     uint32_t total = transport + s->payload_length;
-    uint32_t room =
-        (s->outer_mtu - encapsulation_overhead(s->etr.family) - s->ip_length) & ~UINT32_C(7);
+    uint32_t room = (s->outer_mtu - overhead(s) - s->ip_length) & ~UINT32_C(7);
     uint32_t length = smaller(room, total - s->sent);
     assert(length > 0 && (s->sent > 0 || length > transport));
     bool first = s->sent == 0;
@@ -281,7 +300,7 @@ bool segmenter_next(struct segmenter *segmenter, struct piece *piece)
             return false;
         make_segment(s);
         uint32_t length = s->header_length + s->payload_length;
-        bool fits = length + encapsulation_overhead(s->etr.family) <= s->outer_mtu;
+        bool fits = length + overhead(s) <= s->outer_mtu;
         if (fits) {
             put_outer(s, piece, length, s->inner.dont_fragment);
             put_header(piece, s->header, s->header_length);
@@ -292,6 +311,7 @@ bool segmenter_next(struct segmenter *segmenter, struct piece *piece)
         }
         s->fragmenting = !s->inner.dont_fragment;
         s->fragmenting_outer = s->inner.dont_fragment;
+        assert(!s->bare || !s->fragmenting_outer);
     }
     if (s->fragmenting)
         next_fragment(s, piece);

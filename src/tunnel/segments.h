@@ -56,6 +56,7 @@ struct segmenter {
     struct address source;   // of the outer headers
     struct address etr;      // their destination
     uint32_t outer_mtu;      // octets an outgoing packet may have
+    bool bare;               // no outer header: packets go on as they came
     uint16_t identification; // of the next outer header
 
     uint32_t ip_length;     // inner IP header, with extension headers where segments repeat them
@@ -96,6 +97,11 @@ uint32_t offload_segment_length(const uint8_t *bytes, const struct packet *packe
 void segmenter_start(struct segmenter *segmenter, const uint8_t *bytes, const struct packet *packet,
                      const struct offload *offload, const struct address *source,
                      const struct address *etr, uint32_t outer_mtu, uint16_t identification);
+// The same for a packet that goes on without a tunnel, by a way that carries `mtu` octets; pieces
+// have its own destination, which is left in `etr`. Packets longer than that must be of IPv4
+// without DF.
+void segmenter_start_bare(struct segmenter *segmenter, const uint8_t *bytes,
+                          const struct packet *packet, const struct offload *offload, uint32_t mtu);
 // The next outgoing packet; false when there is none left.
 bool segmenter_next(struct segmenter *segmenter, struct piece *piece);
 

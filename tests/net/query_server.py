@@ -4,7 +4,7 @@
     query_server.py ADDRESS PORT FILE
 
 The file holds JSON: {"mappings": [["20.1.0.16", 16, "198.18.3.1"], ...], "silent": false}; each
-mapping is first address, units, and ETR or null for zero. It is read again for each datagram and
+mapping is first address, units, and ETR or null for zero; "caching_ms" may stand beside them. It is read again for each datagram and
 every 20 ms; a mapping that changed is sent to everyone who was told of it (docs/protocol.md, "Query
 protocol"). It is written from that page alone, so it also checks the page.
 """
@@ -31,9 +31,9 @@ def unit(address):
     return int(address) if address.version == 4 else int(address) >> 64
 
 
-def body(family, first, units, etr):
+def body(family, first, units, etr, caching_ms):
     etr_family = ipaddress.ip_address(etr).version if etr else 0
-    return struct.pack("!BBBBIQQ", 0 if etr else 1, family, etr_family, 0, CACHING_MS, first,
+    return struct.pack("!BBBBIQQ", 0 if etr else 1, family, etr_family, 0, caching_ms, first,
                        units) + (padded(etr) if etr else bytes(16)) + struct.pack("!Q", 1)
 
 
@@ -75,7 +75,8 @@ class Server:
         octets = message[HEADER.size + 4:HEADER.size + (8 if family == 4 else 20)]
         first, units, etr = self.find(state["mappings"], ipaddress.ip_address(octets))
         self.told.setdefault((first, units, family), {})[(peer, nonce)] = etr
-        self.send(MAP_REPLY, peer, nonce, querier_sequence, body(family, first, units, etr))
+        self.send(MAP_REPLY, peer, nonce, querier_sequence,
+                  body(family, first, units, etr, state.get("caching_ms", CACHING_MS)))
 
     def tell(self, state):
         for first, units, etr in state["mappings"]:
@@ -85,7 +86,8 @@ class Server:
                 if before != etr:
                     told[(peer, nonce)] = etr
                     self.send(CACHE_UPDATE, peer, nonce, 0,
-                              body(start.version, unit(start), units, etr))
+                              body(start.version, unit(start), units, etr,
+                                   state.get("caching_ms", CACHING_MS)))
 
     def run(self):
         while True:

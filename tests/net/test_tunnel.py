@@ -31,6 +31,8 @@ QUERY = "198.18.2.9"
 
 
 class Internet:
+    caching_ms = 600_000
+
     def __init__(self, network: Network, core_mtu: int = 1500, announce: bool = True) -> None:
         self.folder = network.folder
         self.host = network.namespace("host")
@@ -92,7 +94,8 @@ class Internet:
     def map(self, silent: bool = False) -> None:
         """Puts the mappings in force."""
         new = self.state.with_suffix(".new")
-        new.write_text(json.dumps({"mappings": self.mappings, "silent": silent}))
+        new.write_text(json.dumps({"mappings": self.mappings, "silent": silent,
+                                   "caching_ms": self.caching_ms}))
         new.rename(self.state)
 
     def ping(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

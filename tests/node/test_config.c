@@ -72,7 +72,7 @@ static const struct broken broken[] = {
     {"itr: {hold_time: 18446744073709551615h}\n",
      "1:18: itr.hold_time: a time from 10 ms to 60 s was expected, not 18446744073709551615h"},
     {"itr: {hold_packets: -1}\n",
-     "1:21: itr.hold_packets: a number from 0 to 65536 was expected, not \"-1\""},
+     "1:21: itr.hold_packets: a number from 1 to 65536 was expected, not \"-1\""},
     {"itr: {announce: maybe}\n", "1:17: itr.announce: true or false was expected, not \"maybe\""},
     // between keys
     {"ruas: {mabs: [20.0.0.0/14]}\n",
@@ -97,9 +97,46 @@ static const struct broken broken[] = {
                   "node; there is neither"},
     {"itr: {upstreams: [192.0.2.1]}\n",
      "1:6: itr: with \"upstreams\", \"mabs\" must list the MABs to handle"},
-    {"qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\nitr: {mabs: [20.0.0.0/14]}\n",
-     "2:13: itr.mabs: without \"upstreams\" the qsa of this node knows the MABs; leave \"mabs\" "
-     "out"},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: drop}\n",
+     "1:62: itr.unmapped: hold, tunnel or pass was expected, not \"drop\""},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: tunnel}\n",
+     "1:62: itr.unmapped: \"tunnel\" needs \"fallback\", the address of the ITR to hand packets to "
+     "(its \"fallback_at\")"},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], fallback: 192.0.2.9}\n",
+     "1:62: itr.fallback: a fallback is only used with \"unmapped: tunnel\""},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: tunnel, fallback: 20.1.0.1}\n",
+     "1:80: itr.fallback: 20.1.0.1 lies in \"mabs\" or \"refuse\": nothing may be tunnelled there"},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: tunnel, fallback: 127.0.0.1}\n",
+     "1:80: itr.fallback: 127.0.0.1 is not one host's address"},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: pass}\n",
+     "1:62: itr.unmapped: \"pass\" needs \"pass_device\", the network device towards the network's "
+     "other ITRs"},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], pass_device: eth0}\n",
+     "1:65: itr.pass_device: a device to let packets go by is only used with \"unmapped: pass\""},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: pass, pass_device: ivip0}\n",
+     "1:81: itr.pass_device: ivip0 is the ITR's own device: packets would come back"},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], ask_after: 3}\n",
+     "1:63: itr.ask_after: a number from 1 to 2 was expected, not \"3\""},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], fallback_at: 192.0.2.9, fallback_for: "
+     "[192.0.2.0/24]}\n",
+     "1:65: itr.fallback_at: only an ITR with all mappings (without \"upstreams\") can be others' "
+     "fallback"},
+    {"qsa: {ruas: [{key: " KEY
+     ", url: \"http://192.0.2.1\"}]}\nitr: {unmapped: pass, pass_device: e}\n",
+     "2:17: itr.unmapped: an ITR without \"upstreams\" has all mappings; leave \"unmapped\" out"},
+    {"qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\nitr: {ask_after: 2}\n",
+     "2:18: itr.ask_after: an ITR without \"upstreams\" does not ask; leave \"ask_after\" out"},
+    {"qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\nitr: {fallback_at: 192.0.2.9}\n",
+     "2:20: itr.fallback_at: \"fallback_for\" is missing: the prefixes of the hosts whose packets "
+     "may be handed over"},
+    {"qsa: {ruas: [{key: " KEY
+     ", url: \"http://192.0.2.1\"}]}\nitr: {fallback_for: [192.0.2.0/24]}\n",
+     "2:21: itr.fallback_for: \"fallback_at\" is missing: the address that other ITRs hand packets "
+     "to"},
+    {"qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\nitr: {fallback_at: 192.0.2.9, "
+     "fallback_for: [192.0.2.0/24]}\netr: {serves: [20.1.0.0/28]}\n",
+     "2:20: itr.fallback_at: a node with an etr cannot be others' fallback: it would deliver what "
+     "is to be tunnelled on"},
     {"etr: {serves: [20.1.0.0/28], device: a-name-too-long-for-linux}\n",
      "1:38: etr.device: \"a-name-too-long-for-linux\" is no name for a network device (at most 15 "
      "characters, no blanks, slashes or colons)"},
@@ -195,7 +232,7 @@ static void test_values(void **state)
                                                   "  mabs: [20.0.0.0/14]\n"
                                                   "  refuse: [10.0.0.0/8]\n"
                                                   "  announce: yes\n"
-                                                  "  hold_packets: 0\n"
+                                                  "  hold_packets: 1\n"
                                                   "  hold_time: 75ms\n"),
                                         &error);
     if (config == NULL)
@@ -203,13 +240,14 @@ static void test_values(void **state)
     assert_int_equal(config->metrics.address.family, FAMILY_NONE);
     assert_int_equal(config->log, LOG_LEVEL_DEBUG);
     assert_true(config->itr->announce);
-    assert_int_equal(config->itr->hold_packets, 0);
+    assert_int_equal(config->itr->hold_packets, 1);
     assert_int_equal(config->itr->hold_time.ns, duration_ms(75).ns);
     json_t *described = config_describe(config);
     char *text = json_dumps(json_object_get(described, "itr"), JSON_COMPACT);
-    assert_string_equal(text, "{\"device\":\"tun7\",\"upstreams\":[\"192.0.2.1:4746\"],\"mabs\":["
-                              "\"20.0.0.0/14\"],\"refuse\":[\"10.0.0.0/8\"],\"announce\":true,"
-                              "\"hold_packets\":0,\"hold_time\":\"75ms\"}");
+    assert_string_equal(
+        text, "{\"device\":\"tun7\",\"upstreams\":[\"192.0.2.1:4746\"],\"mabs\":["
+              "\"20.0.0.0/14\"],\"refuse\":[\"10.0.0.0/8\"],\"announce\":true,"
+              "\"hold_packets\":1,\"hold_time\":\"75ms\",\"unmapped\":\"hold\",\"ask_after\":1}");
     free(text);
     json_decref(described);
     config_free(config);

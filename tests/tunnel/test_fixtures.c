@@ -165,7 +165,10 @@ static void check_etr(const struct etr_fixture *fixture)
     struct range serves[] = {range("2001:db8:0:42::/64+2"), range("20.1.0.20-20.1.0.31"),
                              range("2001:db8:0:40::/63"), range("20.1.0.16-20.1.0.24")};
     struct prefix refused[] = {prefix("198.18.200.0/24"), prefix("3fff:200::/32")};
-    struct etr_config config = {serves, 4, refused, fixture->refuse ? 2 : 0};
+    struct etr_config config = {.serves = serves,
+                                .serve_count = 4,
+                                .refuse_sources = refused,
+                                .refuse_source_count = fixture->refuse ? 2 : 0};
     struct etr *etr = etr_new(&config);
     uint8_t bytes[PACKET_SIZE];
     uint32_t length = hex_read(fixture->packet, bytes, sizeof(bytes));

@@ -43,7 +43,8 @@ static struct etr *new_etr(void)
     struct prefix refused[] = {prefix_of("192.168.0.0/16"), prefix_of("fd00::/8")};
     assert_true(range_parse("20.0.0.0/14", &serves[0], NULL));
     assert_true(range_parse("2001:db8::/32", &serves[1], NULL));
-    struct etr_config config = {serves, 2, refused, 2};
+    struct etr_config config = {
+        .serves = serves, .serve_count = 2, .refuse_sources = refused, .refuse_source_count = 2};
     return etr_new(&config);
 }
 

@@ -77,8 +77,14 @@ static const struct config_key itr_items[] = {
     {KEY("mabs", prefixes, config_itr, mabs)},
     {KEY("refuse", prefixes, config_itr, refuse)},
     {KEY("announce", bool, config_itr, announce)},
-    {KEY("hold_packets", number, config_itr, hold_packets), .least = 0, .most = 65536},
+    {KEY("hold_packets", number, config_itr, hold_packets), .least = 1, .most = 65536},
     {KEY("hold_time", duration, config_itr, hold_time), .least = 10, .most = 60 * SECOND_MS},
+    {KEY("unmapped", unmapped, config_itr, unmapped)},
+    {KEY("ask_after", number, config_itr, ask_after), .least = 1, .most = 2},
+    {KEY("fallback", address, config_itr, fallback)},
+    {KEY("pass_device", text, config_itr, pass_device)},
+    {KEY("fallback_at", address, config_itr, fallback_at)},
+    {KEY("fallback_for", prefixes, config_itr, fallback_for), .least = 1},
 };
 KEYS(itr, config_itr);
 
@@ -126,6 +132,8 @@ static void itr_defaults(void *section, struct config_memory *memory)
     config->device = config_memory_text(memory, DEFAULT_DEVICE);
     config->hold_packets = 1024;
     config->hold_time = duration_s(2);
+    config->ask_after = 1;
+    config->pass_device = config_memory_text(memory, "");
 }
 
 static void etr_defaults(void *section, struct config_memory *memory)

@@ -72,14 +72,23 @@ struct config_qsr {
     struct config_endpoints upstreams; // QSAs; at least 1
 };
 
+// What an ITR does with a packet while it asks for its mapping.
+enum config_unmapped { CONFIG_UNMAPPED_HOLD, CONFIG_UNMAPPED_TUNNEL, CONFIG_UNMAPPED_PASS };
+
 struct config_itr {
     char *device;                      // TUN device to make; "ivip0"
     struct config_endpoints upstreams; // QSRs or QSAs; none: the qsa of this node
-    struct config_prefixes mabs;       // with upstreams: the MABs to handle
-    struct config_prefixes refuse;     // with upstreams: ETR prefixes refused
-    bool announce;                     // a DITR: install MAB routes for the BGP daemon to learn
-    uint32_t hold_packets;             // most packets held while asking; 1024
-    struct duration hold_time;         // longest a packet is held; 2 s
+    struct config_prefixes mabs;   // with upstreams: the MABs to handle; else the only ones, or all
+    struct config_prefixes refuse; // with upstreams: ETR prefixes refused
+    bool announce;                 // a DITR: install MAB routes for the BGP daemon to learn
+    uint32_t hold_packets;         // most packets held while asking; 1024
+    struct duration hold_time;     // longest a packet is held; 2 s
+    enum config_unmapped unmapped; // hold
+    uint32_t ask_after;            // packets seen before a mapping is asked for; 1, or 2
+    struct address fallback;       // unmapped tunnel: the ITR to hand packets to
+    char *pass_device;             // unmapped pass: the device to let packets go by; else ""
+    struct address fallback_at;    // where others hand packets over to this; FAMILY_NONE: none
+    struct config_prefixes fallback_for; // the sources of those packets
 };
 
 struct config_etr {

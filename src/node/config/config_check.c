@@ -2,6 +2,7 @@
 #include "node/config/config_check.h"
 
 #include "node/socket_address.h"
+#include "tunnel/packet.h"
 
 #include <net/if.h>
 #include <string.h>
@@ -97,6 +98,102 @@ static bool check_device(struct config_reader *reader, const char *key, const ch
     return true;
 }
 
+static bool lies_in(const struct config_prefixes *prefixes, const struct address *address)
+{
+    for (size_t i = 0; i < prefixes->count; i++)
+        if (prefix_contains(&prefixes->items[i], address))
+            return true;
+    return false;
+}
+
+// An address that packets can be tunnelled to, and are not taken back from by this ITR.
+static bool check_itr_address(struct config_reader *reader, const struct config_itr *itr,
+                              const char *key, const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    (void)address_print(address, text);
+    if (!address_routable(address))
+        return config_refuse_key(reader, key, NO_INDEX, "%s is not one host's address", text);
+    if (lies_in(&itr->mabs, address) || lies_in(&itr->refuse, address))
+        return config_refuse_key(
+            reader, key, NO_INDEX,
+            "%s lies in \"mabs\" or \"refuse\": nothing may be tunnelled there", text);
+    return true;
+}
+
+// What is only for packets whose mapping must be asked for.
+static bool check_unmapped(struct config_reader *reader, const struct config_itr *itr)
+{
+    bool asks = itr->upstreams.count > 0;
+    if (!asks && itr->unmapped != CONFIG_UNMAPPED_HOLD)
+        return config_refuse_key(
+            reader, "itr.unmapped", NO_INDEX,
+            "an ITR without \"upstreams\" has all mappings; leave \"unmapped\" "
+            "out");
+    if (!asks && itr->ask_after != 1)
+        return config_refuse_key(
+            reader, "itr.ask_after", NO_INDEX,
+            "an ITR without \"upstreams\" does not ask; leave \"ask_after\" out");
+    return true;
+}
+
+static bool check_fallback(struct config_reader *reader, const struct config_itr *itr)
+{
+    bool named = itr->fallback.family != FAMILY_NONE;
+    if (itr->unmapped == CONFIG_UNMAPPED_TUNNEL && !named)
+        return config_refuse_key(reader, "itr.unmapped", NO_INDEX,
+                                 "\"tunnel\" needs \"fallback\", the address of the ITR to hand "
+                                 "packets to (its \"fallback_at\")");
+    if (itr->unmapped != CONFIG_UNMAPPED_TUNNEL && named)
+        return config_refuse_key(reader, "itr.fallback", NO_INDEX,
+                                 "a fallback is only used with \"unmapped: tunnel\"");
+    return !named || check_itr_address(reader, itr, "itr.fallback", &itr->fallback);
+}
+
+static bool check_pass(struct config_reader *reader, const struct config_itr *itr)
+{
+    bool named = itr->pass_device[0] != '\0';
+    if (itr->unmapped == CONFIG_UNMAPPED_PASS && !named)
+        return config_refuse_key(reader, "itr.unmapped", NO_INDEX,
+                                 "\"pass\" needs \"pass_device\", the network device towards the "
+                                 "network's other ITRs");
+    if (itr->unmapped != CONFIG_UNMAPPED_PASS && named)
+        return config_refuse_key(
+            reader, "itr.pass_device", NO_INDEX,
+            "a device to let packets go by is only used with \"unmapped: pass\"");
+    if (named && strcmp(itr->pass_device, itr->device) == 0)
+        return config_refuse_key(reader, "itr.pass_device", NO_INDEX,
+                                 "%s is the ITR's own device: packets would come back",
+                                 itr->pass_device);
+    return !named || check_device(reader, "itr.pass_device", itr->pass_device);
+}
+
+// The fallback's side. It has all mappings and hands nothing on, so packets go from ITR to ITR once
+// at most.
+static bool check_taking_over(struct config_reader *reader, const struct config *config)
+{
+    const struct config_itr *itr = config->itr;
+    if (itr->fallback_at.family == FAMILY_NONE && itr->fallback_for.count == 0)
+        return true;
+    if (itr->fallback_at.family == FAMILY_NONE)
+        return config_refuse_key(reader, "itr.fallback_for", NO_INDEX,
+                                 "\"fallback_at\" is missing: the address that other ITRs hand "
+                                 "packets to");
+    if (itr->fallback_for.count == 0)
+        return config_refuse_key(reader, "itr.fallback_at", NO_INDEX,
+                                 "\"fallback_for\" is missing: the prefixes of the hosts whose "
+                                 "packets may be handed over");
+    if (itr->upstreams.count > 0)
+        return config_refuse_key(reader, "itr.fallback_at", NO_INDEX,
+                                 "only an ITR with all mappings (without \"upstreams\") can be "
+                                 "others' fallback");
+    if (config->etr != NULL)
+        return config_refuse_key(reader, "itr.fallback_at", NO_INDEX,
+                                 "a node with an etr cannot be others' fallback: it would deliver "
+                                 "what is to be tunnelled on");
+    return check_itr_address(reader, itr, "itr.fallback_at", &itr->fallback_at);
+}
+
 static bool check_itr(struct config_reader *reader, const struct config *config)
 {
     const struct config_itr *itr = config->itr;
@@ -107,12 +204,10 @@ static bool check_itr(struct config_reader *reader, const struct config *config)
     if (itr->upstreams.count > 0 && itr->mabs.count == 0)
         return config_refuse_key(reader, "itr", NO_INDEX,
                                  "with \"upstreams\", \"mabs\" must list the MABs to handle");
-    if (itr->upstreams.count == 0 && itr->mabs.count > 0)
-        return config_refuse_key(reader, "itr.mabs", NO_INDEX,
-                                 "without \"upstreams\" the qsa of this node knows the MABs; leave "
-                                 "\"mabs\" out");
     return check_device(reader, "itr.device", itr->device) &&
-           check_mabs(reader, "itr.mabs", &itr->mabs) &&
+           check_mabs(reader, "itr.mabs", &itr->mabs) && check_unmapped(reader, itr) &&
+           check_fallback(reader, itr) && check_pass(reader, itr) &&
+           check_taking_over(reader, config) &&
            check_peers(reader, "itr.upstreams", &itr->upstreams);
 }
 

@@ -14,6 +14,12 @@ static json_t *of_endpoint(const struct endpoint *endpoint)
     return json_string(endpoint_print(endpoint, text));
 }
 
+static json_t *of_address(const struct address *address)
+{
+    char text[ADDRESS_TEXT_MAX];
+    return json_string(address_print(address, text));
+}
+
 static json_t *of_endpoints(const struct config_endpoints *endpoints)
 {
     json_t *list = json_array();
@@ -81,11 +87,22 @@ static json_t *of_qsr(const struct config_qsr *qsr)
 
 static json_t *of_itr(const struct config_itr *itr)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:I, s:o}", "device", json_text(itr->device),
-                     "upstreams", of_endpoints(&itr->upstreams), "mabs", of_prefixes(&itr->mabs),
-                     "refuse", of_prefixes(&itr->refuse), "announce", (int)itr->announce,
-                     "hold_packets", (json_int_t)itr->hold_packets, "hold_time",
-                     of_duration(itr->hold_time));
+    static const char *const unmapped[] = {"hold", "tunnel", "pass"};
+    json_t *json = json_pack(
+        "{s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:s, s:I}", "device", json_text(itr->device),
+        "upstreams", of_endpoints(&itr->upstreams), "mabs", of_prefixes(&itr->mabs), "refuse",
+        of_prefixes(&itr->refuse), "announce", (int)itr->announce, "hold_packets",
+        (json_int_t)itr->hold_packets, "hold_time", of_duration(itr->hold_time), "unmapped",
+        unmapped[itr->unmapped], "ask_after", (json_int_t)itr->ask_after);
+    if (itr->unmapped == CONFIG_UNMAPPED_TUNNEL)
+        (void)json_object_set_new(json, "fallback", of_address(&itr->fallback));
+    if (itr->unmapped == CONFIG_UNMAPPED_PASS)
+        (void)json_object_set_new(json, "pass_device", json_text(itr->pass_device));
+    if (itr->fallback_at.family != FAMILY_NONE) {
+        (void)json_object_set_new(json, "fallback_at", of_address(&itr->fallback_at));
+        (void)json_object_set_new(json, "fallback_for", of_prefixes(&itr->fallback_for));
+    }
+    return json;
 }
 
 static json_t *of_etr(const struct config_etr *etr)

@@ -125,6 +125,34 @@ bool config_read_log_level(struct config_reader *reader, yaml_node_t *node,
                          text);
 }
 
+bool config_read_unmapped(struct config_reader *reader, yaml_node_t *node,
+                          const struct config_key *key, void *field)
+{
+    (void)key;
+    static const char *const names[] = {"hold", "tunnel", "pass"};
+    const char *text = scalar(reader, node, "hold, tunnel or pass");
+    if (text == NULL)
+        return false;
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(text, names[i]) == 0) {
+            *(enum config_unmapped *)field = (enum config_unmapped)i;
+            return true;
+        }
+    }
+    return config_refuse(reader, node, "hold, tunnel or pass was expected, not \"%.40s\"", text);
+}
+
+bool config_read_address(struct config_reader *reader, yaml_node_t *node,
+                         const struct config_key *key, void *field)
+{
+    (void)key;
+    const char *text = scalar(reader, node, "an address such as 192.0.2.1");
+    struct error error = {0};
+    if (text == NULL)
+        return false;
+    return address_parse(text, field, &error) || config_refuse(reader, node, "%s", error.text);
+}
+
 bool config_read_endpoint(struct config_reader *reader, yaml_node_t *node,
                           const struct config_key *key, void *field)
 {

@@ -49,7 +49,16 @@ static void set_buffer(int descriptor, int forced, int option, int bytes)
         (void)setsockopt(descriptor, SOL_SOCKET, option, &bytes, sizeof(bytes));
 }
 
-struct raw_sender *raw_sender_open(struct error *error)
+static bool bind_to_device(int descriptor, const char *device, struct error *error)
+{
+    if (descriptor < 0 || device == NULL ||
+        setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, device, (socklen_t)strlen(device)) == 0)
+        return true;
+    return error_set(error, ERROR_SYSTEM, "no-device", "no packets can be sent by device %s: %s",
+                     device, strerror(errno));
+}
+
+struct raw_sender *raw_sender_open(const char *device, struct error *error)
 {
     struct raw_sender *sender = memory_new(sizeof(*sender));
     int type = SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK;
@@ -66,6 +75,11 @@ struct raw_sender *raw_sender_open(struct error *error)
     set_buffer(sender->ipv4, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
     if (sender->ipv6 >= 0)
         set_buffer(sender->ipv6, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
+    if (!bind_to_device(sender->ipv4, device, error) ||
+        !bind_to_device(sender->ipv6, device, error)) {
+        raw_sender_close(sender);
+        return NULL;
+    }
     return sender;
 }
 
@@ -276,7 +290,20 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     }
 }
 
-static bool open_socket(struct node *node, struct receiving_socket *receiving, struct error *error)
+static bool bind_to(int descriptor, const struct address *at, struct error *error)
+{
+    struct sockaddr_storage address;
+    struct endpoint endpoint = {*at, 0};
+    socklen_t length = socket_address_of_endpoint(&endpoint, &address);
+    char text[ADDRESS_TEXT_MAX];
+    if (bind(descriptor, (struct sockaddr *)&address, length) == 0)
+        return true;
+    return error_set(error, ERROR_SYSTEM, "no-address", "nothing can be received at %s: %s",
+                     address_print(at, text), strerror(errno));
+}
+
+static bool open_socket(struct node *node, struct receiving_socket *receiving,
+                        const struct address *at, struct error *error)
 {
     bool ipv6 = receiving->family == FAMILY_IPV6;
     int on = 1;
@@ -286,6 +313,8 @@ static bool open_socket(struct node *node, struct receiving_socket *receiving, s
         return true; // a host without IPv6
     if (receiving->descriptor < 0)
         return cannot_open(error, "a raw socket for tunnelled packets");
+    if (at != NULL && !bind_to(receiving->descriptor, at, error))
+        return false;
     set_buffer(receiving->descriptor, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
     (void)setsockopt(receiving->descriptor, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
     if (ipv6 &&
@@ -300,8 +329,9 @@ static bool open_socket(struct node *node, struct receiving_socket *receiving, s
     return true;
 }
 
-struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive,
-                                       raw_batch_end *batch_end, void *state, struct error *error)
+struct raw_receiver *raw_receiver_open(struct node *node, const struct address *at,
+                                       raw_receive *receive, raw_batch_end *batch_end, void *state,
+                                       struct error *error)
 {
     static const enum family families[SOCKETS] = {FAMILY_IPV4, FAMILY_IPV4, FAMILY_IPV6,
                                                   FAMILY_IPV6};
@@ -318,7 +348,9 @@ struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive,
                                                          .family = families[i],
                                                          .protocol = protocols[i]};
     for (size_t i = 0; i < SOCKETS; i++) {
-        if (!open_socket(node, &receiver->sockets[i], error)) {
+        if (at != NULL && at->family != receiver->sockets[i].family)
+            continue;
+        if (!open_socket(node, &receiver->sockets[i], at, error)) {
             raw_receiver_close(receiver);
             return NULL;
         }

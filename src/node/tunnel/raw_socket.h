@@ -28,7 +28,8 @@ struct raw_sender_counters {
     uint64_t failed;      // any other error
 };
 
-struct raw_sender *raw_sender_open(struct error *error);
+// With `device` not NULL, everything leaves by that device, whatever other routes say.
+struct raw_sender *raw_sender_open(const char *device, struct error *error);
 void raw_sender_close(struct raw_sender *sender);
 
 // Room for the next piece to `to`; what its payload points at must stay until raw_sender_flush.
@@ -65,8 +66,10 @@ struct raw_receiver_counters {
     uint64_t failed;
 };
 
-struct raw_receiver *raw_receiver_open(struct node *node, raw_receive *receive,
-                                       raw_batch_end *batch_end, void *state, struct error *error);
+// Receives what is sent to `at`, an address of this host, or with NULL to any.
+struct raw_receiver *raw_receiver_open(struct node *node, const struct address *at,
+                                       raw_receive *receive, raw_batch_end *batch_end, void *state,
+                                       struct error *error);
 // Closes and frees when the loop lets go of it.
 void raw_receiver_close(struct raw_receiver *receiver);
 const struct raw_receiver_counters *raw_receiver_counters(const struct raw_receiver *receiver);

@@ -148,7 +148,7 @@ bool role_etr_start(struct node *node, struct error *error)
     note_families(role, config);
     role->tun = tun_open(node, config->device, error);
     if (role->tun != NULL)
-        role->receiver = raw_receiver_open(node, receive, deliver_batch, role, error);
+        role->receiver = raw_receiver_open(node, NULL, receive, deliver_batch, role, error);
     if (role->receiver == NULL) {
         tun_close(role->tun);
         etr_free(role->etr);

@@ -28,11 +28,18 @@
 #define QUESTIONS_MAX   4096
 #define ARENA_ALIGNMENT ((size_t)16)
 
+static void flush(struct role_itr *role)
+{
+    raw_sender_flush(role->sender);
+    if (role->other_way != NULL)
+        raw_sender_flush(role->other_way);
+}
+
 // Room for one packet in the arena; what lies there already is sent first where it is short.
-static uint8_t *arena_room(struct role_itr *role)
+uint8_t *role_itr_room(struct role_itr *role)
 {
     if (role->arena_used + PACKET_BYTES_MAX > ARENA_BYTES) {
-        raw_sender_flush(role->sender);
+        flush(role);
         role->arena_used = 0;
     }
     return role->arena + role->arena_used;
@@ -49,7 +56,7 @@ static void send_icmp(struct role_itr *role)
     uint32_t mtu;
     struct address source;
     const struct itr_result *result = &role->result;
-    uint8_t *icmp = arena_room(role);
+    uint8_t *icmp = role_itr_room(role);
     memcpy(icmp, result->icmp, result->icmp_length);
     struct address to = icmp_destination(icmp);
     if (!routes_find(&to, &mtu, &source)) {
@@ -65,12 +72,12 @@ static void send_icmp(struct role_itr *role)
     arena_keep(role, result->icmp_length);
 }
 
-static void send_pieces(struct role_itr *role, uint32_t length)
+static void send_pieces(struct role_itr *role, struct raw_sender *sender, uint32_t length)
 {
     struct segmenter *segments = &role->result.segments;
     // The slot stays free when there is no further piece.
-    while (segmenter_next(segments, raw_sender_slot(role->sender, &segments->etr)))
-        raw_sender_commit(role->sender);
+    while (segmenter_next(segments, raw_sender_slot(sender, &segments->etr)))
+        raw_sender_commit(sender);
     arena_keep(role, length);
 }
 
@@ -83,9 +90,8 @@ static void find_path(struct role_itr *role, const struct address *etr)
     itr_set_path(role->itr, node_now(role->node), etr, mtu, &source);
 }
 
-// Decides about a packet that lies where arena_room said, and carries the decision out.
-static void take_packet(struct role_itr *role, uint8_t *bytes, uint32_t length,
-                        struct offload *offload)
+// Decides about a packet that lies where role_itr_room said, and carries the decision out.
+void role_itr_take(struct role_itr *role, uint8_t *bytes, uint32_t length, struct offload *offload)
 {
     struct instant now = node_now(role->node);
     enum itr_verdict verdict = itr_input(role->itr, now, bytes, length, offload, &role->result);
@@ -95,7 +101,9 @@ static void take_packet(struct role_itr *role, uint8_t *bytes, uint32_t length,
         assert(verdict != ITR_PATH);
     }
     if (verdict == ITR_TUNNEL)
-        send_pieces(role, length);
+        send_pieces(role, role->sender, length);
+    else if (verdict == ITR_FORWARD)
+        send_pieces(role, role->other_way, length);
     else if (verdict == ITR_ICMP)
         send_icmp(role);
 }
@@ -144,9 +152,9 @@ static bool take_ready(struct role_itr *role)
     uint32_t length;
     struct offload offload;
     bool any = false;
-    for (uint8_t *room = arena_room(role); itr_next_ready(role->itr, room, &length, &offload);
-         room = arena_room(role)) {
-        take_packet(role, room, length, &offload);
+    for (uint8_t *room = role_itr_room(role); itr_next_ready(role->itr, room, &length, &offload);
+         room = role_itr_room(role)) {
+        role_itr_take(role, room, length, &offload);
         any = true;
     }
     return any;
@@ -189,7 +197,7 @@ static void set_timer(struct role_itr *role)
 }
 
 // Passes things between the cores until nothing moves, and sends what came of it.
-static void drive(struct role_itr *role)
+void role_itr_drive(struct role_itr *role)
 {
     if (role->querier != NULL) {
         bool moved;
@@ -202,11 +210,14 @@ static void drive(struct role_itr *role)
     } else {
         (void)take_ready(role);
     }
-    raw_sender_flush(role->sender);
+    flush(role);
     role->arena_used = 0;
     struct address etr;
     while (raw_sender_next_too_big(role->sender, &etr))
         itr_forget_path(role->itr, &etr);
+    // What the other way does not carry was judged by its device; nothing is to be found out.
+    while (role->other_way != NULL && raw_sender_next_too_big(role->other_way, &etr))
+        continue;
     set_timer(role);
 }
 
@@ -216,7 +227,7 @@ static void on_timer(uv_timer_t *timer)
     itr_tick(role->itr, node_now(role->node));
     if (role->querier != NULL)
         querier_tick(role->querier, node_now(role->node));
-    drive(role);
+    role_itr_drive(role);
 }
 
 static void on_packets(void *state)
@@ -226,12 +237,12 @@ static void on_packets(void *state)
     struct offload offload;
     size_t octets = 0;
     for (int i = 0; i < READ_BUDGET && octets < READ_OCTETS; i++, octets += length) {
-        uint8_t *room = arena_room(role);
+        uint8_t *room = role_itr_room(role);
         if (!tun_read(role->tun, room, &length, &offload))
             break;
-        take_packet(role, room, length, &offload);
+        role_itr_take(role, room, length, &offload);
     }
-    drive(role);
+    role_itr_drive(role);
 }
 
 static void on_datagram(void *state, const struct endpoint *from, const uint8_t *bytes,
@@ -243,7 +254,7 @@ static void on_datagram(void *state, const struct endpoint *from, const uint8_t 
 
 static void on_datagrams_end(void *state)
 {
-    drive(state);
+    role_itr_drive(state);
 }
 
 // Probes MABs, or compares them with what the QSA of this node has.
@@ -258,7 +269,7 @@ static void on_watch(uv_timer_t *timer)
     mab_routes_begin_probes(role->mabs);
     while (mab_routes_next_probe(role->mabs, node_now(role->node), &address))
         (void)querier_ask(role->querier, node_now(role->node), &address);
-    drive(role);
+    role_itr_drive(role);
 }
 
 void role_itr_add_mab(struct role_itr *role, const struct prefix *mab)
@@ -309,6 +320,15 @@ static bool same_upstreams(const struct config_itr *a, const struct config_itr *
     return true;
 }
 
+// What happens to packets without mapping, and who takes them over.
+static bool same_choices(const struct config_itr *a, const struct config_itr *b)
+{
+    return a->unmapped == b->unmapped && a->ask_after == b->ask_after &&
+           address_equal(&a->fallback, &b->fallback) &&
+           strcmp(a->pass_device, b->pass_device) == 0 &&
+           address_equal(&a->fallback_at, &b->fallback_at);
+}
+
 static bool reload(void *state, const struct config *config, struct error *error)
 {
     struct role_itr *role = state;
@@ -316,11 +336,15 @@ static bool reload(void *state, const struct config *config, struct error *error
     const struct config_itr *after = config->itr;
     if (after == NULL || strcmp(before->device, after->device) != 0 ||
         before->announce != after->announce || before->hold_packets != after->hold_packets ||
-        before->hold_time.ns != after->hold_time.ns || !same_upstreams(before, after))
+        before->hold_time.ns != after->hold_time.ns || !same_upstreams(before, after) ||
+        !same_choices(before, after))
         return error_set(error, ERROR_INPUT, "needs-restart",
-                         "itr: only mabs and refuse can change without a restart");
+                         "itr: only mabs, refuse and fallback_for can change without a restart");
     if (role->querier != NULL)
         follow_config(role, after);
+    role->mabs_due = true; // with all mappings: on the next watch
+    role->refused_due = true;
+    role_itr_reload_fallback(role, after);
     return true;
 }
 
@@ -341,6 +365,9 @@ static void release(struct role_itr *role)
         udp_close(role->udp);
     mab_routes_free(role->mabs);
     raw_sender_close(role->sender);
+    raw_sender_close(role->other_way);
+    raw_receiver_close(role->receiver);
+    etr_free(role->taking_over);
     tun_close(role->tun);
     querier_free(role->querier);
     itr_free(role->itr);
@@ -367,13 +394,46 @@ static bool open_querier(struct role_itr *role, const struct config_itr *config,
     return role->udp != NULL;
 }
 
+static enum itr_unmapped core_unmapped(enum config_unmapped unmapped)
+{
+    switch (unmapped) {
+    case CONFIG_UNMAPPED_HOLD:
+        break;
+    case CONFIG_UNMAPPED_TUNNEL:
+        return ITR_UNMAPPED_TUNNEL;
+    case CONFIG_UNMAPPED_PASS:
+        return ITR_UNMAPPED_PASS;
+    }
+    return ITR_UNMAPPED_HOLD;
+}
+
+// The way by which packets are let go: a device of its own, so that the routes of MABs to the TUN
+// cannot bring them back.
+static bool open_other_way(struct role_itr *role, const struct config_itr *config, uint32_t *mtu,
+                           struct error *error)
+{
+    if (!routes_device_mtu(config->pass_device, mtu))
+        return error_set(error, ERROR_INPUT, "no-device",
+                         "itr.pass_device: there is no device %s, or it is down",
+                         config->pass_device);
+    role->other_way = raw_sender_open(config->pass_device, error);
+    return role->other_way != NULL;
+}
+
 static bool open_all(struct role_itr *role, const struct config_itr *config, struct error *error)
 {
-    struct itr_config core = {.hold_packets = config->hold_packets, .hold_time = config->hold_time};
+    struct itr_config core = {.hold_packets = config->hold_packets,
+                              .hold_time = config->hold_time,
+                              .unmapped = core_unmapped(config->unmapped),
+                              .fallback = config->fallback,
+                              .ask_second = config->ask_after > 1};
+    if (config->unmapped == CONFIG_UNMAPPED_PASS &&
+        !open_other_way(role, config, &core.pass_mtu, error))
+        return false;
     role->itr = itr_new(&core, node_seed(role->node), node_now(role->node));
     role->arena = memory_new(ARENA_BYTES);
     role->announce = config->announce;
-    role->sender = raw_sender_open(error);
+    role->sender = raw_sender_open(NULL, error);
     if (role->sender == NULL)
         return false;
     role->tun = tun_open(role->node, config->device, error);
@@ -382,7 +442,7 @@ static bool open_all(struct role_itr *role, const struct config_itr *config, str
     role->mabs = mab_routes_new(tun_index(role->tun),
                                 config->announce ? ROUTE_PROTOCOL_ANNOUNCED : ROUTE_PROTOCOL_LOCAL);
     if (config->upstreams.count == 0)
-        return role_itr_use_qsa(role, error);
+        return role_itr_use_qsa(role, error) && role_itr_open_fallback(role, error);
     if (!open_querier(role, config, error))
         return false;
     follow_config(role, config);

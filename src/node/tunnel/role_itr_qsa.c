@@ -5,6 +5,7 @@
 // within the QSA's own work, where a database may be half replaced.
 #include "node/tunnel/role_itr_state.h"
 
+#include "base/memory.h"
 #include "node/query/role_qsa.h"
 
 static void mabs_changed(void *state)
@@ -34,6 +35,16 @@ bool role_itr_use_qsa(struct role_itr *role, struct error *error)
     return true;
 }
 
+// Of the MABs that the QSA knows, config may leave some to other ITRs.
+static bool wanted(const struct role_itr *role, const struct prefix *mab)
+{
+    const struct config_prefixes *mabs = &node_config(role->node)->itr->mabs;
+    for (size_t i = 0; i < mabs->count; i++)
+        if (prefix_equal(&mabs->items[i], mab))
+            return true;
+    return mabs->count == 0;
+}
+
 static void follow_mabs(struct role_itr *role)
 {
     size_t count = role_qsa_mab_count(role->qsa);
@@ -42,6 +53,8 @@ static void follow_mabs(struct role_itr *role)
     for (size_t i = 0; i < count; i++) {
         struct prefix mab;
         bool in_step = role_qsa_mab(role->qsa, i, &mab);
+        if (!wanted(role, &mab))
+            continue;
         role_itr_add_mab(role, &mab);
         if (!mab_routes_set(role->mabs, &mab, in_step))
             role->mabs_due = true; // the kernel refused: try again
@@ -58,14 +71,28 @@ static void follow_refused(struct role_itr *role)
 {
     size_t count;
     const struct prefix *refused = role_qsa_refused(role->qsa, &count);
+    const struct address *self = &node_config(role->node)->itr->fallback_at;
+    size_t mabs = role_qsa_mab_count(role->qsa);
+    struct prefix *all = memory_new_array(count + mabs + 1, sizeof(*all));
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++)
+        all[used++] = refused[i];
+    for (size_t i = 0; i < mabs; i++) {
+        (void)role_qsa_mab(role->qsa, i, &all[used]);
+        used += !wanted(role, &all[used]);
+    }
+    // What was tunnelled there would be taken for handed over, and come back.
+    if (self->family != FAMILY_NONE)
+        all[used++] = (struct prefix){*self, self->family == FAMILY_IPV6 ? 128 : 32};
     role->refused_due = false;
-    itr_set_refused(role->itr, refused, count);
+    itr_set_refused(role->itr, all, used);
+    memory_free(all);
 }
 
 void role_itr_follow_qsa(struct role_itr *role)
 {
     // First what is refused, so that no packet goes there when a MAB becomes ready.
-    if (role->refused_due)
+    if (role->refused_due || role->mabs_due)
         follow_refused(role);
     if (role->mabs_due)
         follow_mabs(role);

@@ -50,6 +50,27 @@ static void write_hold(const struct role_itr *role, struct metrics_page *page)
                     "Held packets dropped to make room for newer ones", hold->displaced);
     metrics_counter(page, "ivip_itr_hold_timed_out_total",
                     "Questions without an answer within hold_time", hold->timed_out);
+    metrics_counter(page, "ivip_itr_hold_unasked_total",
+                    "Held packets dropped because no second one came", hold->unasked);
+}
+
+// What a fallback took over from other ITRs.
+static void write_fallback(const struct role_itr *role, struct metrics_page *page)
+{
+    if (role->taking_over == NULL)
+        return;
+    const struct etr_counters *counters = etr_counters(role->taking_over);
+    metrics_counter(page, "ivip_itr_taken_over_total", "Packets taken over from other ITRs",
+                    counters->delivered);
+    metrics_describe(page, "ivip_itr_not_taken_over_total", "counter",
+                     "Tunnelled packets that were not taken over, by reason");
+    for (int reason = ETR_REASON_NONE + 1; reason < ETR_REASON_COUNT; reason++) {
+        char labels[64];
+        (void)snprintf(labels, sizeof(labels), "reason=\"%s\"",
+                       etr_reason_name((enum etr_reason)reason));
+        metrics_value(page, "ivip_itr_not_taken_over_total", labels,
+                      (double)counters->reasons[reason]);
+    }
 }
 
 void role_itr_write_metrics(void *state, struct metrics_page *page)
@@ -68,6 +89,14 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
     metrics_counter(page, "ivip_itr_icmp_sent_total", "ICMP errors sent", counters->icmp_sent);
     metrics_counter(page, "ivip_itr_icmp_limited_total",
                     "ICMP errors not sent because of the rate limit", counters->icmp_limited);
+    metrics_counter(page, "ivip_itr_handed_over_total",
+                    "Packets without mapping handed to the fallback", counters->handed_over);
+    metrics_counter(page, "ivip_itr_let_go_total", "Packets without mapping let go by pass_device",
+                    counters->let_go);
+    metrics_counter(page, "ivip_itr_not_asked_total",
+                    "Packets without mapping that were the first for their destination",
+                    counters->not_asked);
+    write_fallback(role, page);
     write_reasons(counters, page);
     write_sender(raw_sender_counters(role->sender), page);
     write_hold(role, page);
@@ -115,6 +144,11 @@ json_t *role_itr_status(void *state)
     json_object_set_new(status, "tunnelled", integer(counters->tunnelled));
     json_object_set_new(status, "segments", integer(counters->segments));
     json_object_set_new(status, "octets", integer(counters->octets));
+    json_object_set_new(status, "handed_over", integer(counters->handed_over));
+    json_object_set_new(status, "let_go", integer(counters->let_go));
+    if (role->taking_over != NULL)
+        json_object_set_new(status, "taken_over",
+                            integer(etr_counters(role->taking_over)->delivered));
     json_object_set_new(status, "icmp_sent", integer(counters->icmp_sent));
     json_object_set_new(status, "held", integer(hold_packets(itr_hold(role->itr))));
     json_object_set_new(status, "cached", integer(mapping_cache_count(itr_cache(role->itr))));

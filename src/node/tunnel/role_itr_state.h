@@ -3,6 +3,7 @@
 //
 //     role_itr.c         start, stop, reload; the packet path and the loop that drives the cores
 //     role_itr_qsa.c     the side towards the QSA of the same node
+//     role_itr_fallback.c  takes over packets that other ITRs have no mapping for
 //     role_itr_report.c  metrics, status, health, control commands
 #ifndef IVIP_NODE_TUNNEL_ROLE_ITR_STATE_H
 #define IVIP_NODE_TUNNEL_ROLE_ITR_STATE_H
@@ -13,6 +14,7 @@
 #include "node/tunnel/tun.h"
 #include "node/udp.h"
 #include "query/querier.h"
+#include "tunnel/etr.h"
 #include "tunnel/itr.h"
 
 struct role_itr {
@@ -20,6 +22,9 @@ struct role_itr {
     struct itr *itr;
     struct tun *tun;
     struct raw_sender *sender;
+    struct raw_sender *other_way;  // unmapped: pass; else NULL
+    struct raw_receiver *receiver; // a fallback's, for what others hand over; else NULL
+    struct etr *taking_over;       // with the receiver: what is taken
     struct mab_routes *mabs;
     bool announce;
     struct querier *querier; // a caching ITR's; NULL: full-database
@@ -36,6 +41,17 @@ struct role_itr {
     struct itr_result result;
     uint64_t icmp_unsent; // no route back to the source
 };
+
+// Decides about a packet that lies where role_itr_room said, and carries the decision out. Together
+// they put at most one packet after another into the arena.
+uint8_t *role_itr_room(struct role_itr *role);
+void role_itr_take(struct role_itr *role, uint8_t *bytes, uint32_t length, struct offload *offload);
+// Passes things between the cores until nothing moves, and sends what came of it.
+void role_itr_drive(struct role_itr *role);
+
+// Starts to take over what other ITRs hand to this one, where that is configured.
+bool role_itr_open_fallback(struct role_itr *role, struct error *error);
+void role_itr_reload_fallback(struct role_itr *role, const struct config_itr *config);
 
 void role_itr_add_mab(struct role_itr *role, const struct prefix *mab);
 void role_itr_remove_mab(struct role_itr *role, const struct prefix *mab);

@@ -121,6 +121,21 @@ uint32_t routes_largest_mtu(void)
     return largest == 0 ? MTU_DEFAULT : largest;
 }
 
+bool routes_device_mtu(const char *name, uint32_t *mtu)
+{
+    struct ifreq request = {0};
+    int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (descriptor < 0)
+        return false;
+    strncpy(request.ifr_name, name, sizeof(request.ifr_name) - 1);
+    bool up = ioctl(descriptor, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_UP) != 0 &&
+              ioctl(descriptor, SIOCGIFMTU, &request) == 0;
+    if (up)
+        *mtu = (uint32_t)request.ifr_mtu;
+    (void)close(descriptor);
+    return up;
+}
+
 static void put_route(struct request *request, const struct prefix *prefix, unsigned index,
                       uint8_t protocol)
 {

@@ -23,6 +23,9 @@ bool routes_link_up(unsigned index, uint32_t mtu, struct error *error);
 // The largest MTU of the devices that are up, loopback aside; 1500 where there is none.
 uint32_t routes_largest_mtu(void);
 
+// The MTU of a device; false where there is none of that name, or it is down.
+bool routes_device_mtu(const char *device, uint32_t *mtu);
+
 // Adds the route of a prefix to a device, in the place of another of ours.
 bool routes_add(const struct prefix *prefix, unsigned index, uint8_t protocol, struct error *error);
 // Takes it out; not being there is no error.
