@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The daemon's file: one statement a line, words separated by blanks, '#' begins a comment.
+// The daemon's file: one statement a line, words separated by blanks, '#' begins a comment. Errors
+// name the file, the line and the column of the word that is wrong.
 //
 //     names FILE                     words for addresses (sipp/lib/names.h)
 //     control PATH                   socket for the `sipp` tool
+//     user NAME                      the account to run as once all sockets are open
 //     router | host | auto-host      what the node is; auto-host configures itself
 //     base-station                   a router that serves mobile hosts on its links
 //     interface DEVICE [boundary]    an Ethernet device; boundary: the site ends here
@@ -27,6 +29,7 @@
 #include "base/memory.h"
 #include "sipp/lib/notation.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -36,13 +39,34 @@
 #define FILE_MAX  (1 << 20)
 #define WORDS_MAX 6
 
+// The words of one line. `at` is the word that was looked at last: where an error is.
+struct line {
+    char *words[WORDS_MAX + 1];
+    unsigned columns[WORDS_MAX + 1]; // counted from 1
+    unsigned count;
+    unsigned at;
+};
+
 struct statement {
     const char *word;
     unsigned arguments_min;
     unsigned arguments_max;
     // NULL for statements that make the node, which are read before all others.
-    bool (*apply)(struct sippd *sippd, char **arguments, unsigned count, struct error *error);
+    bool (*apply)(struct sippd *sippd, struct line *line, struct error *error);
 };
+
+// The i-th word behind the statement's own.
+static const char *argument(struct line *line, unsigned i)
+{
+    assert(i + 1 < line->count);
+    line->at = i + 1;
+    return line->words[i + 1];
+}
+
+static unsigned arguments(const struct line *line)
+{
+    return line->count - 1;
+}
 
 char *file_read(const char *file, struct error *error)
 {
@@ -52,11 +76,19 @@ char *file_read(const char *file, struct error *error)
                         strerror(errno));
         return NULL;
     }
-    char *text = memory_new(FILE_MAX + 1);
-    size_t length = fread(text, 1, FILE_MAX, stream);
-    (void)fclose(stream);
+    char *text = memory_new(FILE_MAX + 2);
+    // One byte more than may be there, so that the end is seen.
+    size_t length = fread(text, 1, FILE_MAX + 1, stream);
     text[length] = '\0';
-    return text;
+    bool whole = feof(stream) != 0;
+    (void)fclose(stream);
+    if (whole && strlen(text) == length)
+        return text;
+    memory_free(text);
+    (void)error_set(error, ERROR_INPUT, "no-text",
+                    whole ? "%s is no text: it has a zero byte" : "%s is longer than a megabyte",
+                    file);
+    return NULL;
 }
 
 static bool find_port(const struct sippd *sippd, const char *name, uint16_t *interface,
@@ -69,66 +101,79 @@ static bool find_port(const struct sippd *sippd, const char *name, uint16_t *int
                      "no line above names the interface %s", name);
 }
 
-static bool apply_names(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_names(struct sippd *sippd, struct line *line, struct error *error)
 {
-    (void)count;
-    char *text = file_read(arguments[0], error);
+    const char *file = argument(line, 0);
+    char *text = file_read(file, error);
     bool good = text != NULL && names_read(sippd->names, text, error);
+    if (text != NULL && !good)
+        error_prefix(error, "%s", file);
     memory_free(text);
     return good;
 }
 
-static bool apply_control(struct sippd *sippd, char **arguments, unsigned count,
-                          struct error *error)
+static bool apply_control(struct sippd *sippd, struct line *line, struct error *error)
 {
-    (void)count;
-    return control_open(sippd, arguments[0], error);
+    return control_open(sippd, argument(line, 0), error);
 }
 
-static bool apply_interface(struct sippd *sippd, char **arguments, unsigned count,
-                            struct error *error)
+static bool apply_user(struct sippd *sippd, struct line *line, struct error *error)
 {
-    bool boundary = count == 2;
-    if (boundary && strcmp(arguments[1], "boundary") != 0)
+    return privileges_account(sippd, argument(line, 0), error);
+}
+
+// Each line that opens something names a new thing.
+static bool new_port(const struct sippd *sippd, const char *name, struct error *error)
+{
+    return port_find(sippd, name) == NODE_NO_INTERFACE ||
+           error_set(error, ERROR_INPUT, "interface-twice", "a line above has the interface %s",
+                     name);
+}
+
+static bool apply_interface(struct sippd *sippd, struct line *line, struct error *error)
+{
+    bool boundary = arguments(line) == 2;
+    if (boundary && strcmp(argument(line, 1), "boundary") != 0)
         return error_set(error, ERROR_INPUT, "bad-line", "\"%s\" is not \"boundary\"",
-                         arguments[1]);
-    return port_open_ethernet(sippd, arguments[0], boundary, error);
+                         argument(line, 1));
+    const char *device = argument(line, 0);
+    return new_port(sippd, device, error) && port_open_ethernet(sippd, device, boundary, error);
 }
 
-static bool apply_tunnel(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_tunnel(struct sippd *sippd, struct line *line, struct error *error)
 {
-    (void)count;
-    return port_open_tunnel(sippd, arguments[0], arguments[1], arguments[2], error);
+    const char *name = argument(line, 0);
+    if (!new_port(sippd, name, error))
+        return false;
+    const char *local = argument(line, 1);
+    return port_open_tunnel(sippd, name, local, argument(line, 2), error);
 }
 
-static bool apply_own(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_own(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct sequence sequence;
-    (void)count;
-    return sequence_parse(sippd->names, arguments[0], &sequence, error) &&
+    return sequence_parse(sippd->names, argument(line, 0), &sequence, error) &&
            node_add_own(sippd->node, &sequence, error);
 }
 
-static bool apply_level(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_level(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct level level = {.interface = NODE_NO_INTERFACE};
-    level.acts = strcmp(arguments[1], "acts") == 0;
-    if (!level.acts && strcmp(arguments[1], "inside") != 0)
+    level.acts = strcmp(argument(line, 1), "acts") == 0;
+    if (!level.acts && strcmp(argument(line, 1), "inside") != 0)
         return error_set(error, ERROR_INPUT, "bad-line", "\"%s\" is neither acts nor inside",
-                         arguments[1]);
-    return names_parse_prefix(sippd->names, arguments[0], &level.prefix, error) &&
-           (count < 3 || find_port(sippd, arguments[2], &level.interface, error)) &&
+                         argument(line, 1));
+    return names_parse_prefix(sippd->names, argument(line, 0), &level.prefix, error) &&
+           (arguments(line) < 3 || find_port(sippd, argument(line, 2), &level.interface, error)) &&
            node_add_level(sippd->node, &level, error);
 }
 
-static bool apply_announce(struct sippd *sippd, char **arguments, unsigned count,
-                           struct error *error)
+static bool apply_announce(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct sipp_prefix prefix;
     uint16_t interface;
-    (void)count;
-    if (!find_port(sippd, arguments[0], &interface, error) ||
-        !names_parse_prefix(sippd->names, arguments[1], &prefix, error) ||
+    if (!find_port(sippd, argument(line, 0), &interface, error) ||
+        !names_parse_prefix(sippd->names, argument(line, 1), &prefix, error) ||
         !node_announce(sippd->node, interface, &prefix, error))
         return false;
     forwarding_set(node_forwarding(sippd->node), &prefix,
@@ -136,30 +181,29 @@ static bool apply_announce(struct sippd *sippd, char **arguments, unsigned count
     return true;
 }
 
-static bool apply_route(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_route(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct sipp_prefix prefix;
     struct next_hop next_hop = {.gateway = SIPP_ADDRESS_NONE};
-    if (!names_parse_prefix(sippd->names, arguments[0], &prefix, error) ||
-        !find_port(sippd, arguments[1], &next_hop.interface, error) ||
-        (count == 3 && !names_parse(sippd->names, arguments[2], &next_hop.gateway, error)))
+    if (!names_parse_prefix(sippd->names, argument(line, 0), &prefix, error) ||
+        !find_port(sippd, argument(line, 1), &next_hop.interface, error) ||
+        (arguments(line) == 3 &&
+         !names_parse(sippd->names, argument(line, 2), &next_hop.gateway, error)))
         return false;
     forwarding_set(node_forwarding(sippd->node), &prefix, next_hop);
     return true;
 }
 
-static bool apply_learn(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_learn(struct sippd *sippd, struct line *line, struct error *error)
 {
-    (void)arguments;
-    (void)count;
+    (void)line;
     return kernel_learn(sippd, error);
 }
 
-static bool apply_offer(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_offer(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct sipp_prefix prefix;
-    (void)count;
-    return names_parse_prefix(sippd->names, arguments[0], &prefix, error) &&
+    return names_parse_prefix(sippd->names, argument(line, 0), &prefix, error) &&
            kernel_offer(sippd, &prefix, error);
 }
 
@@ -180,41 +224,37 @@ static bool key_read(const char *file, struct mobile_key *key, struct error *err
     return true;
 }
 
-static bool apply_mobile(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_mobile(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct sequence home;
     struct path station;
     struct mobile_key key;
-    (void)count;
-    if (!sequence_parse(sippd->names, arguments[0], &home, error) ||
-        !path_parse(sippd->names, arguments[1], &station, error) ||
-        !key_read(arguments[2], &key, error) || !node_add_own(sippd->node, &home, error))
+    if (!sequence_parse(sippd->names, argument(line, 0), &home, error) ||
+        !path_parse(sippd->names, argument(line, 1), &station, error) ||
+        !key_read(argument(line, 2), &key, error) || !node_add_own(sippd->node, &home, error))
         return false;
     node_be_mobile(sippd->node, &home, &station, &key);
     sodium_memzero(&key, sizeof(key));
     return true;
 }
 
-static bool apply_serve_mobile(struct sippd *sippd, char **arguments, unsigned count,
-                               struct error *error)
+static bool apply_serve_mobile(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct sipp_address mobile;
     struct mobile_key key;
-    (void)count;
-    bool good = names_parse(sippd->names, arguments[0], &mobile, error) &&
-                key_read(arguments[1], &key, error) &&
+    bool good = names_parse(sippd->names, argument(line, 0), &mobile, error) &&
+                key_read(argument(line, 1), &key, error) &&
                 node_serve_mobile(sippd->node, mobile, &key, error);
     sodium_memzero(&key, sizeof(key));
     return good;
 }
 
-static bool apply_serve_addresses(struct sippd *sippd, char **arguments, unsigned count,
-                                  struct error *error)
+static bool apply_serve_addresses(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct sipp_prefix pool;
     struct sequence high = {.count = 0};
-    if (!names_parse_prefix(sippd->names, arguments[0], &pool, error) ||
-        (count == 2 && !sequence_parse(sippd->names, arguments[1], &high, error)))
+    if (!names_parse_prefix(sippd->names, argument(line, 0), &pool, error) ||
+        (arguments(line) == 2 && !sequence_parse(sippd->names, argument(line, 1), &high, error)))
         return false;
     if (pool.length == 0 || pool.length >= SIPP_ADDRESS_BITS || high.count == SEQUENCE_MAX)
         return error_set(error, ERROR_INPUT, "bad-pool",
@@ -224,40 +264,37 @@ static bool apply_serve_addresses(struct sippd *sippd, char **arguments, unsigne
     return true;
 }
 
-static bool apply_gateway(struct sippd *sippd, char **arguments, unsigned count,
-                          struct error *error)
+static bool apply_gateway(struct sippd *sippd, struct line *line, struct error *error)
 {
-    (void)count;
-    return gateway_open(sippd, arguments[0], error);
+    return gateway_open(sippd, argument(line, 0), error);
 }
 
-static bool apply_ipv4_here(struct sippd *sippd, char **arguments, unsigned count,
-                            struct error *error)
+static bool apply_ipv4_here(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct prefix prefix;
     struct sipp_prefix provider;
-    (void)count;
-    if (!prefix_parse(arguments[0], &prefix, error) ||
-        !names_parse_prefix(sippd->names, arguments[1], &provider, error))
+    if (!prefix_parse(argument(line, 0), &prefix, error) ||
+        !names_parse_prefix(sippd->names, argument(line, 1), &provider, error))
         return false;
     if (prefix.address.family != FAMILY_IPV4)
-        return error_set(error, ERROR_INPUT, "bad-ipv4", "%s is not an IPv4 prefix", arguments[0]);
+        return error_set(error, ERROR_INPUT, "bad-ipv4", "%s is not an IPv4 prefix",
+                         argument(line, 0));
     struct sipp_prefix served =
         sipp_prefix_of(sipp_address_from_ipv4(provider.address, address_to_ipv4(&prefix.address)),
                        32 + prefix.length);
     return node_serve_prefix(sippd->node, &served, error);
 }
 
-static bool apply_ipv4(struct sippd *sippd, char **arguments, unsigned count, struct error *error)
+static bool apply_ipv4(struct sippd *sippd, struct line *line, struct error *error)
 {
     struct prefix prefix;
     struct sipp_prefix provider;
     struct sipp_prefix source;
     struct path via = {.count = 0};
-    return prefix_parse(arguments[0], &prefix, error) &&
-           names_parse_prefix(sippd->names, arguments[1], &provider, error) &&
-           names_parse_prefix(sippd->names, arguments[2], &source, error) &&
-           (count < 4 || path_parse(sippd->names, arguments[3], &via, error)) &&
+    return prefix_parse(argument(line, 0), &prefix, error) &&
+           names_parse_prefix(sippd->names, argument(line, 1), &provider, error) &&
+           names_parse_prefix(sippd->names, argument(line, 2), &source, error) &&
+           (arguments(line) < 4 || path_parse(sippd->names, argument(line, 3), &via, error)) &&
            gateway_add(sippd, &prefix, provider.address, source.address, &via, error);
 }
 
@@ -268,6 +305,7 @@ static const struct statement statements[] = {
     {"base-station", 0, 0, NULL},
     {"names", 1, 1, apply_names},
     {"control", 1, 1, apply_control},
+    {"user", 1, 1, apply_user},
     {"interface", 1, 2, apply_interface},
     {"tunnel", 3, 3, apply_tunnel},
     {"own", 1, 1, apply_own},
@@ -285,79 +323,108 @@ static const struct statement statements[] = {
 };
 
 // Splits a line into words in place; more than WORDS_MAX count as WORDS_MAX + 1.
-static unsigned split(char *line, char *words[WORDS_MAX + 1])
+static void split(char *text, struct line *line)
 {
     char *rest = NULL;
-    unsigned count = 0;
-    line[strcspn(line, "#\n")] = '\0';
-    for (char *word = strtok_r(line, " \t\r", &rest); word != NULL && count <= WORDS_MAX;
-         word = strtok_r(NULL, " \t\r", &rest))
-        words[count++] = word;
-    return count;
+    *line = (struct line){.count = 0};
+    text[strcspn(text, "#")] = '\0';
+    for (char *word = strtok_r(text, " \t\r", &rest); word != NULL && line->count <= WORDS_MAX;
+         word = strtok_r(NULL, " \t\r", &rest)) {
+        line->columns[line->count] = (unsigned)(word - text) + 1;
+        line->words[line->count++] = word;
+    }
 }
 
-static bool apply_line(struct sippd *sippd, char *line, struct error *error)
+static const struct statement *statement_find(const char *word)
 {
-    char *words[WORDS_MAX + 1];
-    unsigned count = split(line, words);
-    if (count == 0)
-        return true;
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
-        const struct statement *statement = &statements[i];
-        if (strcmp(statement->word, words[0]) != 0)
-            continue;
-        if (count - 1 < statement->arguments_min || count - 1 > statement->arguments_max)
-            return error_set(error, ERROR_INPUT, "bad-line", "%s takes %u to %u words, not %u",
-                             words[0], statement->arguments_min, statement->arguments_max,
-                             count - 1);
-        return statement->apply == NULL || statement->apply(sippd, words + 1, count - 1, error);
+        if (strcmp(statements[i].word, word) == 0)
+            return &statements[i];
     }
-    return error_set(error, ERROR_INPUT, "unknown-statement", "\"%.60s\" is not a statement",
-                     words[0]);
+    return NULL;
 }
 
-// True when a line of the text is just this word.
-static bool says(const char *text, const char *word)
+static bool apply_line(void *state, struct line *line, struct error *error)
 {
-    size_t length = strlen(word);
-    for (const char *at = text; (at = strstr(at, word)) != NULL; at += length) {
-        bool begins = at == text || at[-1] == '\n';
-        if (begins && (at[length] == '\n' || at[length] == '\0' || at[length] == ' '))
-            return true;
-    }
-    return false;
+    const struct statement *statement = statement_find(line->words[0]);
+    if (statement == NULL)
+        return error_set(error, ERROR_INPUT, "unknown-statement", "\"%.60s\" is not a statement",
+                         line->words[0]);
+    if (arguments(line) < statement->arguments_min || arguments(line) > statement->arguments_max)
+        return error_set(error, ERROR_INPUT, "bad-line", "%s takes %u to %u words, not %u",
+                         statement->word, statement->arguments_min, statement->arguments_max,
+                         arguments(line));
+    return statement->apply == NULL || statement->apply(state, line, error);
 }
 
-static void make_node(struct sippd *sippd, const char *text)
+// What the node is must be known before anything can be added to it.
+struct role {
+    struct node_config node;
+    unsigned said; // of router, host and auto-host
+};
+
+static bool read_role(void *state, struct line *line, struct error *error)
+{
+    struct role *role = state;
+    const char *word = line->words[0];
+    bool router = strcmp(word, "router") == 0;
+    bool automatic = strcmp(word, "auto-host") == 0;
+    if (strcmp(word, "base-station") == 0)
+        role->node.base_station = true;
+    if (!router && !automatic && strcmp(word, "host") != 0)
+        return true;
+    role->node.router = router;
+    role->node.auto_configure = automatic;
+    role->said++;
+    return role->said == 1 || error_set(error, ERROR_INPUT, "two-roles",
+                                        "a node is one of router, host and auto-host");
+}
+
+// Gives every line that has words to `take`, in order; stops at the first that it refuses.
+static bool each_line(const char *file, const char *text,
+                      bool (*take)(void *state, struct line *line, struct error *error),
+                      void *state, struct error *error)
+{
+    char *copy = memory_copy(text, strlen(text) + 1);
+    char *rest = copy;
+    unsigned number = 1;
+    bool good = true;
+    // strsep keeps empty lines, so that the number is right.
+    for (char *one = strsep(&rest, "\n"); one != NULL; one = strsep(&rest, "\n"), number++) {
+        struct line line;
+        split(one, &line);
+        good = line.count == 0 || take(state, &line, error);
+        if (good)
+            continue;
+        error_prefix(error, "%s:%u:%u", file, number, line.columns[line.at]);
+        break;
+    }
+    memory_free(copy);
+    return good;
+}
+
+static bool make_node(struct sippd *sippd, const char *file, const char *text, struct error *error)
 {
     struct timespec clock;
+    struct role role = {.said = 0};
     (void)clock_gettime(CLOCK_REALTIME, &clock);
-    const struct node_config config = {
-        .router = says(text, "router"),
-        .base_station = says(text, "base-station"),
-        .auto_configure = says(text, "auto-host"),
-        .clock = (uint64_t)clock.tv_sec * 1000 + (uint64_t)clock.tv_nsec / 1000000,
-    };
-    sippd->node = node_new(&config, random_seed_from_system(), sippd_now(sippd));
+    role.node.clock = (uint64_t)clock.tv_sec * 1000 + (uint64_t)clock.tv_nsec / 1000000;
+    if (!each_line(file, text, read_role, &role, error))
+        return false;
+    if (role.said == 0)
+        return error_set(error, ERROR_INPUT, "no-role",
+                         "%s: say whether the node is a router, a host or an auto-host", file);
+    if (role.node.base_station && !role.node.router)
+        return error_set(error, ERROR_INPUT, "no-role", "%s: a base-station is a router", file);
+    sippd->node = node_new(&role.node, random_seed_from_system(), sippd_now(sippd));
+    return true;
 }
 
 bool config_load(struct sippd *sippd, const char *file, struct error *error)
 {
     char *text = file_read(file, error);
-    if (text == NULL)
-        return false;
-    make_node(sippd, text);
-    bool good = true;
-    unsigned number = 0;
-    char *rest = NULL;
-    // strsep keeps empty lines, so that the number is right.
-    rest = text;
-    for (char *line = strsep(&rest, "\n"); good && line != NULL; line = strsep(&rest, "\n")) {
-        number++;
-        good = apply_line(sippd, line, error);
-    }
-    if (!good)
-        error_prefix(error, "%s:%u", file, number);
+    bool good = text != NULL && make_node(sippd, file, text, error) &&
+                each_line(file, text, apply_line, sippd, error);
     memory_free(text);
     return good;
 }

@@ -301,7 +301,14 @@ static void accept_client(uv_stream_t *server, int status)
 
 bool control_open(struct sippd *sippd, const char *path, struct error *error)
 {
+    if (sippd->control != NULL)
+        return error_set(error, ERROR_INPUT, "control-twice", "a line above has a control socket");
     struct control *control = memory_new(sizeof(*control));
+    if (strlen(path) >= sizeof(control->path)) {
+        memory_free(control);
+        return error_set(error, ERROR_INPUT, "bad-path",
+                         "the path of a socket has at most %zu bytes", sizeof(control->path) - 1);
+    }
     control->sippd = sippd;
     sippd->control = control;
     (void)snprintf(control->path, sizeof(control->path), "%s", path);
@@ -309,6 +316,8 @@ bool control_open(struct sippd *sippd, const char *path, struct error *error)
     control->timer.data = control;
     (void)uv_pipe_init(&sippd->loop, &control->server, 0);
     control->server.data = control;
+    if (sippd->checking)
+        return true;
     (void)unlink(path);
     mode_t before = umask(077);
     int bound = uv_pipe_bind(&control->server, path);
@@ -318,6 +327,14 @@ bool control_open(struct sippd *sippd, const char *path, struct error *error)
                          bound != 0 ? uv_strerror(bound) : "listen failed");
     (void)uv_timer_start(&control->timer, time_out, 100, 100);
     return true;
+}
+
+bool control_give(const struct sippd *sippd, struct error *error)
+{
+    if (sippd->control == NULL || chown(sippd->control->path, sippd->uid, sippd->gid) == 0)
+        return true;
+    return error_set(error, ERROR_SYSTEM, "no-control", "%s cannot be given to %s: %s",
+                     sippd->control->path, sippd->user, strerror(errno));
 }
 
 void control_close(struct sippd *sippd)
@@ -332,7 +349,8 @@ void control_close(struct sippd *sippd)
     uv_close((uv_handle_t *)&control->server, NULL);
     uv_close((uv_handle_t *)&control->timer, NULL);
     (void)uv_run(&sippd->loop, UV_RUN_NOWAIT);
-    (void)unlink(control->path);
+    if (!sippd->checking)
+        (void)unlink(control->path);
     memory_free(control);
     sippd->control = NULL;
 }

@@ -114,9 +114,14 @@ void gateway_event(struct sippd *sippd, const struct node_event *event)
 bool gateway_open(struct sippd *sippd, const char *device, struct error *error)
 {
     struct ifreq request = {.ifr_flags = IFF_TUN | IFF_NO_PI};
+    if (sippd->gateway != NULL || strlen(device) >= sizeof(request.ifr_name))
+        return error_set(error, ERROR_INPUT, "bad-gateway",
+                         "a node has one gateway, whose device's name has at most %zu bytes",
+                         sizeof(request.ifr_name) - 1);
     (void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", device);
-    int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0 || ioctl(fd, TUNSETIFF, &request) != 0) {
+    // A file that is only checked gets a gateway that never has a packet.
+    int fd = open(sippd->checking ? "/dev/null" : "/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 || (!sippd->checking && ioctl(fd, TUNSETIFF, &request) != 0)) {
         int cause = errno;
         if (fd >= 0)
             close(fd);
@@ -128,6 +133,8 @@ bool gateway_open(struct sippd *sippd, const char *device, struct error *error)
     gateway->fd = fd;
     gateway->poll.data = gateway;
     sippd->gateway = gateway;
+    if (sippd->checking)
+        return true;
     (void)uv_poll_init(&sippd->loop, &gateway->poll, fd);
     (void)uv_poll_start(&gateway->poll, UV_READABLE, readable);
     return true;
@@ -152,7 +159,8 @@ void gateway_close(struct sippd *sippd)
     struct gateway *gateway = sippd->gateway;
     if (gateway == NULL)
         return;
-    uv_close((uv_handle_t *)&gateway->poll, NULL);
+    if (!sippd->checking)
+        uv_close((uv_handle_t *)&gateway->poll, NULL);
     (void)uv_run(&sippd->loop, UV_RUN_NOWAIT);
     close(gateway->fd);
     memory_free(gateway);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "sipp/lib/notation.h"
 
+#include <getopt.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -106,26 +107,56 @@ static void finish(struct sippd *sippd)
     (void)uv_loop_close(&sippd->loop);
 }
 
+static const char usage[] =
+    "usage: sippd [--check] FILE\n"
+    "\n"
+    "Runs the SIPP node that FILE describes (sippd.conf(5)) until SIGTERM or SIGINT.\n"
+    "\n"
+    "  --check    only read FILE and say what is wrong with it\n"
+    "  --help     this text\n"
+    "  --version  the version\n";
+
+static bool run(struct sippd *sippd, const char *file, struct error *error)
+{
+    if (!kernel_open(sippd, error) || !config_load(sippd, file, error) ||
+        !privileges_drop(sippd, error))
+        return false;
+    log_info("sippd", "running %s", file);
+    sippd_settle(sippd);
+    (void)uv_run(&sippd->loop, UV_RUN_DEFAULT);
+    return true;
+}
+
 int main(int count, char **words)
 {
+    static const struct option options[] = {{"check", no_argument, NULL, 'c'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {"version", no_argument, NULL, 'V'},
+                                            {NULL, 0, NULL, 0}};
     static struct sippd sippd;
     struct error error = {0};
-    if (count != 2 || words[1][0] == '-') {
-        (void)fprintf(stderr, "usage: sippd FILE\n\nRuns the SIPP node that FILE describes.\n");
+    int letter;
+    while ((letter = getopt_long(count, words, "", options, NULL)) != -1) {
+        if (letter == 'c')
+            sippd.checking = true;
+        else if (letter == 'h' || letter == 'V')
+            return fputs(letter == 'h' ? usage : "sippd " SIPPD_RELEASE "\n", stdout) == EOF ? 1
+                                                                                             : 0;
+        else
+            return 2;
+    }
+    if (count - optind != 1) {
+        (void)fputs(usage, stderr);
         return 2;
     }
     if (sodium_init() < 0)
         return 1;
     (void)signal(SIGPIPE, SIG_IGN);
     start(&sippd);
-    bool good = kernel_open(&sippd, &error) && config_load(&sippd, words[1], &error);
-    if (good) {
-        log_info("sippd", "running %s", words[1]);
-        sippd_settle(&sippd);
-        (void)uv_run(&sippd.loop, UV_RUN_DEFAULT);
-    } else {
+    bool good = sippd.checking ? config_load(&sippd, words[optind], &error)
+                               : run(&sippd, words[optind], &error);
+    if (!good)
         log_error("sippd", "%s", error.text);
-    }
     finish(&sippd);
     return good ? 0 : 1;
 }

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/ip.h>
 #include <netpacket/packet.h>
@@ -157,6 +158,14 @@ static void readable(uv_poll_t *poll, int status, int events)
     sippd_settle(port->sippd);
 }
 
+// Makes the port of a file that is only checked: it has a name and no socket.
+static int no_socket(const char *device, struct interface *interface)
+{
+    interface->mtu = SIPP_PACKET_MAX;
+    memcpy(interface->link.octets, device, strnlen(device, sizeof(interface->link.octets)));
+    return open("/dev/null", O_RDWR | O_CLOEXEC);
+}
+
 static bool port_add(struct sippd *sippd, struct port *port, const struct interface *interface,
                      struct error *error)
 {
@@ -172,6 +181,8 @@ static bool port_add(struct sippd *sippd, struct port *port, const struct interf
     port->interface = node_add_interface(sippd->node, interface);
     sippd->ports[sippd->port_count++] = port;
     port->poll.data = port;
+    if (sippd->checking)
+        return true;
     (void)uv_poll_init(&sippd->loop, &port->poll, port->fd);
     (void)uv_poll_start(&port->poll, UV_READABLE, readable);
     log_info("sippd", "%s is interface %u, MTU %u", port->name, port->interface, interface->mtu);
@@ -210,8 +221,13 @@ bool port_open_ethernet(struct sippd *sippd, const char *device, bool site_bound
 {
     struct interface interface = {.site_boundary = site_boundary};
     unsigned index = 0;
-    int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !describe(fd, device, &interface, &index) || !bind_ethernet(fd, index)) {
+    if (strlen(device) >= PORT_NAME_MAX)
+        return error_set(error, ERROR_INPUT, "bad-device", "\"%.60s\" is too long for a device",
+                         device);
+    int fd = sippd->checking ? no_socket(device, &interface)
+                             : socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 || (!sippd->checking &&
+                   (!describe(fd, device, &interface, &index) || !bind_ethernet(fd, index)))) {
         int cause = errno;
         if (fd >= 0)
             close(fd);
@@ -239,16 +255,23 @@ bool port_open_tunnel(struct sippd *sippd, const char *name, const char *local, 
         inet_pton(AF_INET, remote, &there.sin_addr) != 1)
         return error_set(error, ERROR_INPUT, "bad-tunnel",
                          "a tunnel has two IPv4 addresses, local and remote");
-    int fd = socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, SIPP_IP_PROTOCOL);
-    if (fd < 0 || bind(fd, (const struct sockaddr *)&here, sizeof(here)) != 0 ||
-        connect(fd, (const struct sockaddr *)&there, sizeof(there)) != 0) {
+    struct interface interface = {.point_to_point = true};
+    if (strlen(name) >= PORT_NAME_MAX)
+        return error_set(error, ERROR_INPUT, "bad-tunnel", "\"%.60s\" is too long for a tunnel",
+                         name);
+    int fd = sippd->checking
+                 ? no_socket(name, &interface)
+                 : socket(AF_INET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, SIPP_IP_PROTOCOL);
+    if (fd < 0 ||
+        (!sippd->checking && (bind(fd, (const struct sockaddr *)&here, sizeof(here)) != 0 ||
+                              connect(fd, (const struct sockaddr *)&there, sizeof(there)) != 0))) {
         int cause = errno;
         if (fd >= 0)
             close(fd);
         return error_set(error, ERROR_SYSTEM, "no-tunnel", "cannot open the tunnel %s: %s", name,
                          strerror(cause));
     }
-    struct interface interface = {.mtu = TUNNEL_MTU, .point_to_point = true};
+    interface.mtu = TUNNEL_MTU;
     struct port *port = memory_new(sizeof(*port));
     (void)snprintf(port->name, sizeof(port->name), "%s", name);
     port->fd = fd;

@@ -6,6 +6,7 @@
 //     kernel.c    netlink: routes that a routing daemon learned, carrier of links
 //     control.c   commands of the `sipp` tool
 //     config.c    the file that says what the node is
+//     privileges.c  what the process may do once all is open
 #ifndef SIPP_DAEMON_SIPPD_H
 #define SIPP_DAEMON_SIPPD_H
 
@@ -13,11 +14,13 @@
 #include "sipp/lib/names.h"
 #include "sipp/lib/node.h"
 
+#include <sys/types.h>
 #include <uv.h>
 
 #define SIPP_ETHERTYPE   0x88b5 // set aside for experiments; 0x86dd belongs to IPv6 now
 #define SIPP_IP_PROTOCOL 41
 #define PORT_BATCH       64
+#define SIPPD_USER_MAX   64
 
 struct port;
 struct gateway;
@@ -35,6 +38,10 @@ struct sippd {
     struct gateway *gateway; // NULL where there is none
     struct control *control;
     struct kernel *kernel;
+    bool checking; // the file is only read: nothing is opened, nothing in the system changes
+    char user[SIPPD_USER_MAX]; // the account to run as; empty: the one that started it
+    uid_t uid;
+    gid_t gid;
 };
 
 // The time for the node: the loop's own clock, which every callback starts with.
@@ -43,7 +50,8 @@ struct instant sippd_now(struct sippd *sippd);
 // call that moves the node.
 void sippd_settle(struct sippd *sippd);
 
-// ---- config.c: makes the node and everything around it from a file.
+// ---- config.c: makes the node and everything around it from a file. With `checking`, finds every
+// mistake that can be found without opening anything.
 bool config_load(struct sippd *sippd, const char *file, struct error *error);
 // A whole small file as text; the caller frees it with memory_free.
 char *file_read(const char *file, struct error *error);
@@ -63,6 +71,8 @@ void ports_close(struct sippd *sippd);
 
 // ---- control.c
 bool control_open(struct sippd *sippd, const char *path, struct error *error);
+// Gives the socket to the account that the daemon will run as.
+bool control_give(const struct sippd *sippd, struct error *error);
 void control_close(struct sippd *sippd);
 // Echo replies and errors go to whoever asked for the echo.
 void control_event(struct sippd *sippd, const struct node_event *event);
@@ -78,10 +88,20 @@ void gateway_close(struct sippd *sippd);
 
 // ---- kernel.c: listens to the kernel from the beginning for links that come and go.
 bool kernel_open(struct sippd *sippd, struct error *error);
+// True where the kernel's table holds prefixes of ours.
+bool kernel_has_offers(const struct sippd *sippd);
 // Follows the kernel's IPv6 routes below KERNEL_ROUTES from now on.
 bool kernel_learn(struct sippd *sippd, struct error *error);
 // Offers a prefix of ours to the routing daemon, as an IPv6 route in the kernel's table.
 bool kernel_offer(struct sippd *sippd, const struct sipp_prefix *prefix, struct error *error);
 void kernel_close(struct sippd *sippd);
+
+// ---- privileges.c
+// Remembers the account that privileges_drop changes to; false where there is none of the name.
+bool privileges_account(struct sippd *sippd, const char *user, struct error *error);
+// To be called once everything is open: keeps CAP_NET_ADMIN where routes were offered, which must
+// be taken back at the end, and no other capability; takes the configured account; and can gain
+// nothing any more. Sockets that are open need no capability to be used.
+bool privileges_drop(const struct sippd *sippd, struct error *error);
 
 #endif

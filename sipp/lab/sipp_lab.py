@@ -221,13 +221,15 @@ class Lab:
             lines = [*fixed, f"names {self.names_file}", f"control {self.control(node)}",
                      *(f"interface {device}" for device in devices if device not in mentioned),
                      *others]
-            file = self.folder / f"{node}.conf"
-            file.write_text("\n".join(lines) + "\n")
-            self.spawn(node, "sippd", SIPPD, file)
+            (self.folder / f"{node}.conf").write_text("\n".join(lines) + "\n")
+            self.start_sippd(node)
             if "learn" in statements:
                 self.start_bird(node, number, devices, node in stubs)
         for node in self.statements:
             await_that(f"{node} listens", self.control(node).exists)
+
+    def start_sippd(self, node: str) -> None:
+        self.spawn(node, "sippd", SIPPD, self.folder / f"{node}.conf")
 
     def start_bird(self, node: str, number: int, devices: list[str], stub: bool) -> None:
         file = self.folder / f"{node}.bird.conf"
@@ -277,9 +279,12 @@ class Lab:
         return [self.notation(packet) for packet in list(self.captures[a, b].packets)
                 if packet.icmp_type == icmp_type]
 
+    def tool_words(self, node: str, *words: str) -> list[object]:
+        return [SIPP, "-s", self.control(node), "-n", self.names_file, *words]
+
     def tool(self, node: str, *words: str, check: bool = True) -> str:
-        done = subprocess.run([SIPP, "-s", self.control(node), "-n", self.names_file, *words],
-                              text=True, capture_output=True, check=False, timeout=WAIT_SECONDS)
+        done = subprocess.run(self.tool_words(node, *words), text=True, capture_output=True,
+                              check=False, timeout=WAIT_SECONDS)
         if check and done.returncode != 0:
             raise AssertionError(f"on {node}: sipp {' '.join(words)}: {done.stdout}{done.stderr}"
                                  f"{self.log(node)}")

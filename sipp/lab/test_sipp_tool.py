@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The sipp tool without a daemon, and what sippd says of a bad file."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from sipp_lab import SIPP, SIPPD
+from sipp_lab import SIPP, SIPPD, TOP
 
 NAMES = """
 P      0080:0000:0000:0000/32
@@ -85,12 +87,20 @@ def test_registry(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("router\nfly away\n", ":2: \"fly\" is not a statement"),
-    ("host\n\nown\n", ":3: own takes 1 to 1 words, not 0"),
-    ("router\nown 0080\n", ":2: "),
-    ("router\ninterface nonesuch0\n", ":2: cannot use the device nonesuch0"),
+    ("router\nfly away\n", ":2:1: \"fly\" is not a statement"),
+    ("host\n\nown\n", ":3:1: own takes 1 to 1 words, not 0"),
+    ("router\nown 0080\n", ":2:5: "),
+    ("router\ninterface nonesuch0\n", ":2:11: cannot use the device nonesuch0"),
     ("router\nlevel 0080:0000:0000:0000/32 perhaps\n", "neither acts nor inside"),
     ("router\nroute 0080:0000:0000:0000/32 eth9\n", "no line above names the interface eth9"),
+    ("  router\t# here\r\nroute 0080:0000:0000:0000/32   eth9\n", ":2:32: no line above names"),
+    ("router\nhost\n", ":2:1: a node is one of"),
+    ("control x\n", "say whether the node is"),
+    ("host\nbase-station\n", "a base-station is a router"),
+    ("host\nuser no-such-account\n", ":2:6: there is no account"),
+    ("host\ncontrol " + "x" * 200 + "\n", ":2:9: the path of a socket"),
+    ("host\ninterface an-interface-too-long\n", ":2:11: \"an-interface-too-long\" is too long"),
+    ("host\n\0own\n", "zero byte"),
     ("router\nserve-addresses 0080:0000:0000:0001/64\n", "a pool is a prefix"),
 ])
 def test_bad_files(tmp_path: Path, text: str, said: str) -> None:
@@ -98,3 +108,100 @@ def test_bad_files(tmp_path: Path, text: str, said: str) -> None:
     file.write_text(text)
     done = subprocess.run([SIPPD, file], text=True, capture_output=True, check=False, timeout=60)
     assert done.returncode == 1 and said in done.stderr, done.stderr
+
+
+WHOLE = """
+router
+names NAMES
+control /nonexistent/folder/sippd.sock
+interface eth-a
+interface eth-b boundary
+tunnel t 192.0.2.1 192.0.2.2
+own P.D.H
+level P.D acts eth-a
+announce eth-a P.D
+route Q t
+learn
+offer P.D
+serve-addresses P.D
+gateway tun4
+ipv4-here 10.1.0.0/16 P
+ipv4 10.2.0.0/16 Q P P.0
+"""
+
+
+def check(file: Path) -> tuple[int, str]:
+    done = subprocess.run([SIPPD, "--check", file], text=True, capture_output=True, check=False,
+                          timeout=60)
+    return done.returncode, done.stderr
+
+
+def test_check_opens_nothing(tmp_path: Path, names: Path) -> None:
+    file = tmp_path / "node.conf"
+    whole = WHOLE.replace("NAMES", str(names))
+    file.write_text(whole)
+    # No device of these names exists here, nor the folder of the socket.
+    assert check(file) == (0, "")
+    for extra, said in (("interface eth-a\n", "a line above has the interface eth-a"),
+                        ("gateway tun5\n", "a node has one gateway"),
+                        ("control other\n", "a line above has a control socket"),
+                        ("tunnel u 192.0.2.1 here\n", ":18:20: a tunnel has two IPv4 addresses")):
+        file.write_text(whole + extra)
+        code, error = check(file)
+        assert code == 1 and said in error, error
+
+
+def test_examples_are_right() -> None:
+    examples = sorted((TOP / "contrib/examples/sipp").glob("*.conf"))
+    assert len(examples) >= 3
+    for example in examples:
+        done = subprocess.run([SIPPD, "--check", example.name], text=True, capture_output=True,
+                              check=False, cwd=example.parent, timeout=60)
+        assert done.returncode == 0, done.stderr
+
+
+def test_json(names: Path, tmp_path: Path) -> None:
+    said = json.loads(sipp("--json", "-n", names, "addr", "P.D.H", "P")[1])
+    assert said == {"v": 1, "results": [
+        {"address": "0080:0000:0001:0007", "kind": "global unicast", "name": "P.D.H"},
+        {"prefix": "0080:0000:0000:0000/32", "mask": "ffff:ffff:0000:0000",
+         "cluster": "0080:0000:0000:0000"}]}
+    assert json.loads(sipp("--json", "registry", tmp_path / "plan", "add", "p1")[1]) == {
+        "v": 1, "results": [{"name": "p1", "prefix": "0080:0000:0000:0000/32"}]}
+    said = json.loads(sipp("-n", names, "reverse", "P.D.H, P.0, *Q.E.I", "Q.E.I", "--json")[1])
+    assert said["results"] == [{"route": "Q.E.I, *P.0, P.D.H"}]
+
+
+def page(name: str) -> str:
+    return (TOP / "docs/man" / name).read_text()
+
+
+@pytest.mark.parametrize("name", ["sipp.1", "sippd.8", "sippd.conf.5"])
+def test_manual_is_well_formed(name: str) -> None:
+    lint = subprocess.run(["mandoc", "-T", "lint", str(TOP / "docs/man" / name)], text=True,
+                          capture_output=True, check=False).stdout
+    wrong = [line for line in lint.splitlines()
+             if "referenced manual not found" not in line and "outdated mandoc.db" not in line]
+    assert wrong == []
+
+
+def test_manual_has_the_options() -> None:
+    """What the programs say they take, and what the manual pages explain, is the same."""
+    for program, name in ((SIPP, "sipp.1"), (SIPPD, "sippd.8")):
+        said = subprocess.run([program, "--help"], text=True, capture_output=True,
+                              check=True).stdout
+        taken = set(re.findall(r"^  (-[a-z]|--[a-z]+) ", said, re.MULTILINE))
+        explained = {"-" + word.replace("\\-", "-").lstrip()
+                     for word in re.findall(r"^\.It Fl (\S+)", page(name), re.MULTILINE)}
+        assert taken and explained == taken | ({"--metrics"} if program == SIPP else set())
+    commands = set(re.findall(r"^  ([a-z]+) ", subprocess.run(
+        [SIPP, "--help"], text=True, capture_output=True, check=True).stdout, re.MULTILINE))
+    assert commands == set(re.findall(r"^\.It Cm ([a-z]+)", page("sipp.1"), re.MULTILINE))
+
+
+def test_manual_has_the_statements() -> None:
+    source = (TOP / "sipp/daemon/config.c").read_text()
+    table = source[source.index("statements[] = {"):]
+    taken = set(re.findall(r'^    \{"([a-z0-9-]+)", \d', table, re.MULTILINE))
+    explained = set(re.findall(r"^\.It Ic ([a-z0-9-]+)", page("sippd.conf.5"), re.MULTILINE))
+    assert len(taken) > 15 and explained == taken

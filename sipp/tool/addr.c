@@ -23,24 +23,38 @@ static void describe(const struct options *options, struct sipp_address address)
 {
     char text[SIPP_ADDRESS_TEXT_MAX];
     char name[NAME_TEXT_MAX];
+    char more[128] = "";
     enum sipp_kind kind = sipp_address_kind(address);
-    (void)printf("%s  %s", sipp_address_print(address, text), sipp_kind_name(kind));
-    if (strcmp(names_print(options->names, address, name), text) != 0)
-        (void)printf("  %s", name);
+    (void)sipp_address_print(address, text);
+    bool named = strcmp(names_print(options->names, address, name), text) != 0;
+    json_t *object = json_pack("{s:s,s:s}", "address", text, "kind", sipp_kind_name(kind));
+    if (named)
+        (void)json_object_set_new(object, "name", json_string(name));
     if (kind == SIPP_IPV4) {
         struct in_addr ipv4 = {htonl(sipp_address_to_ipv4(address))};
         char dotted[INET_ADDRSTRLEN];
-        (void)printf("  IPv4 %s", inet_ntop(AF_INET, &ipv4, dotted, sizeof(dotted)));
+        (void)snprintf(more, sizeof(more), "  IPv4 %s",
+                       inet_ntop(AF_INET, &ipv4, dotted, sizeof(dotted)));
+        (void)json_object_set_new(object, "ipv4", json_string(dotted));
     } else if (kind == SIPP_LOCAL_USE) {
         struct link_address link = sipp_local_use_link(address);
-        (void)printf("  subnet %u  link %02x:%02x:%02x:%02x:%02x:%02x",
-                     (unsigned)(address.bits >> 48 & 0xff), link.octets[0], link.octets[1],
-                     link.octets[2], link.octets[3], link.octets[4], link.octets[5]);
+        unsigned subnet = (unsigned)(address.bits >> 48 & 0xff);
+        char octets[18];
+        (void)snprintf(octets, sizeof(octets), "%02x:%02x:%02x:%02x:%02x:%02x", link.octets[0],
+                       link.octets[1], link.octets[2], link.octets[3], link.octets[4],
+                       link.octets[5]);
+        (void)snprintf(more, sizeof(more), "  subnet %u  link %s", subnet, octets);
+        (void)json_object_set_new(object, "subnet", json_integer(subnet));
+        (void)json_object_set_new(object, "link", json_string(octets));
     } else if (kind == SIPP_MULTICAST) {
-        (void)printf("  scope %d  group %llx", (int)sipp_multicast_scope(address),
-                     (unsigned long long)(address.bits & UINT64_C(0xffffffffffff)));
+        int scope = (int)sipp_multicast_scope(address);
+        long long group = (long long)(address.bits & UINT64_C(0xffffffffffff));
+        (void)snprintf(more, sizeof(more), "  scope %d  group %llx", scope, group);
+        (void)json_object_set_new(object, "scope", json_integer(scope));
+        (void)json_object_set_new(object, "group", json_integer(group));
     }
-    (void)putchar('\n');
+    say(options, object, "%s  %s%s%s%s\n", text, sipp_kind_name(kind), named ? "  " : "",
+        named ? name : "", more);
 }
 
 static int describe_prefix(const struct options *options, const char *word)
@@ -52,9 +66,11 @@ static int describe_prefix(const struct options *options, const char *word)
     char cluster[SIPP_ADDRESS_TEXT_MAX];
     if (!names_parse_prefix(options->names, word, &prefix, &error))
         return complain(EXIT_REFUSED, "%s", error.text);
-    (void)printf("%s  mask %s  cluster %s\n", sipp_prefix_print(&prefix, text),
-                 sipp_address_print((struct sipp_address){sipp_mask(prefix.length)}, mask),
-                 sipp_address_print(sipp_cluster(&prefix), cluster));
+    (void)sipp_prefix_print(&prefix, text);
+    (void)sipp_address_print((struct sipp_address){sipp_mask(prefix.length)}, mask);
+    (void)sipp_address_print(sipp_cluster(&prefix), cluster);
+    say(options, json_pack("{s:s,s:s,s:s}", "prefix", text, "mask", mask, "cluster", cluster),
+        "%s  mask %s  cluster %s\n", text, mask, cluster);
     return EXIT_DONE;
 }
 
@@ -113,10 +129,12 @@ static int dns_record(const struct options *options, const char *word)
     struct error error = {0};
     if (!path_parse(options->names, word, &path, &error))
         return complain(EXIT_REFUSED, "%s", error.text);
-    (void)printf("TYPE%d \\# %d ", DNS_TYPE_SEQUENCE, path.count * SIPP_ADDRESS_OCTETS);
+    char octets[ROUTE_MAX * 2 * SIPP_ADDRESS_OCTETS + 1] = "";
     for (uint8_t i = 0; i < path.count; i++)
-        (void)printf("%016llx", (unsigned long long)path.addresses[i].bits);
-    (void)putchar('\n');
+        (void)snprintf(octets + (size_t)i * 16, sizeof(octets) - (size_t)i * 16, "%016llx",
+                       (unsigned long long)path.addresses[i].bits);
+    say(options, json_pack("{s:i,s:s}", "type", DNS_TYPE_SEQUENCE, "octets", octets),
+        "TYPE%d \\# %d %s\n", DNS_TYPE_SEQUENCE, path.count * SIPP_ADDRESS_OCTETS, octets);
     return EXIT_DONE;
 }
 
@@ -177,8 +195,10 @@ static int dns_query(const struct options *options, const char *name)
     struct path paths[DNS_SEQUENCES_MAX];
     char text[PATH_TEXT_MAX];
     size_t count = dns_sequences(options, name, paths, DNS_SEQUENCES_MAX);
-    for (size_t i = 0; i < count; i++)
-        (void)puts(path_print(options->names, &paths[i], text));
+    for (size_t i = 0; i < count; i++) {
+        (void)path_print(options->names, &paths[i], text);
+        say(options, json_pack("{s:s}", "sequence", text), "%s\n", text);
+    }
     return count > 0 ? EXIT_DONE : EXIT_UNREACHABLE;
 }
 
@@ -222,6 +242,7 @@ int command_reverse(struct options *options, char **words, int count)
     if (!route_reply(&received, own, own_count, &reply))
         return complain(EXIT_REFUSED, "the route does not end in an own sequence, or none of them "
                                       "may be a source");
-    (void)puts(route_print(options->names, &reply, text));
+    (void)route_print(options->names, &reply, text);
+    say(options, json_pack("{s:s}", "route", text), "%s\n", text);
     return EXIT_DONE;
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,8 +31,11 @@ static const char usage[] =
     "  trace SEQUENCE                        shows the route sequence at every hop\n"
     "  route [set PREFIX INTERFACE [GATEWAY] | remove PREFIX]\n"
     "  join GROUP                            makes the node a member of a multicast group\n"
-    "  status                                what the daemon is and has counted\n"
+    "  status [--metrics]                    what the daemon is and has counted; the counters in\n"
+    "                                        the text form of Prometheus\n"
     "\n"
+    "  --json      one JSON object instead of text, with \"v\": 1\n"
+    "  --version   the version\n"
     "  -s SOCKET   the daemon's control socket (" CONTROL_DEFAULT ", or SIPP_CONTROL)\n"
     "  -n FILE     a names file (or SIPP_NAMES)\n"
     "  -v PATH     a policy route, for ping and trace\n"
@@ -52,6 +56,34 @@ int complain(int status, const char *format, ...)
     va_end(arguments);
     (void)fputc('\n', stderr);
     return status;
+}
+
+void say(const struct options *options, json_t *object, const char *format, ...)
+{
+    va_list arguments;
+    if (options->results != NULL) {
+        (void)json_array_append_new(options->results, object);
+        return;
+    }
+    json_decref(object);
+    va_start(arguments, format);
+    (void)vprintf(format, arguments);
+    va_end(arguments);
+    (void)fflush(stdout);
+}
+
+// With --json: everything that was said, as one object.
+static void print_results(struct options *options)
+{
+    if (options->results == NULL)
+        return;
+    if (json_array_size(options->results) > 0) {
+        json_t *all = json_pack("{s:i,s:O}", "v", 1, "results", options->results);
+        (void)json_dumpf(all, stdout, JSON_INDENT(2));
+        (void)putchar('\n');
+        json_decref(all);
+    }
+    json_decref(options->results);
 }
 
 static FILE *daemon_connect(const struct options *options)
@@ -118,11 +150,38 @@ static bool load_names(struct options *options, struct error *error)
     return good;
 }
 
+// The number behind an option; ends the program where it is none.
+static int number(const char *option, int least, int most)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(optarg, &end, 10);
+    if (errno != 0 || end == optarg || *end != '\0' || value < least || value > most)
+        exit(complain(EXIT_USAGE, "%s takes a number from %d to %d", option, least, most));
+    return (int)value;
+}
+
+static const struct option long_options[] = {{"json", no_argument, NULL, 'J'},
+                                             {"metrics", no_argument, NULL, 'M'},
+                                             {"version", no_argument, NULL, 'V'},
+                                             {"help", no_argument, NULL, 'h'},
+                                             {NULL, 0, NULL, 0}};
+
 static int read_options(int count, char **words, struct options *options)
 {
     int letter;
-    while ((letter = getopt(count, words, "+s:n:v:r:c:l:t:d:h")) != -1) {
+    while ((letter = getopt_long(count, words, "s:n:v:r:c:l:t:d:h", long_options, NULL)) != -1) {
         switch (letter) {
+        case 'J':
+            if (options->results == NULL)
+                options->results = json_array();
+            break;
+        case 'M':
+            options->metrics = true;
+            break;
+        case 'V':
+            (void)puts("sipp " SIPP_TOOL_RELEASE);
+            return EXIT_DONE;
         case 's':
             options->control = optarg;
             break;
@@ -136,13 +195,13 @@ static int read_options(int count, char **words, struct options *options)
             options->route = optarg;
             break;
         case 'c':
-            options->count = atoi(optarg);
+            options->count = number("-c", 1, INT_MAX);
             break;
         case 'l':
-            options->size = atoi(optarg);
+            options->size = number("-l", 0, UINT16_MAX);
             break;
         case 't':
-            options->hop_limit = atoi(optarg);
+            options->hop_limit = number("-t", 1, UINT8_MAX);
             break;
         case 'd':
             options->dns = optarg;
@@ -193,6 +252,7 @@ int main(int count, char **words)
                 ? commands[i].run(&options, words + optind + 1, count - optind - 1)
                 : complain(EXIT_USAGE, "there is no command \"%s\"; see sipp -h", words[optind]);
     }
+    print_results(&options);
     names_free(options.names);
     return status;
 }

@@ -58,23 +58,23 @@ static json_t *echo(const struct options *options, const char *to, int hop_limit
 }
 
 // Prints one answer; true where it was a reply.
-static bool print_answer(const json_t *answer, bool first)
+static bool print_answer(const struct options *options, json_t *answer, bool first)
 {
     const json_t *reply = json_object_get(answer, "reply");
     const json_t *error = json_object_get(answer, "error");
-    if (first)
+    if (first && options->results == NULL)
         (void)printf("route  %s\n", text_of(answer, "sent"));
+    (void)json_object_del(answer, "v");
+    json_incref(answer);
     if (reply != NULL)
-        (void)printf("reply  %s  hop limit %lld  %.3f ms\n", text_of(reply, "route"),
-                     number_of(reply, "hop_limit"),
-                     json_real_value(json_object_get(reply, "milliseconds")));
+        say(options, answer, "reply  %s  hop limit %lld  %.3f ms\n", text_of(reply, "route"),
+            number_of(reply, "hop_limit"), json_real_value(json_object_get(reply, "milliseconds")));
     else if (error != NULL)
-        (void)printf("error  %s code %lld parameter %lld\n  from %s\n  about %s\n",
-                     text_of(error, "type"), number_of(error, "code"),
-                     number_of(error, "parameter"), text_of(error, "route"), text_of(error, "at"));
+        say(options, answer, "error  %s code %lld parameter %lld\n  from %s\n  about %s\n",
+            text_of(error, "type"), number_of(error, "code"), number_of(error, "parameter"),
+            text_of(error, "route"), text_of(error, "at"));
     else
-        (void)printf("no answer\n");
-    (void)fflush(stdout);
+        say(options, answer, "no answer\n");
     return reply != NULL;
 }
 
@@ -90,34 +90,39 @@ int command_ping(struct options *options, char **words, int count)
         json_t *answer = echo(options, count > 0 ? words[0] : NULL, options->hop_limit, &status);
         if (answer == NULL)
             return status;
-        replies += print_answer(answer, i == 0) ? 1 : 0;
+        replies += print_answer(options, answer, i == 0) ? 1 : 0;
         json_decref(answer);
     }
-    (void)printf("%d of %d answered\n", replies, options->count);
+    if (options->results == NULL)
+        (void)printf("%d of %d answered\n", replies, options->count);
     return replies > 0 ? EXIT_DONE : EXIT_UNREACHABLE;
 }
 
 // Prints one hop; true where the trace is over.
-static bool print_hop(int hop, const json_t *answer, int *silent, int *status)
+static bool print_hop(const struct options *options, int hop, json_t *answer, int *silent,
+                      int *status)
 {
     const json_t *reply = json_object_get(answer, "reply");
     const json_t *error = json_object_get(answer, "error");
     char from[256];
     *silent = reply == NULL && error == NULL ? *silent + 1 : 0;
+    (void)json_object_del(answer, "v");
+    (void)json_object_set_new(answer, "hop", json_integer(hop));
+    json_incref(answer);
     if (*silent > 0) {
-        (void)printf("%2d  no answer\n", hop);
+        say(options, answer, "%2d  no answer\n", hop);
         return *silent == TRACE_SILENT_MAX;
     }
     const char *route = text_of(reply != NULL ? reply : error, "route");
     (void)snprintf(from, sizeof(from), "%.*s", (int)strcspn(route, ","), route);
     if (reply != NULL) {
-        (void)printf("%2d  %-20s arrived; answered by %s\n", hop, from, route);
+        say(options, answer, "%2d  %-20s arrived; answered by %s\n", hop, from, route);
         *status = EXIT_DONE;
         return true;
     }
     bool expired = strcmp(text_of(error, "type"), "time-exceeded") == 0;
-    (void)printf("%2d  %-20s %s%s\n", hop, from, text_of(error, "at"),
-                 expired ? "" : "  unreachable");
+    say(options, answer, "%2d  %-20s %s%s\n", hop, from, text_of(error, "at"),
+        expired ? "" : "  unreachable");
     return !expired;
 }
 
@@ -131,9 +136,9 @@ int command_trace(struct options *options, char **words, int count)
         json_t *answer = echo(options, count > 0 ? words[0] : NULL, hop, &status);
         if (answer == NULL)
             return status;
-        if (hop == 1)
+        if (hop == 1 && options->results == NULL)
             (void)printf(" 0  %-20s %s\n", "here", text_of(answer, "sent"));
-        bool over = print_hop(hop, answer, &silent, &status);
+        bool over = print_hop(options, hop, answer, &silent, &status);
         json_decref(answer);
         if (over)
             break;
@@ -145,12 +150,12 @@ static int print_routes(const struct options *options)
 {
     int status = EXIT_DONE;
     size_t i;
-    const json_t *route;
+    json_t *route;
     json_t *answer = daemon_ask(options, json_pack("{s:s}", "command", "routes"), &status);
     json_array_foreach(json_object_get(answer, "routes"), i, route)
     {
-        (void)printf("%-26s %-16s %-12s %s\n", text_of(route, "prefix"), text_of(route, "name"),
-                     text_of(route, "interface"), text_of(route, "gateway"));
+        say(options, json_incref(route), "%-26s %-16s %-12s %s\n", text_of(route, "prefix"),
+            text_of(route, "name"), text_of(route, "interface"), text_of(route, "gateway"));
     }
     json_decref(answer);
     return status;
@@ -184,6 +189,36 @@ int command_join(struct options *options, char **words, int count)
     return status;
 }
 
+static void print_metric(const char *name, const char *label, const json_t *value)
+{
+    (void)printf("%s{%s} %lld\n", name, label, (long long)json_integer_value(value));
+}
+
+// The counters in Prometheus's text form; what ends in the word "drop-" is a reason of its own.
+static void print_metrics(const json_t *status)
+{
+    const char *key;
+    const json_t *value;
+    char label[64];
+    json_t *counters = json_object_get(status, "counters");
+    (void)printf("# HELP sipp_packets_total Packets by what happened to them; the drop-* ones were "
+                 "dropped.\n# TYPE sipp_packets_total counter\n");
+    json_object_foreach(counters, key, value)
+    {
+        (void)snprintf(label, sizeof(label), "what=\"%s\"", key);
+        print_metric("sipp_packets_total", label, value);
+    }
+    (void)printf("# HELP sipp_associations Pairs of identifying addresses with a path.\n"
+                 "# TYPE sipp_associations gauge\nsipp_associations %zu\n",
+                 json_array_size(json_object_get(status, "associations")));
+    (void)printf("# HELP sipp_own_sequences Address sequences and groups of this node.\n"
+                 "# TYPE sipp_own_sequences gauge\nsipp_own_sequences %zu\n",
+                 json_array_size(json_object_get(status, "own")));
+    (void)printf("# HELP sipp_interfaces Links and tunnels of this node.\n"
+                 "# TYPE sipp_interfaces gauge\nsipp_interfaces %zu\n",
+                 json_array_size(json_object_get(status, "interfaces")));
+}
+
 int command_status(struct options *options, char **words, int count)
 {
     int status = EXIT_DONE;
@@ -193,8 +228,12 @@ int command_status(struct options *options, char **words, int count)
     json_t *answer = daemon_ask(options, json_pack("{s:s}", "command", "status"), &status);
     if (answer == NULL)
         return status;
-    (void)json_dumpf(answer, stdout, JSON_INDENT(2));
-    (void)putchar('\n');
+    if (options->metrics) {
+        print_metrics(answer);
+    } else {
+        (void)json_dumpf(answer, stdout, JSON_INDENT(2));
+        (void)putchar('\n');
+    }
     json_decref(answer);
     return EXIT_DONE;
 }

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX (1 << 20)
+#define FILE_MAX    (1 << 20)
+#define NAME_COLUMN 24
 
 static bool load(const char *file, struct registry *registry, struct error *error)
 {
@@ -39,7 +40,7 @@ static void write_entries(const struct registry *registry, FILE *stream)
     const char *name;
     for (size_t i = 0; (name = registry_entry(registry, i, &prefix)) != NULL; i++) {
         char text[SIPP_PREFIX_TEXT_MAX];
-        (void)fprintf(stream, "%-24s %s\n", name, sipp_prefix_print(&prefix, text));
+        (void)fprintf(stream, "%-*s %s\n", NAME_COLUMN, name, sipp_prefix_print(&prefix, text));
     }
 }
 
@@ -61,33 +62,43 @@ static bool save(const char *file, const struct registry *registry, struct error
                      strerror(errno));
 }
 
-static void print_limits(const struct registry *registry, const char *name)
+static void say_prefix(const struct options *options, const char *name, unsigned width,
+                       const struct sipp_prefix *prefix)
 {
-    unsigned shortest = 0;
-    unsigned longest = 0;
-    if (registry_limits(registry, name, &shortest, &longest, NULL))
-        (void)printf("%s can have a mask of %u to %u bits\n", name, shortest, longest);
+    char text[SIPP_PREFIX_TEXT_MAX];
+    (void)sipp_prefix_print(prefix, text);
+    say(options, json_pack("{s:s,s:s}", "name", name, "prefix", text), "%-*s %s\n", (int)width,
+        name, text);
+}
+
+static void say_entries(const struct options *options, const struct registry *registry)
+{
+    struct sipp_prefix prefix;
+    const char *name;
+    for (size_t i = 0; (name = registry_entry(registry, i, &prefix)) != NULL; i++)
+        say_prefix(options, name, NAME_COLUMN, &prefix);
 }
 
 // Carries a command out; `changed` says whether the file must be written.
-static bool run(struct registry *registry, char **words, int count, bool *changed,
-                struct error *error)
+static bool run(const struct options *options, struct registry *registry, char **words, int count,
+                bool *changed, struct error *error)
 {
     struct sipp_prefix prefix;
-    char text[SIPP_PREFIX_TEXT_MAX];
     unsigned shortest;
     unsigned longest;
     *changed = true;
     if (strcmp(words[0], "list") == 0 && count == 1) {
         *changed = false;
-        write_entries(registry, stdout);
+        say_entries(options, registry);
         return true;
     }
     if (strcmp(words[0], "limits") == 0 && count == 2) {
         *changed = false;
         if (!registry_limits(registry, words[1], &shortest, &longest, error))
             return false;
-        print_limits(registry, words[1]);
+        say(options,
+            json_pack("{s:s,s:i,s:i}", "name", words[1], "shortest", shortest, "longest", longest),
+            "%s can have a mask of %u to %u bits\n", words[1], shortest, longest);
         return true;
     }
     if (strcmp(words[0], "remove") == 0 && count == 2)
@@ -102,20 +113,19 @@ static bool run(struct registry *registry, char **words, int count, bool *change
     if (!(node ? registry_add_node(registry, words[1], &prefix, error)
                : registry_add(registry, words[1], width, &prefix, error)))
         return false;
-    (void)printf("%s %s\n", words[1], sipp_prefix_print(&prefix, text));
+    say_prefix(options, words[1], 0, &prefix);
     return true;
 }
 
 int command_registry(struct options *options, char **words, int count)
 {
-    (void)options;
     struct error error = {0};
     bool changed = false;
     if (count < 2)
         return complain(EXIT_USAGE, "say which file and what to do with it");
     struct registry *registry = registry_new();
     bool good = load(words[0], registry, &error) &&
-                run(registry, words + 1, count - 1, &changed, &error) &&
+                run(options, registry, words + 1, count - 1, &changed, &error) &&
                 (!changed || save(words[0], registry, &error));
     registry_free(registry);
     return good ? EXIT_DONE : complain(EXIT_REFUSED, "%s", error.text);

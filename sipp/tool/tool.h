@@ -22,6 +22,8 @@ struct options {
     int count;
     int size;
     int hop_limit;
+    bool metrics;
+    json_t *results; // with --json: what is printed at the end; else NULL
 };
 
 // Each command gets the words behind its own; returns the exit status.
@@ -39,6 +41,9 @@ int command_reverse(struct options *options, char **words, int count);
 size_t dns_sequences(const struct options *options, const char *name, struct path *paths,
                      size_t size);
 
+// One result: with --json `object` (taken over) joins the results, else the text is printed.
+void say(const struct options *options, json_t *object, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 // Says a sentence on standard error and returns `status`.
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Asks the daemon one thing (the object is taken over) and returns its answer, or NULL after
