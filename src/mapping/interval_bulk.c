@@ -35,6 +35,13 @@ bool interval_map_append(struct interval_map *map, const struct interval *interv
     return true;
 }
 
+void interval_map_settle(struct interval_map *map)
+{
+    sequence_write_begin(&map->sequence);
+    leaf_index_tend(map, true);
+    sequence_write_end(&map->sequence);
+}
+
 size_t interval_map_read(const struct interval_map *map, uint64_t key, struct interval *intervals,
                          size_t size)
 {

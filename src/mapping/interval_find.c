@@ -32,9 +32,18 @@ INTERVAL_SEARCH void *child_of(const struct inner *inner, unsigned place)
     return pointer_at(&inner->groups[place / GROUP_CHILDREN].children[place % GROUP_CHILDREN]);
 }
 
-// The leaf that `key` leads to, or NULL when a change went on.
-INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint64_t begun,
-                                           uint64_t key)
+// The index's slots, or none when a change went on.
+INTERVAL_SEARCH struct leaf_slots slots_of(const struct interval_map *map, uint64_t begun)
+{
+    struct leaf_slots slots = map->index.slots;
+    if (sequence_retry(&map->sequence, begun))
+        slots.count = 0;
+    return slots;
+}
+
+// The leaf that `key` leads to through the tree, or NULL when a change went on.
+INTERVAL_SEARCH const struct leaf *leaf_by_tree(const struct interval_map *map, uint64_t begun,
+                                                uint64_t key)
 {
     void *node = pointer_at(&map->root);
     unsigned height = __atomic_load_n(&map->height, __ATOMIC_RELAXED);
@@ -46,6 +55,21 @@ INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint6
             return NULL;
     }
     return node;
+}
+
+// The leaf that `key` leads to, or NULL when a change went on.
+INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint64_t begun,
+                                           uint64_t key)
+{
+    struct leaf_slots slots = slots_of(map, begun);
+    if (slots.count > 0) {
+        const struct leaf *leaf = leaf_slots_leaf(&slots, leaf_slots_first(&slots, key), key);
+        if (sequence_retry(&map->sequence, begun))
+            return NULL;
+        if (__builtin_expect(leaf != NULL, 1))
+            return leaf;
+    }
+    return leaf_by_tree(map, begun, key);
 }
 
 // The last interval of the leaf before; its length is 0 where there is none. False when a change
@@ -145,7 +169,7 @@ INTERVAL_SEARCH void descend_level(const uint64_t *keys, unsigned count, void **
     }
 }
 
-// Takes the keys down to their leaves, level by level, each level's misses side by side.
+// Takes keys down the tree to their leaves, level by level, each level's misses side by side.
 INTERVAL_SEARCH bool descend_many(const struct interval_map *map, uint64_t begun,
                                   const uint64_t *keys, unsigned count, void **nodes)
 {
@@ -163,11 +187,62 @@ INTERVAL_SEARCH bool descend_many(const struct interval_map *map, uint64_t begun
     return true;
 }
 
+// Asks the index for the leaves of keys, NULL where it does not know; false when a change went on.
+INTERVAL_SEARCH bool index_many(const struct interval_map *map, uint64_t begun,
+                                const struct leaf_slots *slots, const uint64_t *keys,
+                                unsigned count, void **leaves, unsigned *unknown)
+{
+    uint64_t firsts[BATCH];
+    for (unsigned i = 0; i < count; i++) {
+        firsts[i] = leaf_slots_first(slots, keys[i]);
+        __builtin_prefetch(&slots->starts[firsts[i] & (slots->count - 1)]);
+    }
+    *unknown = 0;
+    for (unsigned i = 0; i < count; i++) {
+        leaves[i] = leaf_slots_leaf(slots, firsts[i], keys[i]);
+        *unknown += leaves[i] == NULL;
+        __builtin_prefetch(leaves[i]);
+    }
+    return !sequence_retry(&map->sequence, begun);
+}
+
+// Takes those keys down the tree whose leaves are not known yet.
+INTERVAL_SEARCH bool descend_unknown(const struct interval_map *map, uint64_t begun,
+                                     const uint64_t *keys, unsigned count, void **leaves)
+{
+    uint64_t wanted[BATCH];
+    unsigned places[BATCH];
+    void *nodes[BATCH];
+    unsigned unknown = 0;
+    for (unsigned i = 0; i < count; i++) {
+        wanted[unknown] = keys[i];
+        places[unknown] = i;
+        unknown += leaves[i] == NULL;
+    }
+    if (!descend_many(map, begun, wanted, unknown, nodes))
+        return false;
+    for (unsigned i = 0; i < unknown; i++)
+        leaves[places[i]] = nodes[i];
+    return true;
+}
+
+// The leaves that keys lead to; false when a change went on.
+INTERVAL_SEARCH bool leaves_of(const struct interval_map *map, uint64_t begun, const uint64_t *keys,
+                               unsigned count, void **leaves)
+{
+    struct leaf_slots slots = slots_of(map, begun);
+    if (slots.count == 0)
+        return descend_many(map, begun, keys, count, leaves);
+    unsigned unknown = 0;
+    return index_many(map, begun, &slots, keys, count, leaves, &unknown) &&
+           (unknown == 0 || descend_unknown(map, begun, keys, count, leaves));
+}
+
 INTERVAL_SEARCH bool find_batch(const struct interval_map *map, uint64_t begun,
                                 const uint64_t *keys, unsigned count, struct interval *found)
 {
     void *nodes[BATCH];
-    if (!descend_many(map, begun, keys, count, nodes))
+    if (!leaves_of(map, begun, keys, count, nodes))
         return false;
     unsigned lines[BATCH];
     for (unsigned i = 0; i < count; i++) {

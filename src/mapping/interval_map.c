@@ -58,6 +58,7 @@ void interval_map_free(struct interval_map *map)
 {
     if (map == NULL)
         return;
+    leaf_index_release(&map->index);
     pool_release(&map->pool);
     memory_free(map);
 }
@@ -69,7 +70,7 @@ size_t interval_map_count(const struct interval_map *map)
 
 size_t interval_map_memory(const struct interval_map *map)
 {
-    return sizeof(*map) + pool_memory(&map->pool);
+    return sizeof(*map) + pool_memory(&map->pool) + leaf_index_memory(&map->index);
 }
 
 static struct leaf *descend(const struct interval_map *map, uint64_t key, struct path *path)
@@ -82,6 +83,19 @@ static struct leaf *descend(const struct interval_map *map, uint64_t key, struct
         node = inner_get(inner, path->places[level]).child;
     }
     return node;
+}
+
+// The leaf that a key leads to, for the writer when it does not change the tree.
+static struct leaf *leaf_for(const struct interval_map *map, uint64_t key)
+{
+    const struct leaf_slots *slots = &map->index.slots;
+    if (slots->count > 0) {
+        struct leaf *leaf = leaf_slots_leaf(slots, leaf_slots_first(slots, key), key);
+        if (leaf != NULL)
+            return leaf;
+    }
+    struct path path;
+    return descend(map, key, &path);
 }
 
 static void link_behind(struct leaf *leaf, struct leaf *added)
@@ -149,6 +163,15 @@ static void add_child(struct interval_map *map, const struct path *path, uint64_
         if (!add_or_split(map, path->nodes[level - 1], path->places[level - 1] + 1, &added))
             return;
     new_root(map, &added);
+}
+
+// Puts a leaf that starts at `key` in behind the one at the end of the path.
+static void add_leaf(struct interval_map *map, const struct path *path, uint64_t key,
+                     struct leaf *leaf)
+{
+    add_child(map, path, key, leaf);
+    leaf_index_update(map, key);
+    leaf_index_tend(map, false);
 }
 
 static void drop_child(struct interval_map *map, const struct path *path, unsigned level,
@@ -225,9 +248,18 @@ static bool write_halves(struct leaf *left, struct leaf *right, const struct int
     return true;
 }
 
+// Changes where the leaf at `place` of its parent (not the first) starts.
+static void move_start(struct interval_map *map, struct inner *parent, unsigned place, uint64_t key)
+{
+    uint64_t before = inner_get(parent, place).key;
+    inner_set_key(parent, place, key);
+    leaf_index_update(map, before);
+    leaf_index_update(map, key);
+}
+
 // Lets the sibling behind (or before) the leaf take some of its intervals; false where none has
 // room.
-static bool share(const struct interval_map *map, const struct path *path, struct leaf *leaf,
+static bool share(struct interval_map *map, const struct path *path, struct leaf *leaf,
                   const struct interval *intervals, unsigned count)
 {
     if (map->height == 0)
@@ -239,7 +271,7 @@ static bool share(const struct interval_map *map, const struct path *path, struc
         memcpy(both, intervals, count * sizeof(*both));
         unsigned total = count + leaf_read(leaf->next, both + count);
         if (write_halves(leaf, leaf->next, both, total)) {
-            inner_set_key(parent, place + 1, both[total / 2].start);
+            move_start(map, parent, place + 1, both[total / 2].start);
             return true;
         }
     }
@@ -247,7 +279,7 @@ static bool share(const struct interval_map *map, const struct path *path, struc
         unsigned before = leaf_read(leaf->previous, both);
         memcpy(both + before, intervals, count * sizeof(*both));
         if (write_halves(leaf->previous, leaf, both, before + count)) {
-            inner_set_key(parent, place, both[(before + count) / 2].start);
+            move_start(map, parent, place, both[(before + count) / 2].start);
             return true;
         }
     }
@@ -255,7 +287,7 @@ static bool share(const struct interval_map *map, const struct path *path, struc
 }
 
 // Puts an interval in where the leaf as it is cannot hold it.
-static void insert_beyond(struct interval_map *map, const struct path *path, struct leaf *leaf,
+static void insert_beyond(struct interval_map *map, struct leaf *leaf,
                           const struct interval *interval)
 {
     struct interval intervals[LEAF_NARROW + 1];
@@ -270,15 +302,19 @@ static void insert_beyond(struct interval_map *map, const struct path *path, str
         leaf_write(leaf, intervals, count);
         return;
     }
+    struct path path;
+    const struct leaf *same = descend(map, interval->start, &path);
+    assert(same == leaf);
+    (void)same;
     bool appended = rank == count - 1 && leaf->next == NULL;
-    if (!appended && share(map, path, leaf, intervals, count))
+    if (!appended && share(map, &path, leaf, intervals, count))
         return;
     unsigned left = appended ? count - 1 : count / 2;
     struct leaf *right = new_leaf(map);
     leaf_write(right, intervals + left, count - left);
     leaf_write(leaf, intervals, left);
     link_behind(leaf, right);
-    add_child(map, path, intervals[left].start, right);
+    add_leaf(map, &path, intervals[left].start, right);
 }
 
 // True when an interval may go into the leaf behind `place`: no neighbour overlaps it.
@@ -304,14 +340,13 @@ static bool is_free(const struct leaf *leaf, int place, const struct interval *i
 bool interval_map_insert(struct interval_map *map, const struct interval *interval)
 {
     assert(interval->length > 0 && interval->length - 1 <= UINT64_MAX - interval->start);
-    struct path path;
-    struct leaf *leaf = descend(map, interval->start, &path);
+    struct leaf *leaf = leaf_for(map, interval->start);
     int place = leaf_find(leaf, interval->start);
     if (!is_free(leaf, place, interval))
         return false;
     sequence_write_begin(&map->sequence);
     if (!leaf_insert(leaf, place, interval))
-        insert_beyond(map, &path, leaf, interval);
+        insert_beyond(map, leaf, interval);
     map->count++;
     sequence_write_end(&map->sequence);
     return true;
@@ -333,33 +368,65 @@ static bool merge_leaves(struct interval_map *map, const struct path *path, unsi
     count += leaf_read(right, intervals + count);
     if (!leaf_fits(intervals, count))
         return false;
+    uint64_t start = inner_get(parent, place + 1).key;
     leaf_write(left, intervals, count);
     unlink_leaf(right);
     pool_give(&map->pool, right);
     drop_child(map, path, level, place + 1);
+    leaf_index_update(map, start);
+    leaf_index_tend(map, false);
     return true;
 }
 
-// Mends the tree after an interval was taken out of the leaf at the end of the path.
-static void shrink(struct interval_map *map, const struct path *path, struct leaf *leaf)
+// The keys that lead to the leaf at the end of the path: from `start` to before `end`.
+static void path_keys(const struct interval_map *map, const struct path *path, uint64_t *start,
+                      uint64_t *end)
 {
-    if (map->height == 0 || leaf->count >= LEAF_FEW)
-        return;
-    unsigned place = path->places[map->height - 1];
-    if (leaf->count == 0) {
-        unlink_leaf(leaf);
-        pool_give(&map->pool, leaf);
-        drop_child(map, path, map->height - 1, place);
-    } else if (!merge_leaves(map, path, place) && place > 0) {
-        (void)merge_leaves(map, path, place - 1);
+    *start = 0;
+    *end = UINT64_MAX;
+    for (unsigned level = 0; level < map->height; level++) {
+        const struct inner *inner = path->nodes[level];
+        unsigned place = path->places[level];
+        if (place > 0)
+            *start = inner_get(inner, place).key;
+        if (place + 1 < inner->count)
+            *end = inner_get(inner, place + 1).key;
     }
 }
 
-// The leaf and place of the interval that starts at `start`; NULL where none does.
-static struct leaf *exact(const struct interval_map *map, uint64_t start, struct path *path,
-                          int *place)
+// Takes out the empty leaf at the end of the path. Its keys then lead to a neighbour.
+static void drop_leaf(struct interval_map *map, const struct path *path, struct leaf *leaf)
 {
-    struct leaf *leaf = descend(map, start, path);
+    uint64_t start = 0;
+    uint64_t end = 0;
+    path_keys(map, path, &start, &end);
+    unlink_leaf(leaf);
+    pool_give(&map->pool, leaf);
+    unsigned level = map->height - 1;
+    drop_child(map, path, level, path->places[level]);
+    leaf_index_update(map, start);
+    leaf_index_update(map, end);
+    leaf_index_tend(map, false);
+}
+
+// Mends the tree after the interval at `start` was taken out of the leaf.
+static void shrink(struct interval_map *map, uint64_t start, struct leaf *leaf)
+{
+    if (map->height == 0 || leaf->count >= LEAF_FEW)
+        return;
+    struct path path;
+    (void)descend(map, start, &path);
+    unsigned place = path.places[map->height - 1];
+    if (leaf->count == 0)
+        drop_leaf(map, &path, leaf);
+    else if (!merge_leaves(map, &path, place) && place > 0)
+        (void)merge_leaves(map, &path, place - 1);
+}
+
+// The leaf and place of the interval that starts at `start`; NULL where none does.
+static struct leaf *exact(const struct interval_map *map, uint64_t start, int *place)
+{
+    struct leaf *leaf = leaf_for(map, start);
     *place = leaf_find(leaf, start);
     if (*place == LEAF_BEFORE || leaf_get(leaf, *place).start != start)
         return NULL;
@@ -368,24 +435,22 @@ static struct leaf *exact(const struct interval_map *map, uint64_t start, struct
 
 bool interval_map_remove(struct interval_map *map, uint64_t start)
 {
-    struct path path;
     int place = 0;
-    struct leaf *leaf = exact(map, start, &path, &place);
+    struct leaf *leaf = exact(map, start, &place);
     if (leaf == NULL)
         return false;
     sequence_write_begin(&map->sequence);
     leaf_erase(leaf, place);
     map->count--;
-    shrink(map, &path, leaf);
+    shrink(map, start, leaf);
     sequence_write_end(&map->sequence);
     return true;
 }
 
 bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t value)
 {
-    struct path path;
     int place = 0;
-    struct leaf *leaf = exact(map, start, &path, &place);
+    struct leaf *leaf = exact(map, start, &place);
     if (leaf == NULL)
         return false;
     sequence_write_begin(&map->sequence);
@@ -396,8 +461,7 @@ bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t v
 
 const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key)
 {
-    struct path path;
-    return descend(map, key, &path);
+    return leaf_for(map, key);
 }
 
 unsigned interval_tree_append(struct interval_map *map, const struct interval *intervals,
@@ -418,6 +482,6 @@ unsigned interval_tree_append(struct interval_map *map, const struct interval *i
     struct leaf *leaf = new_leaf(map);
     leaf_write(leaf, intervals, count);
     link_behind(last, leaf);
-    add_child(map, &path, intervals[0].start, leaf);
+    add_leaf(map, &path, intervals[0].start, leaf);
     return count;
 }

@@ -51,6 +51,9 @@ bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t v
 // Adds intervals that are in order and start behind all that are there, several times as fast as
 // one by one. False, and nothing changes, where they are not.
 bool interval_map_append(struct interval_map *map, const struct interval *intervals, size_t count);
+// Makes lookups as fast as they can be, at the price of a walk over the leaves: after the last of
+// many interval_map_append.
+void interval_map_settle(struct interval_map *map);
 // Copies out up to `size` intervals that start at `key` or after it, in order, and returns how
 // many.
 size_t interval_map_read(const struct interval_map *map, uint64_t key, struct interval *intervals,

@@ -4,6 +4,7 @@
 #define IVIP_MAPPING_INTERVAL_TREE_H
 
 #include "mapping/interval_node.h"
+#include "mapping/leaf_index.h"
 #include "mapping/pool.h"
 
 // Levels of inner nodes. Nodes on the way to the root are merged when they get empty, so even
@@ -35,6 +36,7 @@ struct interval_map {
     void *root;      // an inner node, or a leaf where height is 0; never NULL
     unsigned height; // levels of inner nodes
     size_t count;
+    struct leaf_index index;
     struct pool pool;
 };
 

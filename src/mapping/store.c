@@ -180,6 +180,12 @@ void store_append(struct store *store, const struct interval *micronets, size_t 
     }
 }
 
+void store_settle(struct store *store)
+{
+    if (store->tree != NULL)
+        interval_map_settle(store->tree);
+}
+
 void store_expect(struct store *store, uint64_t micronets)
 {
     if (store->tree == NULL && micronets >= store->flat.size / 4)
