@@ -62,7 +62,7 @@ void etr_table_sweep(struct etr_table *table);
 SEQUENCE_READER static inline const struct address *
 etr_table_addresses(const struct etr_table *table)
 {
-    return __atomic_load_n(&table->addresses, __ATOMIC_RELAXED);
+    return SEQUENCE_LOAD(&table->addresses);
 }
 
 // The address of an index that the reader has validated (sequence_retry); zero for ETR_GAP and

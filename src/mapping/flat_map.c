@@ -152,7 +152,7 @@ static void clear_start(struct flat_map *map, uint32_t place)
 
 SEQUENCE_READER static uint64_t word_at(const struct flat_map *map, unsigned level, uint32_t index)
 {
-    return __atomic_load_n(&map->levels[level][index], __ATOMIC_RELAXED);
+    return SEQUENCE_LOAD(&map->levels[level][index]);
 }
 
 // The nearest start at `place` or before. There is one, at place 0 at the latest; a reader beside

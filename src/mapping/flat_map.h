@@ -46,7 +46,7 @@ void flat_map_expect_dense(struct flat_map *map);
 
 SEQUENCE_READER static inline uint32_t flat_map_value(const struct flat_map *map, uint32_t place)
 {
-    return __atomic_load_n(&map->values[place], __ATOMIC_RELAXED);
+    return SEQUENCE_LOAD(&map->values[place]);
 }
 
 // Asks for the memory around a place.

@@ -18,7 +18,7 @@
 // The pointer read once: the compiler must not read it again after it was validated.
 INTERVAL_SEARCH void *pointer_at(void *const *place)
 {
-    return __atomic_load_n(place, __ATOMIC_RELAXED);
+    return SEQUENCE_LOAD(place);
 }
 
 INTERVAL_SEARCH void prefetch_lines(const void *node, unsigned lines)
@@ -46,7 +46,7 @@ INTERVAL_SEARCH const struct leaf *leaf_by_tree(const struct interval_map *map, 
                                                 uint64_t key)
 {
     void *node = pointer_at(&map->root);
-    unsigned height = __atomic_load_n(&map->height, __ATOMIC_RELAXED);
+    unsigned height = SEQUENCE_LOAD(&map->height);
     if (sequence_retry(&map->sequence, begun))
         return NULL;
     for (; height > 0; height--) {
@@ -63,7 +63,7 @@ INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint6
 {
     struct leaf_slots slots = slots_of(map, begun);
     if (slots.count > 0) {
-        const struct leaf *leaf = leaf_slots_leaf(&slots, leaf_slots_first(&slots, key), key);
+        const struct leaf *leaf = leaf_slots_leaf(&slots, leaf_slots_places(&slots, key), key);
         if (sequence_retry(&map->sequence, begun))
             return NULL;
         if (__builtin_expect(leaf != NULL, 1))
@@ -108,6 +108,7 @@ INTERVAL_SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun
     *leaf = leaf_of(map, begun, key);
     if (*leaf == NULL)
         return false;
+    prefetch_lines(*leaf, sizeof(struct leaf) / 64);
     *place = leaf_find(*leaf, key);
     if (__builtin_expect(*place == LEAF_BEFORE, 0))
         return before_leaf(map, begun, *leaf, found);
@@ -174,7 +175,7 @@ INTERVAL_SEARCH bool descend_many(const struct interval_map *map, uint64_t begun
                                   const uint64_t *keys, unsigned count, void **nodes)
 {
     void *root = pointer_at(&map->root);
-    unsigned height = __atomic_load_n(&map->height, __ATOMIC_RELAXED);
+    unsigned height = SEQUENCE_LOAD(&map->height);
     if (sequence_retry(&map->sequence, begun))
         return false;
     for (unsigned i = 0; i < count; i++)
@@ -192,14 +193,14 @@ INTERVAL_SEARCH bool index_many(const struct interval_map *map, uint64_t begun,
                                 const struct leaf_slots *slots, const uint64_t *keys,
                                 unsigned count, void **leaves, unsigned *unknown)
 {
-    uint64_t firsts[BATCH];
+    struct leaf_places places[BATCH];
     for (unsigned i = 0; i < count; i++) {
-        firsts[i] = leaf_slots_first(slots, keys[i]);
-        __builtin_prefetch(&slots->starts[firsts[i] & (slots->count - 1)]);
+        places[i] = leaf_slots_places(slots, keys[i]);
+        __builtin_prefetch(&slots->starts[places[i].nearest & (slots->count - 1)]);
     }
     *unknown = 0;
     for (unsigned i = 0; i < count; i++) {
-        leaves[i] = leaf_slots_leaf(slots, firsts[i], keys[i]);
+        leaves[i] = leaf_slots_leaf(slots, places[i], keys[i]);
         *unknown += leaves[i] == NULL;
         __builtin_prefetch(leaves[i]);
     }

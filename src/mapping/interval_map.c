@@ -90,7 +90,7 @@ static struct leaf *leaf_for(const struct interval_map *map, uint64_t key)
 {
     const struct leaf_slots *slots = &map->index.slots;
     if (slots->count > 0) {
-        struct leaf *leaf = leaf_slots_leaf(slots, leaf_slots_first(slots, key), key);
+        struct leaf *leaf = leaf_slots_leaf(slots, leaf_slots_places(slots, key), key);
         if (leaf != NULL)
             return leaf;
     }

@@ -159,12 +159,14 @@ static bool next_run(const struct mapping *mapping, const struct range *range, s
     return true;
 }
 
-// Refuses a range that overlaps a mapped micronet.
-static bool check_unmapped(const struct mapping *mapping, const struct range *range,
+// Refuses a range that overlaps a mapped micronet; says whether it overlaps micronets at all.
+static bool check_unmapped(const struct mapping *mapping, const struct range *range, bool *any,
                            struct error *error)
 {
     struct interval at = {range->start.index, 0, ETR_GAP};
+    *any = false;
     while (next_run(mapping, range, &at)) {
+        *any = *any || at.value == ETR_ZERO;
         if (at.value < ETR_FIRST)
             continue;
         char text[RANGE_TEXT_MAX];
@@ -191,10 +193,11 @@ static void carve(struct mapping *mapping, const struct range *range, const stru
 static bool apply_define(struct mapping *mapping, const struct update *update, struct error *error)
 {
     const struct range *range = &update->range;
-    if (!check_unmapped(mapping, range, error))
+    bool any = false;
+    if (!check_unmapped(mapping, range, &any, error))
         return false;
     struct interval at = {range->start.index, 0, ETR_GAP};
-    while (next_run(mapping, range, &at))
+    while (any && next_run(mapping, range, &at))
         if (at.value == ETR_ZERO)
             carve(mapping, range, &at);
     uint32_t value = etr_table_take(&mapping->etrs, &update->etr, 1);

@@ -18,7 +18,8 @@
 
 // ThreadSanitizer knows nothing of sequence locks and does not support fences: readers' looks are
 // hidden from it (functions marked SEQUENCE_READER), and the fences become compiler barriers,
-// which is enough on x86, where it runs.
+// which is enough on x86, where it runs. SEQUENCE_LOAD reads what the writer may change, once: an
+// atomic load, which would be seen even there, is a volatile one then.
 #if defined(__SANITIZE_THREAD__)
 #define SEQUENCE_TSAN 1
 #elif defined(__has_feature)
@@ -30,9 +31,11 @@
 #ifdef SEQUENCE_TSAN
 #define SEQUENCE_READER       __attribute__((no_sanitize("thread")))
 #define SEQUENCE_FENCE(order) __asm__ volatile("" ::: "memory")
+#define SEQUENCE_LOAD(place)  (*(const volatile __typeof__(*(place)) *)(place))
 #else
 #define SEQUENCE_READER
 #define SEQUENCE_FENCE(order) atomic_thread_fence(order)
+#define SEQUENCE_LOAD(place)  __atomic_load_n(place, __ATOMIC_RELAXED)
 #endif
 
 struct sequence {

@@ -177,7 +177,7 @@ bool snapshot_blocks_read(struct reader *reader, uint64_t micronets_max, struct 
     for (size_t i = 1; i < from.etr_count; i++)
         etr_table_drop(&mapping->etrs, from.values[i]);
     etr_table_sweep(&mapping->etrs);
-    store_settle(&mapping->store);
+    store_end_bulk(&mapping->store);
     (void)ZSTD_freeDCtx(from.unpacker);
     memory_free(from.plain);
     memory_free(from.etrs);

@@ -2,6 +2,7 @@
 #include "mapping/store.h"
 
 #include "mapping/etr_table.h"
+#include "mapping/interval_node.h"
 
 #include <assert.h>
 #include <string.h>
@@ -44,14 +45,17 @@ static struct interval placed(const struct store *store, const struct interval *
     return (struct interval){place_of(store, micronet->start), micronet->length, micronet->value};
 }
 
-// The gap around a unit that no interval of the tree contains.
-SEQUENCE_READER static struct interval gap_of(const struct store *store, uint64_t unit)
+// The interval of the tree that contains a unit, or the gap around it.
+SEQUENCE_READER static struct interval tree_run(const struct store *store, uint64_t unit)
 {
     struct interval at = {0};
     uint64_t start = store->units.start.index;
     uint64_t end = start + store->units.length.units; // may be 0 at the end of all space
-    if (interval_map_previous(store->tree, unit, &at))
+    if (interval_map_previous(store->tree, unit, &at)) {
+        if (interval_holds(&at, unit))
+            return at;
         start = at.start + at.length;
+    }
     if (interval_map_next(store->tree, unit, &at))
         end = at.start;
     return (struct interval){start, end - start, ETR_GAP};
@@ -59,10 +63,9 @@ SEQUENCE_READER static struct interval gap_of(const struct store *store, uint64_
 
 SEQUENCE_READER struct interval store_find(const struct store *store, uint64_t unit)
 {
-    struct interval found;
     if (store->tree != NULL)
-        return interval_map_find(store->tree, unit, &found) ? found : gap_of(store, unit);
-    found = flat_map_find(&store->flat, place_of(store, unit));
+        return tree_run(store, unit);
+    struct interval found = flat_map_find(&store->flat, place_of(store, unit));
     found.start += store->units.start.index;
     return found;
 }
@@ -180,7 +183,7 @@ void store_append(struct store *store, const struct interval *micronets, size_t 
     }
 }
 
-void store_settle(struct store *store)
+void store_end_bulk(struct store *store)
 {
     if (store->tree != NULL)
         interval_map_settle(store->tree);

@@ -41,7 +41,7 @@ void store_set(struct store *store, const struct interval *micronet, uint32_t va
 // Bulk: `count` micronets in order, behind all that are there.
 void store_append(struct store *store, const struct interval *micronets, size_t count);
 // Says that bulk has ended.
-void store_settle(struct store *store);
+void store_end_bulk(struct store *store);
 // Says how many micronets are to come in bulk.
 void store_expect(struct store *store, uint64_t micronets);
 // Copies out up to `size` micronets that start at `unit` (in the MAB) or after it, and returns how

@@ -20,7 +20,7 @@ static bool check_key(const struct interval_map *map, uint64_t key)
     const struct leaf_slots *slots = &map->index.slots;
     if (slots->count == 0)
         return false;
-    const struct leaf *leaf = leaf_slots_leaf(slots, leaf_slots_first(slots, key), key);
+    const struct leaf *leaf = leaf_slots_leaf(slots, leaf_slots_places(slots, key), key);
     if (leaf != NULL && leaf != leaf_by_tree(map, key))
         fail_msg("key %llx: not the leaf that the tree leads to", (unsigned long long)key);
     return leaf != NULL;
