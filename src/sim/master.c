@@ -8,6 +8,7 @@
 
 #define MICRONET_UNITS_MAX 24
 #define ATTEMPTS           20
+#define MISTAKES           40 // two of so many ETRs are such as no RUAS should allow
 
 static const char *const prefix_texts[MASTER_MABS] = {"20.1.0.0/24", "2001:db8:20::/48"};
 
@@ -28,6 +29,7 @@ void master_release(struct master *master)
     for (size_t i = 0; i < MASTER_MABS; i++) {
         mapping_free(master->mappings[i]);
         mapping_history_free(master->histories[i]);
+        memory_free(master->numbers[i]);
     }
     memory_free(master->sets);
 }
@@ -35,6 +37,11 @@ void master_release(struct master *master)
 static struct address pick_etr(struct random_source *random)
 {
     uint32_t number = (uint32_t)random_below(random, MASTER_ETR_COUNT + 1);
+    uint64_t mistake = random_below(random, MISTAKES);
+    if (mistake == 0)
+        return address_from_ipv4(0x1401004d); // 20.1.0.77, in a MAB
+    if (mistake == 1)
+        return address_from_ipv4(0xc0000209); // 192.0.2.9, which all ITRs refuse
     return number == 0 ? ADDRESS_ZERO : address_from_ipv4(0xc6120300 + number); // 198.18.3.x
 }
 
@@ -111,22 +118,57 @@ static void compose(struct master_set *set, struct random_source *random,
     }
 }
 
-void master_change(struct master *master, struct random_source *random, struct instant now)
+// Applies the set, where the rules allow it, and puts it in the log.
+static bool apply(struct master *master, struct master_set *set)
 {
+    size_t mab = set->mab;
+    struct mapping *mapping = master->mappings[mab];
+    if (set->count == 0 || !mapping_apply(mapping, set->updates, set->count, NULL, NULL))
+        return false;
+    set->sequence = ++master->sequences[mab];
+    set->hash = mapping_hash(mapping);
+    master->sets = memory_resize(master->sets, (master->set_count + 1) * sizeof(*set));
+    master->numbers[mab] = memory_resize(master->numbers[mab], set->sequence * sizeof(size_t));
+    master->numbers[mab][set->sequence - 1] = master->set_count;
+    master->sets[master->set_count++] = *set;
+    mapping_history_record(master->histories[mab], mapping, set->at);
+    return true;
+}
+
+bool master_change(struct master *master, uint64_t number, struct instant now)
+{
+    struct random_source random;
+    random_init(&random, random_seed_from_number(number));
     for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
-        struct master_set set = {.at = now, .mab = random_below(random, MASTER_MABS)};
-        struct mapping *mapping = master->mappings[set.mab];
-        compose(&set, random, mapping);
-        if (set.count + 4 <= MASTER_SET_MAX && random_below(random, 4) == 0)
-            compose(&set, random, mapping);
-        if (set.count == 0 || !mapping_apply(mapping, set.updates, set.count, NULL, NULL))
-            continue;
-        set.sequence = ++master->sequences[set.mab];
-        master->sets = memory_resize(master->sets, (master->set_count + 1) * sizeof(set));
-        master->sets[master->set_count++] = set;
-        mapping_history_record(master->histories[set.mab], mapping, now);
-        return;
+        struct master_set set = {.at = now, .mab = random_below(&random, MASTER_MABS)};
+        const struct mapping *mapping = master->mappings[set.mab];
+        compose(&set, &random, mapping);
+        if (set.count + 4 <= MASTER_SET_MAX && random_below(&random, 4) == 0)
+            compose(&set, &random, mapping);
+        if (apply(master, &set))
+            return true;
     }
+    return false;
+}
+
+bool master_map(struct master *master, const struct range *range, const struct address *etr,
+                struct instant now)
+{
+    struct micronet found;
+    struct master_set set = {.at = now, .count = 1, .mab = range->family == FAMILY_IPV6};
+    const struct mapping *mapping = master->mappings[set.mab];
+    if (!range_contains(mapping_units(mapping), range))
+        return false;
+    enum mapping_state state = mapping_lookup(mapping, range->start, &found);
+    enum update_kind kind = state == MAPPING_GAP ? UPDATE_DEFINE : UPDATE_MAP;
+    set.updates[0] = (struct update){kind, *range, *etr, range->start};
+    return apply(master, &set);
+}
+
+const struct master_set *master_set_at(const struct master *master, size_t mab, uint64_t sequence)
+{
+    assert(sequence > 0 && sequence <= master->sequences[mab]);
+    return &master->sets[master->numbers[mab][sequence - 1]];
 }
 
 struct address master_pick_address(const struct master *master, struct random_source *random)

@@ -57,6 +57,11 @@ void network_cut(struct network *network, size_t from, size_t to, bool cut)
     path_between(network, from, to)->cut = cut;
 }
 
+bool network_is_cut(const struct network *network, size_t from, size_t to)
+{
+    return path_between(network, from, to)->cut;
+}
+
 void network_mend(struct network *network)
 {
     for (size_t i = 0; i < network->nodes * network->nodes; i++)

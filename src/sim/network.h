@@ -40,6 +40,7 @@ void network_set(struct network *network, size_t from, size_t to,
                  const struct path_conditions *conditions);
 // Cuts the path from one node to another, or mends it.
 void network_cut(struct network *network, size_t from, size_t to, bool cut);
+bool network_is_cut(const struct network *network, size_t from, size_t to);
 // Mends all cuts.
 void network_mend(struct network *network);
 

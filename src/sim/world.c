@@ -7,189 +7,148 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define CHECK_EVERY_MS 200
-#define CUT_MS_MAX     40000
-#define RECOVERY_S     60 // after the faults end, before all must be well again
+#define RECOVERY_S 60 // after the faults end, before all must be well again
 
-// A config from a seed
-
-struct dice {
-    struct random_source random;
-};
-
-static bool one_in(struct dice *dice, uint64_t n)
+struct random_seed world_fresh_seed(struct world *world)
 {
-    return random_below(&dice->random, n) == 0;
-}
-
-static uint64_t between(struct dice *dice, uint64_t least, uint64_t most)
-{
-    return least + random_below(&dice->random, most - least + 1);
-}
-
-static struct path_conditions random_paths(struct dice *dice, bool calm)
-{
-    // One statement for each: C does not say in which order initialisers are evaluated.
-    struct path_conditions paths = {0};
-    paths.delay = duration_us(between(dice, 50, 40000));
-    paths.jitter = duration_us(between(dice, 0, 30000));
-    paths.duplicated = one_in(dice, 2) ? (uint32_t)between(dice, 0, 200000) : 0;
-    paths.replayed = one_in(dice, 2) ? (uint32_t)between(dice, 0, 50000) : 0;
-    paths.replayed_by = duration_ms(between(dice, 1, 30000));
-    if (calm)
-        return paths;
-    paths.loss = one_in(dice, 3) ? 0 : (uint32_t)between(dice, 0, 300000);
-    paths.delayed = one_in(dice, 2) ? (uint32_t)between(dice, 0, 100000) : 0;
-    paths.delayed_by = duration_ms(between(dice, 1, 3000));
-    paths.rate = one_in(dice, 5) ? between(dice, 20000, 200000) : 0;
-    return paths;
-}
-
-static struct duration sometimes(struct dice *dice, bool calm, uint64_t least_ms, uint64_t most_ms)
-{
-    return duration_ms(calm || one_in(dice, 2) ? 0 : between(dice, least_ms, most_ms));
-}
-
-struct world_config world_config_random(uint64_t seed)
-{
-    struct dice dice;
-    random_init(&dice.random, random_seed_from_number(seed ^ 0x6976697073696d31));
-    bool calm = one_in(&dice, 4);
-    bool small = one_in(&dice, 4); // memory so small that limits are reached
-    struct world_config config = {.seed = seed};
-    config.qsas = between(&dice, 1, 3);
-    config.qsrs = between(&dice, 1, 3);
-    config.qscs = between(&dice, 0, 2);
-    config.itrs = between(&dice, 1, 5);
-    config.paths = random_paths(&dice, calm);
-    config.feed_lag = duration_ms(between(&dice, 1, 300));
-    config.caching_time = duration_s(between(&dice, 5, 600));
-    config.change_every = duration_ms(between(&dice, 50, 2000));
-    config.ask_every = duration_ms(between(&dice, 20, 500));
-    config.crash_every = sometimes(&dice, calm, 2000, 30000);
-    config.cut_every = sometimes(&dice, calm, 2000, 30000);
-    config.misstep_every = sometimes(&dice, calm, 3000, 30000);
-    config.attack_every = sometimes(&dice, false, 5, 200);
-    config.told_max = small ? between(&dice, 48, 100) : 100000;
-    config.cached_max = small ? between(&dice, 8, 40) : 10000;
-    config.length = duration_s(between(&dice, 30, 120));
-    return config;
+    return random_seed_from_number(random_u64(engine_random(world->engine)));
 }
 
 void world_config_print(const struct world_config *config, FILE *file)
 {
     const struct path_conditions *paths = &config->paths;
     (void)fprintf(file,
-                  "seed %" PRIu64 ": %zu QSA, %zu QSR, %zu QSC, %zu ITR for %" PRIu64 " s\n"
-                  "  paths: delay %" PRIu64 " us, jitter %" PRIu64 " us, lost %.1f %%, "
+                  "seed %" PRIu64 ": %zu QSA, %zu QSR, %zu QSC, %zu ITR, %s, for %" PRIu64 " s\n"
+                  "  paths: delay %" PRIu64 " ms, jitter %" PRIu64 " ms, lost %.1f %%, "
                   "duplicated %.1f %%, delayed %.1f %%, replayed %.1f %%, rate %" PRIu64 "\n"
-                  "  every (ms): change %" PRIu64 ", question %" PRIu64 ", crash %" PRIu64
-                  ", cut %" PRIu64 ", misstep %" PRIu64 ", attack %" PRIu64 "\n"
+                  "  %zu events; every (ms): packet %" PRIu64 ", attack %" PRIu64 "\n"
                   "  feed lag %" PRIu64 " ms, caching time %" PRIu64
                   " s, told at most %zu, cached at most %zu\n",
-                  config->seed, config->qsas, config->qsrs, config->qscs, config->itrs,
-                  config->length.ns / duration_s(1).ns, paths->delay.ns / 1000,
-                  paths->jitter.ns / 1000, paths->loss / 10000.0, paths->duplicated / 10000.0,
+                  config->seed, world_count(config, WORLD_QSA), world_count(config, WORLD_QSR),
+                  world_count(config, WORLD_QSC), world_count(config, WORLD_ITR),
+                  config->ideal_feed ? "ideal feed" : "fast push",
+                  config->length.ns / duration_s(1).ns, paths->delay.ns / 1000000,
+                  paths->jitter.ns / 1000000, paths->loss / 10000.0, paths->duplicated / 10000.0,
                   paths->delayed / 10000.0, paths->replayed / 10000.0, paths->rate,
-                  config->change_every.ns / 1000000, config->ask_every.ns / 1000000,
-                  config->crash_every.ns / 1000000, config->cut_every.ns / 1000000,
-                  config->misstep_every.ns / 1000000, config->attack_every.ns / 1000000,
-                  config->feed_lag.ns / 1000000, config->caching_time.ns / duration_s(1).ns,
-                  config->told_max, config->cached_max);
+                  config->event_count, config->ask_every.ns / 1000000,
+                  config->attack_every.ns / 1000000, config->feed_lag.ns / 1000000,
+                  config->caching_time.ns / duration_s(1).ns, config->told_max, config->cached_max);
 }
 
-// What happens again and again
+// Events
 
-// Schedules an action after a random time with that mean; never where the mean is 0.
-static void again(struct world *world, struct duration mean, engine_action *action)
+static void changed(struct world *world, size_t before)
 {
-    if (mean.ns == 0 || world->quiet)
+    const struct master_set *set = &world->master.sets[before];
+    char range[RANGE_TEXT_MAX];
+    if (world->master.set_count == before)
         return;
-    struct duration pause = {random_below(engine_random(world->engine), 2 * mean.ns)};
-    engine_schedule(world->engine, instant_add(engine_now(world->engine), pause), action, world);
-}
-
-static void change(void *state, struct instant now)
-{
-    struct world *world = state;
-    if (world->quiet)
-        return;
-    size_t before = world->master.set_count;
-    master_change(&world->master, engine_random(world->engine), now);
-    if (world->master.set_count > before) {
-        const struct master_set *set = &world->master.sets[before];
-        char range[RANGE_TEXT_MAX];
-        world->report.changes++;
-        engine_note(world->engine, "set %zu of MAB %zu: %zu updates, first of %s", before, set->mab,
-                    set->count, range_print(&set->updates[0].range, range));
+    world->report.changes++;
+    engine_note(world->engine, "set %" PRIu64 " of MAB %zu: %zu updates, first of %s",
+                set->sequence, set->mab, set->count, range_print(&set->updates[0].range, range));
+    if (world->config.ideal_feed)
         world_feed(world);
+    else
+        world_push_set(world, set);
+}
+
+// The engine's numbers of the two ends of a path. The RUAS sends to the QSAs' feed ports.
+static size_t end_of_path(const struct world *world, size_t node, size_t other)
+{
+    if (node == WORLD_RUAS)
+        return world->ruas.node;
+    return other == WORLD_RUAS && node < world->qsa_count ? world->qsas[node].feed_node : node;
+}
+
+static void set_cut(struct world *world, const struct world_event *event, bool cut)
+{
+    size_t from = end_of_path(world, event->node, event->other);
+    size_t to = end_of_path(world, event->other, event->node);
+    network_cut(engine_network(world->engine), from, to, cut);
+    if (event->both)
+        network_cut(engine_network(world->engine), to, from, cut);
+}
+
+static void end(void *state, struct instant now)
+{
+    const struct world_plan *plan = state;
+    (void)now;
+    if (plan->event->kind == WORLD_CRASH)
+        world_restart(plan->world, plan->event->node);
+    else if (!plan->world->quiet) {
+        engine_note(plan->world->engine, "a path is mended");
+        set_cut(plan->world, plan->event, false);
     }
-    again(world, world->config.change_every, change);
 }
 
-static void crash(void *state, struct instant now)
+static const char *name_of(const struct world *world, size_t node)
 {
-    struct world *world = state;
-    (void)now;
-    if (world->quiet)
-        return;
-    world_crash_some_node(world);
-    again(world, world->config.crash_every, crash);
+    return node == WORLD_RUAS ? "RUAS" : world->config.nodes[node].name;
 }
 
-static void misstep(void *state, struct instant now)
+static void happen(void *state, struct instant now)
 {
-    struct world *world = state;
-    (void)now;
-    if (world->quiet)
-        return;
-    world_misstep(world);
-    again(world, world->config.misstep_every, misstep);
+    struct world_plan *plan = state;
+    struct world *world = plan->world;
+    const struct world_event *event = plan->event;
+    size_t sets = world->master.set_count;
+    bool no_changes = !world->config.ideal_feed && world->ruas.sender == NULL;
+    switch (event->kind) {
+    case WORLD_CHANGE:
+        if (!no_changes && master_change(&world->master, event->number, now))
+            changed(world, sets);
+        break;
+    case WORLD_MAP:
+        if (!no_changes && master_map(&world->master, &event->range, &event->address, now))
+            changed(world, sets);
+        else
+            engine_note(world->engine, "a mapping is refused");
+        break;
+    case WORLD_PACKET:
+        world_itr_packet(&world->itrs[event->node - world->qsa_count - world->qsr_count],
+                         &event->address);
+        break;
+    case WORLD_CRASH:
+        world_crash(world, event->node);
+        engine_schedule(world->engine, instant_add(now, event->length), end, plan);
+        break;
+    case WORLD_CUT:
+        world->report.cuts++;
+        engine_note(world->engine, "path from %s to %s is cut%s", name_of(world, event->node),
+                    name_of(world, event->other), event->both ? ", and back" : "");
+        set_cut(world, event, true);
+        engine_schedule(world->engine, instant_add(now, event->length), end, plan);
+        break;
+    case WORLD_MISSTEP:
+        world_misstep(world, event);
+        break;
+    case WORLD_CLOCK:
+        world->report.clock_steps++;
+        world->ruas.clock_ms += event->step_ms;
+        engine_note(world->engine, "the RUAS's clock steps by %" PRId64 " ms", event->step_ms);
+        break;
+    }
 }
 
 static void attack(void *state, struct instant now)
 {
     struct world *world = state;
-    (void)now;
     if (world->quiet)
         return;
-    world_attack(world);
-    again(world, world->config.attack_every, attack);
-}
-
-static void mend(void *state, struct instant now)
-{
-    struct world *world = state;
-    (void)now;
-    engine_note(world->engine, "all paths are mended");
-    network_mend(engine_network(world->engine));
-}
-
-static void cut(void *state, struct instant now)
-{
-    struct world *world = state;
-    struct random_source *random = engine_random(world->engine);
-    if (world->quiet)
-        return;
-    size_t from = random_below(random, world->attacker);
-    size_t to = random_below(random, world->attacker);
-    bool both = random_below(random, 2) == 0;
-    network_cut(engine_network(world->engine), from, to, true);
-    if (both)
-        network_cut(engine_network(world->engine), to, from, true);
-    world->report.cuts++;
-    engine_note(world->engine, "path from node %zu to node %zu is cut%s", from, to,
-                both ? ", and back" : "");
-    struct duration length = {random_below(random, duration_ms(CUT_MS_MAX).ns)};
-    engine_schedule(world->engine, instant_add(now, length), mend, world);
-    again(world, world->config.cut_every, cut);
+    if (now.ns > 0)
+        world_attack(world);
+    uint64_t mean = world->config.attack_every.ns;
+    struct duration pause = {1 + random_below(engine_random(world->engine), 2 * mean)};
+    engine_schedule(world->engine, instant_add(now, pause), attack, world);
 }
 
 static void check(void *state, struct instant now)
 {
     struct world *world = state;
+    world_check_feeds(world);
     world_check_beliefs(world);
-    engine_schedule(world->engine, instant_add(now, duration_ms(CHECK_EVERY_MS)), check, world);
+    engine_schedule(world->engine, instant_add(now, duration_ms(WORLD_CHECK_EVERY_MS)), check,
+                    world);
 }
 
 // A run
@@ -208,6 +167,13 @@ static void describe(FILE *file, const uint8_t *bytes, size_t length)
     struct query_message message;
     char text[RANGE_TEXT_MAX];
     char etr[ADDRESS_TEXT_MAX];
+    struct payload_header payload;
+    struct reader sections;
+    if (payload_open(bytes, length, &payload, &sections) == DECODE_OK) {
+        (void)fprintf(file, "payload %" PRIu64 " of epoch %" PRIu64 ", %zu octets",
+                      payload.sequence, payload.epoch, length);
+        return;
+    }
     if (query_decode(bytes, length, &message) != DECODE_OK) {
         (void)fprintf(file, "%zu octets of junk", length);
         return;
@@ -224,23 +190,52 @@ static void describe(FILE *file, const uint8_t *bytes, size_t length)
                       address_print(&message.etr, etr), message.caching_ms, message.mab_sequence);
 }
 
+static bool is_calm(const struct world_config *config)
+{
+    bool calm = config->paths.loss == 0 && config->paths.delayed == 0 && config->paths.rate == 0 &&
+                config->link_count == 0;
+    for (size_t i = 0; i < config->event_count; i++) {
+        enum world_event_kind kind = config->events[i].kind;
+        calm = calm && kind != WORLD_CRASH && kind != WORLD_CUT && kind != WORLD_MISSTEP;
+    }
+    return calm;
+}
+
+static void set_paths(struct world *world, const struct path_conditions *paths)
+{
+    const struct world_config *config = &world->config;
+    struct network *network = engine_network(world->engine);
+    network_set_all(network, paths);
+    for (size_t i = 0; i < config->link_count && !world->quiet; i++) {
+        const struct world_link *link = &config->links[i];
+        network_set(network, end_of_path(world, link->from, link->to),
+                    end_of_path(world, link->to, link->from), &link->conditions);
+    }
+}
+
 static struct world *build(const struct world_config *config)
 {
     struct world *world = memory_new(sizeof(*world));
-    size_t nodes = config->qsas + config->qsrs + config->qscs + config->itrs + 1;
+    size_t nodes = 2 * config->node_count + 2; // feeds of QSAs, the RUAS, the attacker
     world->config = *config;
+    world->calm = is_calm(config);
     world->engine = engine_new(config->seed, nodes);
-    network_set_all(engine_network(world->engine), &config->paths);
     random_bytes(engine_random(world->engine), world->key.bytes, sizeof(world->key.bytes));
     table_init(&world->tellings);
+    list_init(&world->fetches);
     master_init(&world->master, engine_now(world->engine));
     engine_set_watch(world->engine, world_watch, world);
+    network_set_all(engine_network(world->engine), &config->paths);
     world_add_nodes(world);
-    again(world, config->change_every, change);
-    again(world, config->crash_every, crash);
-    again(world, config->misstep_every, misstep);
-    again(world, config->attack_every, attack);
-    again(world, config->cut_every, cut);
+    set_paths(world, &config->paths);
+    world->plans = memory_new_array(config->event_count, sizeof(*world->plans));
+    for (size_t i = 0; i < config->event_count; i++) {
+        world->plans[i] = (struct world_plan){world, &config->events[i]};
+        engine_schedule(world->engine, (struct instant){config->events[i].at.ns}, happen,
+                        &world->plans[i]);
+    }
+    if (config->attack_every.ns > 0)
+        attack(world, engine_now(world->engine));
     check(world, engine_now(world->engine));
     return world;
 }
@@ -248,9 +243,11 @@ static struct world *build(const struct world_config *config)
 static void demolish(struct world *world)
 {
     world_free_nodes(world);
+    world_free_fetches(world);
     world_free_tellings(world);
     master_release(&world->master);
     engine_free(world->engine);
+    memory_free(world->plans);
     memory_free(world);
 }
 
@@ -262,23 +259,36 @@ static void recover(struct world *world)
     paths.delayed = 0;
     paths.rate = 0;
     world->quiet = true;
-    mend(world, engine_now(world->engine));
-    network_set_all(engine_network(world->engine), &paths);
+    engine_note(world->engine, "all faults end");
+    network_mend(engine_network(world->engine));
+    set_paths(world, &paths);
     world_restart_all(world);
     engine_run(world->engine, instant_add(engine_now(world->engine), duration_s(RECOVERY_S)));
     world_check_recovered(world);
 }
 
-struct world_report world_run(const struct world_config *config, FILE *trace)
+static struct world_report run(const struct world_config *config, FILE *trace, bool always)
 {
     struct world *world = build(config);
     engine_run(world->engine, (struct instant){config->length.ns});
     if (!world->report.failed)
         recover(world);
     world->report.ended = engine_now(world->engine);
-    if (world->report.failed && trace != NULL)
+    if (world->ruas.sender != NULL)
+        world->report.payloads += sender_counters(world->ruas.sender)->payloads;
+    if (trace != NULL && (always || world->report.failed))
         engine_print_trace(world->engine, trace, describe);
     struct world_report report = world->report;
     demolish(world);
     return report;
+}
+
+struct world_report world_run(const struct world_config *config, FILE *trace)
+{
+    return run(config, trace, false);
+}
+
+struct world_report world_run_traced(const struct world_config *config, FILE *trace)
+{
+    return run(config, trace, true);
 }

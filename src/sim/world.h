@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A simulated query system: QSAs over copies of the master's MABs, QSRs, a QSC level and ITRs, all
-// the shipping cores, in a network that goes wrong, with an attacker in it (docs/simulator.md).
+// A simulated Ivip: a RUAS and its feed, QSAs, QSRs, a QSC level and ITRs, all the shipping cores,
+// in a network that goes wrong, with an attacker in it (docs/simulator.md).
 //
-//     master ..feed..> QSA <--- QSR <--- QSC <--- ITR
-//                          <-------------------- ITR
+//     RUAS --payloads--> QSA <--- QSR <--- QSC <--- ITR <-- packets
+//          <---HTTP-----     <-------------------- ITR
+//
+// A config says everything that happens: one made from a seed by world_config_random, or read from
+// a scenario file. What befalls the world is a list of events, so that any of them can be left out
+// (sim/shrink.h).
 #ifndef IVIP_SIM_WORLD_H
 #define IVIP_SIM_WORLD_H
 
+#include "base/range.h"
+#include "query/querier.h"
 #include "sim/engine.h"
 
 #include <stdbool.h>
@@ -14,43 +20,119 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define WORLD_SERVERS_MAX 8 // of each kind
+#define WORLD_SERVERS_MAX 8 // QSAs; twice as many QSRs and QSCs together
 #define WORLD_ITRS_MAX    16
+#define WORLD_NODES_MAX   (3 * WORLD_SERVERS_MAX + WORLD_ITRS_MAX)
+#define WORLD_NAME_MAX    24
+#define WORLD_RUAS        (SIZE_MAX - 1) // the RUAS, where an event names a node
+
+enum world_role { WORLD_QSA, WORLD_QSR, WORLD_QSC, WORLD_ITR };
+
+struct world_node {
+    enum world_role role;
+    char name[WORLD_NAME_MAX];
+    size_t upstream_count;
+    size_t upstreams[QUERIER_UPSTREAMS_MAX]; // nodes of a lower role; none for a QSA
+};
+
+// A path with conditions of its own.
+struct world_link {
+    size_t from, to;
+    struct path_conditions conditions;
+};
+
+enum world_event_kind {
+    WORLD_CHANGE,  // number: a set of changes made at random from it
+    WORLD_MAP,     // range, address: as its owner would, the micronet is defined or mapped
+    WORLD_PACKET,  // node: an ITR gets a packet to address
+    WORLD_CRASH,   // node: all its memory is lost; it starts again after `length`
+    WORLD_CUT,     // node, other, both: the path carries nothing for `length`
+    WORLD_MISSTEP, // node: a QSA falls out of step for `length`; only with the ideal feed
+    WORLD_CLOCK,   // the wall clock of the RUAS jumps by step_ms
+};
+
+struct world_event {
+    enum world_event_kind kind;
+    struct duration at, length;
+    size_t node, other;
+    bool both;
+    uint64_t number;
+    int64_t step_ms;
+    struct range range;
+    struct address address;
+};
+
+// What is checked: bits of `unchecked` leave something out (docs/simulator.md).
+enum world_check {
+    WORLD_CHECK_COPIES = 1,
+    WORLD_CHECK_AGE = 2,
+    WORLD_CHECK_FORWARDING = 4,
+    WORLD_CHECK_TELLING = 8,
+    WORLD_CHECK_VICTIM = 16,
+    WORLD_CHECK_ANSWERS = 32,
+    WORLD_CHECK_RECOVERY = 64,
+};
 
 struct world_config {
     uint64_t seed;
-    size_t qsas, qsrs, qscs, itrs;
-    struct path_conditions paths;   // of all paths
-    struct duration feed_lag;       // the longest from a change to a QSA that is in step
-    struct duration caching_time;   // of QSAs
-    struct duration change_every;   // on average
-    struct duration ask_every;      // each ITR, on average
-    struct duration crash_every;    // some node, on average; 0: never
-    struct duration cut_every;      // some path; 0: never
-    struct duration misstep_every;  // some QSA loses step with the master; 0: never
-    struct duration attack_every;   // 0: no attacker
-    size_t told_max;                // limits of each server
-    size_t cached_max;              // of each QSR, QSC and ITR
-    struct duration length;         // then faults end, and all must be well again
-    struct duration bound_for_test; // not 0: allowed staleness, to see that the check can fail
+    size_t node_count;
+    struct world_node nodes[WORLD_NODES_MAX]; // QSAs first, then QSRs, QSCs, ITRs
+    struct path_conditions paths;             // of all paths
+    struct world_link *links;                 // those that differ
+    size_t link_count;
+    bool ideal_feed;              // sets reach QSAs without fast push, after a lag
+    struct duration feed_lag;     // with the ideal feed: the longest lag
+    struct duration caching_time; // of QSAs
+    struct duration ask_every;    // packets to each ITR, on average; 0: only events
+    struct duration attack_every; // 0: no attacker
+    size_t told_max;              // limits of each server
+    size_t cached_max;            // of each QSR, QSC and ITR
+    struct duration length;       // then faults end, and all must be well again
+    struct world_event *events;
+    size_t event_count;
+    unsigned unchecked;
+
+    // For tests of the simulator itself.
+    struct duration bound_for_test; // not 0: allowed age, to see that the check can fail
+    bool fault_for_test;            // the world has a fault: ITRs hear no updates after a cut
+};
+
+// How often events of a kind happen, on average; 0: never.
+struct world_rates {
+    struct duration change, crash, cut, misstep, clock;
 };
 
 // What a run saw.
 struct world_report {
     bool failed;
-    char failure[256]; // which invariant broke, where and how
+    enum world_check broken; // which check
+    char failure[256];       // which invariant broke, where and how
     struct instant ended;
     uint64_t changes, questions, answered, failed_questions;
     uint64_t datagrams, updates, crashes, cuts, attacks;
-    struct duration stalest; // longest that an ITR believed what had been replaced
-    struct duration bound;   // longest that was allowed
+    uint64_t packets, tunnelled;
+    uint64_t payloads, payload_sets, fetches, reloads, clock_steps;
+    struct duration stalest;      // longest that an ITR believed what had been replaced
+    struct duration bound;        // longest that was allowed
+    struct duration feed_stalest; // longest that a QSA's copy lacked a change
 };
 
 // A config made at random from a seed: from calm to hostile, small to large.
 struct world_config world_config_random(uint64_t seed);
+void world_config_release(struct world_config *config);
+// The caller's own copy.
+struct world_config world_config_copy(const struct world_config *config);
+void world_add_event(struct world_config *config, const struct world_event *event);
+// Adds events at random from the config's seed, over its length.
+void world_add_random_events(struct world_config *config, const struct world_rates *rates);
+size_t world_count(const struct world_config *config, enum world_role role);
+// False, with the error filled, where nodes, upstreams, links or events do not fit together.
+bool world_config_check(const struct world_config *config, struct error *error);
 
 // Runs it. Where `trace` is not NULL and an invariant breaks, what led to it is written there.
 struct world_report world_run(const struct world_config *config, FILE *trace);
+// The same, and the trace is always written.
+struct world_report world_run_traced(const struct world_config *config, FILE *trace);
 void world_config_print(const struct world_config *config, FILE *file);
 
 #endif

@@ -34,11 +34,11 @@ static struct query_message random_message(struct random_source *random, enum me
 // Requests in the name of someone else, to have answers sent there: a victim, or a node of ours.
 static void ask_as_another(struct world *world, struct random_source *random)
 {
-    size_t servers = world->config.qsas + world->qsr_count;
+    size_t servers = world->qsa_count + world->qsr_count;
     struct endpoint to = world_endpoint(random_below(random, servers));
     struct endpoint from = random_below(random, 2) == 0
                                ? world_victim()
-                               : world_endpoint(random_below(random, world->attacker));
+                               : world_endpoint(random_below(random, world->config.node_count));
     bool alive = random_below(random, 5) == 0;
     struct query_message message =
         random_message(random, alive ? MESSAGE_ALIVE_REQUEST : MESSAGE_MAP_REQUEST);
@@ -51,9 +51,9 @@ static void answer_as_another(struct world *world, struct random_source *random)
 {
     static const enum message_type types[] = {MESSAGE_MAP_REPLY, MESSAGE_CACHE_UPDATE,
                                               MESSAGE_ALIVE_REPLY, MESSAGE_MAP_REQUEST_ACK};
-    size_t servers = world->config.qsas + world->qsr_count;
+    size_t servers = world->qsa_count + world->qsr_count;
     struct endpoint from = world_endpoint(random_below(random, servers));
-    struct endpoint to = world_endpoint(random_below(random, world->attacker));
+    struct endpoint to = world_endpoint(random_below(random, world->config.node_count));
     struct query_message message = random_message(random, types[random_below(random, 4)]);
     struct address address = master_pick_address(&world->master, random);
     message.status = QUERY_MAPPED;
@@ -67,8 +67,8 @@ static void answer_as_another(struct world *world, struct random_source *random)
 // Acknowledges what it never got, so that a server stops telling.
 static void acknowledge_as_another(struct world *world, struct random_source *random)
 {
-    size_t servers = world->config.qsas + world->qsr_count;
-    struct endpoint from = world_endpoint(random_below(random, world->attacker));
+    size_t servers = world->qsa_count + world->qsr_count;
+    struct endpoint from = world_endpoint(random_below(random, world->config.node_count));
     struct endpoint to = world_endpoint(random_below(random, servers));
     struct query_message message = random_message(
         random, random_below(random, 2) == 0 ? MESSAGE_MAP_REPLY_ACK : MESSAGE_CACHE_UPDATE_ACK);
@@ -80,8 +80,8 @@ static void send_junk(struct world *world, struct random_source *random)
 {
     uint8_t bytes[QUERY_MESSAGE_BYTES_MAX];
     size_t length = 1 + random_below(random, sizeof(bytes));
-    struct endpoint from = world_endpoint(random_below(random, world->attacker));
-    struct endpoint to = world_endpoint(random_below(random, world->attacker));
+    struct endpoint from = world_endpoint(random_below(random, world->config.node_count));
+    struct endpoint to = world_endpoint(random_below(random, world->config.node_count));
     struct query_message message =
         random_message(random, (enum message_type)(1 + random_below(random, 8)));
     random_bytes(random, bytes, sizeof(bytes));
@@ -97,10 +97,44 @@ static void send_junk(struct world *world, struct random_source *random)
     engine_inject(world->engine, world->attacker, &from, &to, bytes, length);
 }
 
+// A payload that says what the attacker wants, in the name of the RUAS, signed with another key;
+// or an old one again.
+static void push_as_another(struct world *world, struct random_source *random)
+{
+    struct payload_header header;
+    struct reader sections;
+    struct endpoint from = world_endpoint(world->config.node_count);
+    struct endpoint to =
+        world_endpoint(world->qsas[random_below(random, world->qsa_count)].feed_node);
+    if (world->heard_length == 0)
+        return;
+    world->report.attacks++;
+    (void)payload_open(world->heard, world->heard_length, &header, &sections);
+    if (random_below(random, 2) == 0) {
+        engine_inject(world->engine, world->attacker, &from, &to, world->heard,
+                      world->heard_length);
+        return;
+    }
+    struct payload_writer payload;
+    struct secret_key key;
+    uint8_t seed[32] = {7};
+    size_t mab = random_below(random, MASTER_MABS);
+    header.sequence += random_below(random, 40);
+    header.epoch += random_below(random, 2);
+    payload_begin(&payload, &header);
+    struct payload_section section = {.type = SECTION_STATE,
+                                      .mab = world->master.prefixes[mab],
+                                      .mab_sequence = 1 + random_below(random, 50)};
+    (void)payload_add_section(&payload, &section);
+    key_from_seed(seed, &key);
+    size_t length = payload_seal(&payload, &key);
+    engine_inject(world->engine, world->attacker, &from, &to, payload.bytes, length);
+}
+
 void world_attack(struct world *world)
 {
     struct random_source *random = engine_random(world->engine);
-    switch (random_below(random, 4)) {
+    switch (random_below(random, world->config.ideal_feed ? 4 : 5)) {
     case 0:
         ask_as_another(world, random);
         break;
@@ -110,8 +144,11 @@ void world_attack(struct world *world)
     case 2:
         acknowledge_as_another(world, random);
         break;
-    default:
+    case 3:
         send_junk(world, random);
+        break;
+    default:
+        push_as_another(world, random);
         break;
     }
 }

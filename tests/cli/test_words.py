@@ -277,3 +277,21 @@ def test_simulation_replays():
     assert runs("--seed", "4", "--runs", "1") == both[1:]
     assert ivip("sim", "--seed", "4", "--runs", "1").out.startswith("held  seed 4: ")
     assert ivip("sim", "--runs", "many").status == 2
+
+
+def test_simulation_of_a_file(tmp_path):
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text("seed: 5\nlength: 20s\nnodes:\n  - { name: A, role: qsa }\n"
+                        "  - { name: I, role: itr, upstreams: [A] }\n"
+                        "paths: { delay: 5ms }\nrandom: { changes: 200ms }\n")
+    run = ivip("sim", "--json", str(scenario)).json["runs"]
+    assert len(run) == 1 and run[0]["seed"] == 5 and run[0]["held"]
+    assert run[0]["tunnelled"] > 0 and run[0]["payloads"] > 0
+    seeds = [run["seed"] for run in
+             ivip("sim", "--json", "--seed", "8", "--runs", "2", str(scenario)).json["runs"]]
+    assert seeds == [8, 9]
+    assert "Map Request" in ivip("sim", "--trace", str(scenario)).err
+    assert ivip("sim", "--runs", "2", str(scenario)).status == 2
+    scenario.write_text("length: 20s\nnodes: []\nlinks: 3\n")
+    wrong = ivip("sim", str(scenario))
+    assert wrong.status == 1 and f"{scenario}:3:8: links: a list was expected" in wrong.err

@@ -17,6 +17,7 @@
 struct total {
     uint64_t runs, changes, questions, answered, failed_questions;
     uint64_t datagrams, updates, crashes, cuts, attacks;
+    uint64_t packets, tunnelled, payloads, payload_sets, fetches, reloads, clock_steps;
 };
 
 static bool run_seed(uint64_t seed, struct total *total, bool tell)
@@ -33,6 +34,13 @@ static bool run_seed(uint64_t seed, struct total *total, bool tell)
     total->crashes += report.crashes;
     total->cuts += report.cuts;
     total->attacks += report.attacks;
+    total->packets += report.packets;
+    total->tunnelled += report.tunnelled;
+    total->payloads += report.payloads;
+    total->payload_sets += report.payload_sets;
+    total->fetches += report.fetches;
+    total->reloads += report.reloads;
+    total->clock_steps += report.clock_steps;
     if (tell || report.failed) {
         world_config_print(&config, stdout);
         (void)printf("  %" PRIu64 " changes, %" PRIu64 " questions (%" PRIu64 " failed), %" PRIu64
@@ -43,6 +51,7 @@ static bool run_seed(uint64_t seed, struct total *total, bool tell)
     if (report.failed)
         (void)printf("seed %" PRIu64 " FAILED after %.3f s: %s\n", seed,
                      (double)report.ended.ns / 1e9, report.failure);
+    world_config_release(&config);
     return !report.failed;
 }
 
@@ -52,6 +61,7 @@ static bool repeats_exactly(uint64_t seed)
     struct world_config config = world_config_random(seed);
     struct world_report first = world_run(&config, NULL);
     struct world_report second = world_run(&config, NULL);
+    world_config_release(&config);
     if (memcmp(&first, &second, sizeof(first)) == 0)
         return true;
     (void)printf("seed %" PRIu64 " FAILED: two runs of it differ\n", seed);
@@ -62,13 +72,14 @@ static bool repeats_exactly(uint64_t seed)
 static bool notices_what_is_wrong(void)
 {
     struct world_config config = world_config_random(1);
-    config.crash_every = config.cut_every = config.misstep_every = duration_ms(0);
+    struct world_rates rates = {.change = duration_ms(20)};
+    world_config_release(&config);
+    world_add_random_events(&config, &rates);
     config.paths = (struct path_conditions){.delay = duration_ms(1)};
-    config.feed_lag = duration_ms(0);
-    config.change_every = duration_ms(20);
     config.ask_every = duration_ms(20);
     config.bound_for_test = duration_us(1);
     struct world_report report = world_run(&config, NULL);
+    world_config_release(&config);
     if (!report.failed)
         (void)printf("FAILED: beliefs a millisecond old pass as younger than a microsecond\n");
     return report.failed;
@@ -99,5 +110,10 @@ int main(int count, char **arguments)
                  " datagrams, %" PRIu64 " crashes, %" PRIu64 " cuts, %" PRIu64 " attacks\n",
                  total.runs, failed, total.changes, total.questions, total.failed_questions,
                  total.updates, total.datagrams, total.crashes, total.cuts, total.attacks);
+    (void)printf("%" PRIu64 " packets, %" PRIu64 " of them tunnelled; %" PRIu64
+                 " payloads, %" PRIu64 " sets applied from them, %" PRIu64 " fetches, %" PRIu64
+                 " copies loaded, %" PRIu64 " clock steps\n",
+                 total.packets, total.tunnelled, total.payloads, total.payload_sets, total.fetches,
+                 total.reloads, total.clock_steps);
     return good && failed == 0 ? 0 : 1;
 }

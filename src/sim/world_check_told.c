@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The invariants of the messages themselves: who is told what, and how much is sent to whom.
+#include "sim/world_state.h"
+
+#include "base/memory.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define HEARD_EVERY 7 // the attacker gets hold of one payload in so many
+
+struct telling_key {
+    struct endpoint server;
+    struct endpoint querier;
+    uint64_t nonce;
+};
+
+static bool telling_matches(const struct table_node *node, const void *key)
+{
+    const struct world_telling *telling = container_of(node, const struct world_telling, place);
+    const struct telling_key *wanted = key;
+    return telling->nonce == wanted->nonce && endpoint_equal(&telling->server, &wanted->server) &&
+           endpoint_equal(&telling->querier, &wanted->querier);
+}
+
+static uint64_t telling_hash(const struct world *world, const struct telling_key *key)
+{
+    return hash_bytes(&world->key, &key->nonce, sizeof(key->nonce));
+}
+
+static struct world_telling *find_telling(const struct world *world, const struct telling_key *key)
+{
+    struct table_node *node =
+        table_find(&world->tellings, telling_hash(world, key), telling_matches, key);
+    return node == NULL ? NULL : container_of(node, struct world_telling, place);
+}
+
+static void note_reply(struct world *world, struct instant now, const struct telling_key *key,
+                       const struct query_message *message)
+{
+    struct world_telling *telling = find_telling(world, key);
+    if (message->status != QUERY_MAPPED && message->status != QUERY_ZERO)
+        return;
+    if (telling == NULL) {
+        telling = memory_new(sizeof(*telling));
+        telling->server = key->server;
+        telling->querier = key->querier;
+        telling->nonce = key->nonce;
+        table_insert(&world->tellings, &telling->place, telling_hash(world, key));
+    }
+    telling->range = message->range;
+    telling->until = instant_add(now, duration_ms(message->caching_ms + 1));
+}
+
+// Nobody is woken who was not told, nor for another range, nor after the caching time.
+static void check_update(struct world *world, struct instant now, const struct telling_key *key,
+                         const struct query_message *message)
+{
+    const struct world_telling *telling = find_telling(world, key);
+    char querier[ENDPOINT_TEXT_MAX];
+    char range[RANGE_TEXT_MAX];
+    world->report.updates++;
+    if (telling == NULL || !range_equal(&telling->range, &message->range))
+        world_fail(world, WORLD_CHECK_TELLING, "%s is woken for %s, which it was not told",
+                   endpoint_print(&key->querier, querier), range_print(&message->range, range));
+    else if (instant_before(telling->until, now))
+        world_fail(world, WORLD_CHECK_TELLING, "%s is woken for %s after its caching time",
+                   endpoint_print(&key->querier, querier), range_print(&message->range, range));
+}
+
+// The address that the attacker takes never proves itself: it gets no more octets than came from
+// it.
+static void check_victim(struct world *world, const struct engine_datagram *datagram)
+{
+    struct endpoint victim = world_victim();
+    if (datagram->fate == ENGINE_ARRIVED && endpoint_equal(&datagram->from, &victim))
+        world->victim_sent += datagram->length;
+    if (datagram->fate == ENGINE_ARRIVED || !endpoint_equal(&datagram->to, &victim))
+        return;
+    world->victim_got += datagram->length;
+    if (world->victim_got > world->victim_sent)
+        world_fail(world, WORLD_CHECK_VICTIM,
+                   "an address that proved nothing got %" PRIu64 " octets for %" PRIu64,
+                   world->victim_got, world->victim_sent);
+}
+
+// The RUAS sends nothing that cannot be read; the attacker listens.
+static void check_payload(struct world *world, const struct engine_datagram *datagram)
+{
+    struct payload_header header;
+    struct reader sections;
+    if (payload_open(datagram->bytes, datagram->length, &header, &sections) != DECODE_OK)
+        world_fail(world, WORLD_CHECK_COPIES, "the RUAS sent what cannot be read");
+    if (header.sequence % HEARD_EVERY == 0) {
+        memcpy(world->heard, datagram->bytes, datagram->length);
+        world->heard_length = datagram->length;
+    }
+}
+
+void world_watch(void *state, struct instant now, const struct engine_datagram *datagram)
+{
+    struct world *world = state;
+    struct query_message message;
+    bool leaving = datagram->fate != ENGINE_ARRIVED && datagram->fate != ENGINE_IN_VAIN;
+    world->report.datagrams += leaving;
+    check_victim(world, datagram);
+    if (!leaving || datagram->from_node == world->attacker)
+        return;
+    if (!world->config.ideal_feed && datagram->from_node == world->ruas.node) {
+        check_payload(world, datagram);
+        return;
+    }
+    if (query_decode(datagram->bytes, datagram->length, &message) != DECODE_OK) {
+        world_fail(world, WORLD_CHECK_TELLING, "a node sent what cannot be read");
+        return;
+    }
+    struct telling_key key = {datagram->from, datagram->to, message.nonce};
+    if (message.type == MESSAGE_MAP_REPLY)
+        note_reply(world, now, &key, &message);
+    else if (message.type == MESSAGE_CACHE_UPDATE)
+        check_update(world, now, &key, &message);
+}
+
+void world_free_tellings(struct world *world)
+{
+    struct table_node *node = table_next(&world->tellings, NULL);
+    while (node != NULL) {
+        struct table_node *next = table_next(&world->tellings, node);
+        memory_free(container_of(node, struct world_telling, place));
+        node = next;
+    }
+    table_release(&world->tellings);
+}

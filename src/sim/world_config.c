@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Whether the parts of a config fit together: what cannot be seen from one value alone.
+#include "sim/world.h"
+
+#include "base/memory.h"
+
+#include <string.h>
+
+static bool refuse(struct error *error, const char *format, const char *name)
+{
+    char text[ERROR_TEXT_MAX];
+    (void)snprintf(text, sizeof(text), "%s: %s", name, format);
+    return error_set(error, ERROR_INPUT, "bad-scenario", "%s", text);
+}
+
+// Each kind asks one that is nearer to the QSAs.
+static bool check_upstreams(const struct world_config *config, const struct world_node *node,
+                            struct error *error)
+{
+    if (node->role == WORLD_QSA)
+        return node->upstream_count == 0 || refuse(error, "a QSA has no upstreams", node->name);
+    if (node->upstream_count == 0)
+        return refuse(error, "needs upstreams", node->name);
+    for (size_t i = 0; i < node->upstream_count; i++)
+        if (config->nodes[node->upstreams[i]].role >= node->role)
+            return refuse(error, "asks a node that is not nearer to the QSAs (QSA, QSR, QSC, ITR)",
+                          node->name);
+    return true;
+}
+
+static bool check_nodes(const struct world_config *config, struct error *error)
+{
+    size_t servers = world_count(config, WORLD_QSR) + world_count(config, WORLD_QSC);
+    if (world_count(config, WORLD_QSA) == 0 || world_count(config, WORLD_ITR) == 0)
+        return refuse(error, "at least one QSA and one ITR are needed", "nodes");
+    if (world_count(config, WORLD_QSA) > WORLD_SERVERS_MAX || servers > 2 * WORLD_SERVERS_MAX ||
+        world_count(config, WORLD_ITR) > WORLD_ITRS_MAX)
+        return refuse(error, "at most 8 QSAs, 16 QSRs and QSCs, and 16 ITRs", "nodes");
+    for (size_t i = 0; i < config->node_count; i++) {
+        for (size_t n = 0; n < i; n++)
+            if (strcmp(config->nodes[i].name, config->nodes[n].name) == 0)
+                return refuse(error, "two nodes have this name", config->nodes[i].name);
+        if (!check_upstreams(config, &config->nodes[i], error))
+            return false;
+    }
+    return true;
+}
+
+static bool check_event(const struct world_config *config, const struct world_event *event,
+                        struct error *error)
+{
+    bool names_ruas =
+        (event->kind == WORLD_CRASH && event->node == WORLD_RUAS) ||
+        (event->kind == WORLD_CUT && (event->node == WORLD_RUAS || event->other == WORLD_RUAS));
+    if (config->ideal_feed && (names_ruas || event->kind == WORLD_CLOCK))
+        return refuse(error, "with the ideal feed there is no RUAS; write \"feed: push\"",
+                      "events");
+    if (event->kind == WORLD_CUT && event->node == event->other)
+        return refuse(error, "a path leads from one node to another", "cut");
+    if (event->kind == WORLD_MISSTEP &&
+        (!config->ideal_feed || config->nodes[event->node].role != WORLD_QSA))
+        return refuse(error, "is for a QSA with \"feed: ideal\"", "misstep");
+    if (event->kind == WORLD_PACKET && config->nodes[event->node].role != WORLD_ITR)
+        return refuse(error, "only ITRs get packets", config->nodes[event->node].name);
+    return true;
+}
+
+bool world_config_check(const struct world_config *config, struct error *error)
+{
+    if (!check_nodes(config, error))
+        return false;
+    for (size_t i = 0; i < config->event_count; i++)
+        if (!check_event(config, &config->events[i], error))
+            return false;
+    for (size_t i = 0; i < config->link_count; i++)
+        if (config->ideal_feed &&
+            (config->links[i].from == WORLD_RUAS || config->links[i].to == WORLD_RUAS))
+            return refuse(error, "with the ideal feed there is no RUAS", "links");
+    return true;
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The ITRs of the world: a querier and the forwarding core, put together as the shell of a real
+// node does (src/node/tunnel/role_itr.c), and packets from the networks behind them.
+#include "sim/world_state.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define HOLD_PACKETS 64
+#define HOLD_MS      2000
+#define ETRS_MAX     64
+#define USAGE_MAX    1024
+#define PACKET_BYTES 60
+#define PATH_MTU     1500
+#define HOP_LIMIT    64
+
+// The true ETRs' prefix is 198.18.3.0/24; 192.0.2.0/24 is refused (master.c).
+static const char refused_text[] = "192.0.2.0/24";
+
+// Beliefs
+
+static void believe(struct world_itr *itr, const struct querier_event *event)
+{
+    size_t mab = event->range.family == FAMILY_IPV6;
+    const struct range *units = mapping_units(itr->world->master.mappings[mab]);
+    for (size_t i = 0; i < MASTER_UNITS; i++) {
+        struct unit unit = {units->start.index + i};
+        if (!range_contains_unit(&event->range, units->family, unit))
+            continue;
+        if (event->kind == QUERIER_LEARNED && event->status == QUERY_NOT_IN_MAB)
+            world_fail(itr->world, WORLD_CHECK_AGE,
+                       "%s learned that an address of a MAB is in none", itr->name);
+        itr->beliefs[mab][i].known = event->kind == QUERIER_LEARNED;
+        itr->beliefs[mab][i].etr = event->etr;
+    }
+}
+
+static void take_event(struct world_itr *itr, const struct querier_event *event)
+{
+    struct world *world = itr->world;
+    struct instant now = engine_node_now(world->engine, itr->node);
+    bool update = event->kind != QUERIER_FAILED && event->question.family == FAMILY_NONE;
+    if (update && world->config.fault_for_test && world->report.cuts > 0)
+        return;
+    if (event->kind == QUERIER_FAILED) {
+        world_check_failed_question(world, itr->name, &event->question);
+        itr_failed(itr->itr, now, &event->question);
+        return;
+    }
+    believe(itr, event);
+    if (event->kind == QUERIER_FORGET)
+        itr_forget(itr->itr, &event->range);
+    else if (event->status == QUERY_MAPPED || event->status == QUERY_ZERO) {
+        struct address etr = event->status == QUERY_MAPPED ? event->etr : ADDRESS_ZERO;
+        itr_learn(itr->itr, now, &event->range, &etr, event->expires);
+    }
+    if (!update && event->kind == QUERIER_LEARNED) {
+        world->report.answered++;
+        if (address_equal(&event->question, &itr->wanted))
+            itr->last_answer = *event; // and not that to a renewal meanwhile
+    }
+}
+
+// Packets
+
+// A datagram with nothing in it, from outside of all MABs.
+static uint32_t make_packet(const struct address *to, uint8_t bytes[PACKET_BYTES])
+{
+    static const uint8_t source4[4] = {198, 51, 100, 200};
+    static const uint8_t source6[16] = {0x20, 0x01, 0x0d, 0xb8, 0xff, 0xff, [15] = 1};
+    memset(bytes, 0, PACKET_BYTES);
+    if (to->family == FAMILY_IPV6) {
+        bytes[0] = 0x60;
+        store_u16(bytes + 4, PACKET_BYTES - IPV6_HEADER_BYTES);
+        bytes[6] = PROTOCOL_DESTINATION_OPTIONS;
+        bytes[7] = HOP_LIMIT;
+        memcpy(bytes + 8, source6, sizeof(source6));
+        memcpy(bytes + 24, to->octets, 16);
+        return PACKET_BYTES;
+    }
+    bytes[0] = 0x45;
+    store_u16(bytes + 2, PACKET_BYTES);
+    bytes[8] = HOP_LIMIT;
+    bytes[9] = PROTOCOL_UDP;
+    memcpy(bytes + 12, source4, sizeof(source4));
+    memcpy(bytes + 16, to->octets, 4);
+    ipv4_finish_header(bytes, IPV4_HEADER_BYTES);
+    return PACKET_BYTES;
+}
+
+// Where a packet that leaves says it is to go.
+static struct address outer_destination(const struct piece *piece)
+{
+    struct address address = {.family = FAMILY_IPV4};
+    assert(piece->header_length >= IPV4_HEADER_BYTES);
+    if (piece->header[0] >> 4 == 6) {
+        address.family = FAMILY_IPV6;
+        memcpy(address.octets, piece->header + 24, 16);
+    } else
+        memcpy(address.octets, piece->header + 16, 4);
+    return address;
+}
+
+static void forward(struct world_itr *itr, uint8_t *bytes, uint32_t length)
+{
+    static struct itr_result result; // large; nothing in it outlives this call
+    struct instant now = engine_node_now(itr->world->engine, itr->node);
+    struct offload offload = {0};
+    struct packet packet;
+    enum packet_fault fault = packet_parse(bytes, length, &packet);
+    assert(fault == PACKET_OK);
+    (void)fault;
+    enum itr_verdict verdict = itr_input(itr->itr, now, bytes, length, &offload, &result);
+    if (verdict == ITR_PATH) {
+        struct address source = address_from_ipv4(0xc63364c8); // 198.51.100.200
+        itr_set_path(itr->itr, now, &result.etr, PATH_MTU, &source);
+        verdict = itr_input(itr->itr, now, bytes, length, &offload, &result);
+    }
+    if (verdict == ITR_PASS)
+        world_fail(itr->world, WORLD_CHECK_FORWARDING,
+                   "%s lets a packet to an address of a MAB go on as it came", itr->name);
+    if (verdict != ITR_TUNNEL)
+        return;
+    struct piece piece;
+    while (segmenter_next(&result.segments, &piece)) {
+        struct address etr = outer_destination(&piece);
+        itr->world->report.tunnelled++;
+        world_check_forwarding(itr, &packet.destination, &etr);
+    }
+}
+
+// Passes things between the cores until nothing moves.
+static void drive(struct world_itr *itr)
+{
+    static uint8_t bytes[PACKET_BYTES_MAX];
+    struct instant now = engine_node_now(itr->world->engine, itr->node);
+    for (bool moved = true; moved;) {
+        struct querier_event event;
+        struct offload offload;
+        struct address address;
+        uint32_t length;
+        moved = false;
+        for (; querier_next_event(itr->querier, &event); moved = true)
+            take_event(itr, &event);
+        for (; itr_next_ready(itr->itr, bytes, &length, &offload); moved = true)
+            forward(itr, bytes, length);
+        for (; itr_next_question(itr->itr, &address); moved = true) {
+            itr->world->report.questions++;
+            if (!querier_ask(itr->querier, now, &address))
+                itr_failed(itr->itr, now, &address);
+        }
+    }
+}
+
+void world_itr_packet(struct world_itr *itr, const struct address *address)
+{
+    uint8_t bytes[PACKET_BYTES];
+    struct querier_event found;
+    if (itr->querier == NULL)
+        return;
+    (void)querier_find(itr->querier, address, &found); // notes that it is in use
+    itr->world->report.packets++;
+    forward(itr, bytes, make_packet(address, bytes));
+    drive(itr);
+    engine_touched(itr->world->engine, itr->node);
+}
+
+void world_itr_ask(struct world_itr *itr, const struct address *address)
+{
+    struct engine *engine = itr->world->engine;
+    itr->world->report.questions++;
+    itr->wanted = *address;
+    (void)querier_ask(itr->querier, engine_node_now(engine, itr->node), address);
+    engine_touched(engine, itr->node);
+}
+
+static void traffic(void *state, struct instant now)
+{
+    struct world_itr *itr = state;
+    struct world *world = itr->world;
+    struct random_source *random = engine_random(world->engine);
+    if (world->quiet)
+        return;
+    struct address address = master_pick_address(&world->master, random);
+    world_itr_packet(itr, &address);
+    struct duration pause = {random_below(random, 2 * world->config.ask_every.ns)};
+    engine_schedule(world->engine, instant_add(now, pause), traffic, itr);
+}
+
+void world_itr_begin_traffic(struct world_itr *itr)
+{
+    if (itr->world->config.ask_every.ns > 0)
+        traffic(itr, engine_now(itr->world->engine));
+}
+
+// Life
+
+static void configure(struct world_itr *itr)
+{
+    struct world *world = itr->world;
+    struct prefix refused;
+    bool good = prefix_parse(refused_text, &refused, NULL);
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        good = good && itr_add_mab(itr->itr, &world->master.prefixes[mab], NULL);
+    assert(good);
+    (void)good;
+    itr_set_refused(itr->itr, &refused, 1);
+}
+
+void world_itr_start(struct world_itr *itr)
+{
+    struct world *world = itr->world;
+    struct querier_config config = itr->upstreams;
+    struct itr_config forwarding = {.hold_packets = HOLD_PACKETS,
+                                    .hold_time = duration_ms(HOLD_MS),
+                                    .cached_max = world->config.cached_max,
+                                    .etrs_max = ETRS_MAX,
+                                    .usage_max = USAGE_MAX};
+    struct instant now = engine_node_now(world->engine, itr->node);
+    config.open_max = 100;
+    config.cached_max = world->config.cached_max;
+    memset(itr->beliefs, 0, sizeof(itr->beliefs));
+    itr->querier = querier_new(&config, world_fresh_seed(world), now);
+    itr->itr = itr_new(&forwarding, world_fresh_seed(world), now);
+    configure(itr);
+    engine_set_state(world->engine, itr->node, itr);
+}
+
+void world_itr_stop(struct world_itr *itr)
+{
+    querier_free(itr->querier);
+    itr_free(itr->itr);
+    itr->querier = NULL;
+    itr->itr = NULL;
+    memset(itr->beliefs, 0, sizeof(itr->beliefs));
+}
+
+static void core_input(void *state, struct instant now, const struct endpoint *from,
+                       const uint8_t *bytes, size_t length)
+{
+    struct world_itr *itr = state;
+    querier_input(itr->querier, now, from, bytes, length);
+    drive(itr);
+}
+
+static size_t core_output(void *state, struct instant now, struct endpoint *to, uint8_t *buffer)
+{
+    return querier_next_output(((struct world_itr *)state)->querier, now, to, buffer);
+}
+
+static struct instant core_deadline(const void *state)
+{
+    const struct world_itr *itr = state;
+    return instant_earlier(querier_next_deadline(itr->querier), itr_next_deadline(itr->itr));
+}
+
+static void core_tick(void *state, struct instant now)
+{
+    struct world_itr *itr = state;
+    itr_tick(itr->itr, now);
+    querier_tick(itr->querier, now);
+    drive(itr);
+}
+
+const struct engine_core world_itr_core = {core_input, core_output, core_deadline, core_tick};

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Scenario files say all that a config says, mistakes in them are named with their place, the
+// documented examples hold, and a world with a planted fault is shrunk to what matters.
+//
+//     test_sim_scenario DIRECTORY      where the examples are
+#include "../check.h"
+#include "cli/scenario.h"
+#include "sim/scenario.h"
+#include "sim/shrink.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *examples;
+
+// A new file with that text; the caller removes it.
+static void write_file(char path[64], const char *text)
+{
+    strcpy(path, "/tmp/ivip-test-scenario-XXXXXX");
+    int descriptor = mkstemp(path);
+    assert_true(descriptor >= 0);
+    FILE *file = fdopen(descriptor, "w");
+    assert_non_null(file);
+    (void)fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
+static char *write_text(const struct world_config *config)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *file = open_memstream(&text, &length);
+    scenario_write(config, "A test", file);
+    (void)fclose(file);
+    return text;
+}
+
+// The config that a text describes.
+static struct world_config read_text(const char *text)
+{
+    struct world_config config;
+    struct error error = {0};
+    char path[64];
+    write_file(path, text);
+    bool good = scenario_read(path, NULL, &config, &error);
+    (void)unlink(path);
+    if (!good)
+        fail_msg("%s\n%s", error.text, text);
+    return config;
+}
+
+static void test_a_file_says_everything(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        struct world_config config = world_config_random(seed);
+        struct world_link link = {0, config.node_count - 1, {.loss = 123456, .rate = 1000}};
+        config.unchecked = WORLD_CHECK_AGE | WORLD_CHECK_RECOVERY;
+        config.links = calloc(1, sizeof(link));
+        config.links[config.link_count++] = link;
+        struct world_event packet = {.kind = WORLD_PACKET,
+                                     .at = duration_ms(1500),
+                                     .node = config.node_count - 1,
+                                     .address = address_from_ipv4(0x14010014)};
+        world_add_event(&config, &packet);
+        struct world_event map = {.kind = WORLD_MAP, .at = duration_ms(900)};
+        assert_true(range_parse("2001:db8:20:40::/62", &map.range, NULL));
+        world_add_event(&config, &map);
+        char *text = write_text(&config);
+        struct world_config again = read_text(text);
+        char *text_again = write_text(&again);
+        assert_string_equal(text, text_again);
+        world_config_release(&config);
+        world_config_release(&again);
+        free(text);
+        free(text_again);
+    }
+}
+
+static void test_a_file_runs_as_what_it_was_written_from(void **state)
+{
+    (void)state;
+    struct world_config config = world_config_random(6);
+    char *text = write_text(&config);
+    struct world_config again = read_text(text);
+    struct world_report first = world_run(&config, NULL);
+    struct world_report second = world_run(&again, NULL);
+    assert_memory_equal(&first, &second, sizeof(first));
+    assert_true(first.packets > 0 && first.payload_sets > 0);
+    world_config_release(&config);
+    world_config_release(&again);
+    free(text);
+}
+
+#define NODES                                                                                      \
+    "nodes:\n"                                                                                     \
+    "  - { name: A, role: qsa }\n"                                                                 \
+    "  - { name: I, role: itr, upstreams: [A] }\n"
+
+static void test_mistakes_are_named_with_their_place(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *place, *says;
+    } cases[] = {
+        {NODES, ":1:1: ", "\"length\" is missing"},
+        {"length: 5s\nlenght: 4s\n", ":2:1: ", "\"lenght\" is no key here"},
+        {"length: 5\n" NODES, ":1:9: ", "needs a unit"},
+        {"length: 5s\nfeed: mail\n" NODES, ":2:7: ", "push or ideal was expected"},
+        {"length: 5s\n" NODES "paths: { loss: 2 }\n", ":5:16: ", "a share such as 2.5%"},
+        {"length: 5s\n" NODES "paths: { loss: 101% }\n", ":5:16: ", "a share such as 2.5%"},
+        {"length: 5s\nnodes:\n  - { name: A, role: king }\n", ":3:5: ", "a role is"},
+        {"length: 5s\nnodes:\n  - { name: I, role: itr, upstreams: [B] }\n",
+         ":3:5: ", "no node is called \"B\""},
+        {"length: 5s\nnodes:\n  - { name: A, role: qsa }\n", ":1:1: ", "one QSA and one ITR"},
+        {"length: 5s\n" NODES "events:\n  - { at: 1s, do: dance }\n", ":6:5: ", "was expected"},
+        {"length: 5s\n" NODES "events:\n  - { at: 1s, do: crash, node: X }\n",
+         ":6:5: ", "no node is called \"X\""},
+        {"length: 5s\n" NODES
+         "events:\n  - { at: 1s, do: map, micronet: 20.1.0.0/99, etr: zero }\n",
+         ":6:5: ", ""},
+        {"length: 5s\n" NODES "events:\n  - { at: 1s, do: packet, node: A, address: 20.1.0.1 }\n",
+         ":1:1: ", "only ITRs get packets"},
+        {"length: 5s\nfeed: ideal\n" NODES "events:\n  - { at: 1s, do: clock, back: 1h }\n",
+         ":1:1: ", "there is no RUAS"},
+        {"length: 5s\n" NODES "unchecked: [age, luck]\n", ":5:18: ", "\"luck\""},
+        {"length: [\n", ":2:1: ", "not YAML"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct world_config config;
+        struct error error = {0};
+        char path[64];
+        write_file(path, cases[i].text);
+        bool good = scenario_read(path, NULL, &config, &error);
+        (void)unlink(path);
+        if (good ||
+            strncmp(error.text + strlen(path), cases[i].place, strlen(cases[i].place)) != 0 ||
+            strstr(error.text, cases[i].says) == NULL)
+            fail_msg("case %zu: %s", i, good ? "is read" : error.text);
+    }
+}
+
+static void test_the_examples_hold(void **state)
+{
+    (void)state;
+    DIR *directory = opendir(examples);
+    size_t count = 0;
+    assert_non_null(directory);
+    for (const struct dirent *entry = readdir(directory); entry != NULL;
+         entry = readdir(directory)) {
+        struct world_config config;
+        struct error error = {0};
+        char path[512];
+        if (strstr(entry->d_name, ".yaml") == NULL)
+            continue;
+        (void)snprintf(path, sizeof(path), "%s/%s", examples, entry->d_name);
+        if (!scenario_read(path, NULL, &config, &error))
+            fail_msg("%s", error.text);
+        struct world_report report = world_run(&config, NULL);
+        world_config_release(&config);
+        if (report.failed)
+            fail_msg("%s: %s", path, report.failure);
+        assert_true(report.changes > 0 && report.tunnelled > 0);
+        count++;
+    }
+    (void)closedir(directory);
+    assert_true(count >= 3);
+}
+
+// The planted fault: once a path was cut, ITRs hear no updates. So one cut, one change of a mapping
+// that an ITR uses, the two nodes it takes to have one, and the ends of the cut are all that matters.
+static void test_a_planted_fault_is_shrunk_to_what_matters(void **state)
+{
+    (void)state;
+    struct world_config config = world_config_random(3);
+    struct world_rates rates = {
+        .cut = duration_s(8), .change = duration_ms(300), .crash = duration_s(15)};
+    config.event_count = 0;
+    config.length = duration_s(100);
+    config.caching_time = duration_s(600);
+    world_add_random_events(&config, &rates);
+    config.fault_for_test = true;
+    struct world_report report = world_run(&config, NULL);
+    assert_true(report.failed && report.broken == WORLD_CHECK_AGE);
+    struct shrink_limits limits = {0};
+    struct world_config small = shrink(&config, &report, &limits);
+    assert_true(report.failed && report.broken == WORLD_CHECK_AGE);
+    print_message("%zu nodes and %zu events are left of %zu and %zu\n", small.node_count,
+                  small.event_count, config.node_count, config.event_count);
+    assert_true(small.node_count <= 4);
+    assert_true(small.event_count <= 4 && small.length.ns < config.length.ns);
+    size_t cuts = 0;
+    for (size_t i = 0; i < small.event_count; i++)
+        cuts += small.events[i].kind == WORLD_CUT;
+    assert_int_equal(cuts, 1);
+
+    // As a file it breaks again, and no more once the fault is mended.
+    char *text = write_text(&small);
+    struct world_config again = read_text(text);
+    again.fault_for_test = true;
+    struct world_report repeated = world_run(&again, NULL);
+    assert_true(repeated.failed);
+    assert_string_equal(repeated.failure, report.failure);
+    again.fault_for_test = false;
+    repeated = world_run(&again, NULL);
+    assert_false(repeated.failed);
+    world_config_release(&config);
+    world_config_release(&small);
+    world_config_release(&again);
+    free(text);
+}
+
+int main(int count, char **arguments)
+{
+    if (count != 2)
+        return 2;
+    examples = arguments[1];
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_file_says_everything),
+        cmocka_unit_test(test_a_file_runs_as_what_it_was_written_from),
+        cmocka_unit_test(test_mistakes_are_named_with_their_place),
+        cmocka_unit_test(test_the_examples_hold),
+        cmocka_unit_test(test_a_planted_fault_is_shrunk_to_what_matters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
