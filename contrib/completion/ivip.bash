@@ -18,7 +18,7 @@ _ivip()
         uab) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$word") ;;
         token) mapfile -t COMPREPLY < <(compgen -W "add list revoke" -- "$word") ;;
         schedule) mapfile -t COMPREPLY < <(compgen -W "list cancel" -- "$word") ;;
-        run | check | apply | doctor | snapshot)
+        run | check | apply | doctor | snapshot | zone)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$word")
             ;;

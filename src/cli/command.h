@@ -71,6 +71,6 @@ const struct cli_command *cli_command_find(const char *name);
 extern const struct cli_command cli_run, cli_check, cli_key, cli_status, cli_doctor, cli_show,
     cli_map, cli_define, cli_split, cli_join, cli_drop, cli_apply, cli_schedule, cli_query, cli_mtu,
     cli_cache, cli_usage, cli_snapshot, cli_user, cli_uab, cli_token, cli_audit, cli_lab, cli_sim,
-    cli_version;
+    cli_version, cli_zone;
 
 #endif

@@ -8,10 +8,10 @@
 #include <string.h>
 
 const struct cli_command *const cli_commands[] = {
-    &cli_run,    &cli_check, &cli_key,   &cli_status,   &cli_doctor, &cli_show,     &cli_map,
-    &cli_define, &cli_split, &cli_join,  &cli_drop,     &cli_apply,  &cli_schedule, &cli_query,
-    &cli_mtu,    &cli_cache, &cli_usage, &cli_snapshot, &cli_user,   &cli_uab,      &cli_token,
-    &cli_audit,  &cli_lab,   &cli_sim,   &cli_version,  NULL,
+    &cli_run,    &cli_check, &cli_key,   &cli_status,   &cli_doctor,  &cli_show,     &cli_map,
+    &cli_define, &cli_split, &cli_join,  &cli_drop,     &cli_apply,   &cli_schedule, &cli_query,
+    &cli_mtu,    &cli_cache, &cli_usage, &cli_snapshot, &cli_zone,    &cli_user,     &cli_uab,
+    &cli_token,  &cli_audit, &cli_lab,   &cli_sim,      &cli_version, NULL,
 };
 
 const struct cli_command *cli_command_find(const char *name)

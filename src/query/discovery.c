@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DOMAIN_TEXT_MAX 161
+#define DOMAIN_TEXT_MAX (DISCOVERY_DOMAIN_MAX + 1)
 
 struct dsoc {
     struct table_node by_label;

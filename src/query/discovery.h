@@ -24,6 +24,8 @@
 #define DISCOVERY_DSOCS_MAX 1024
 #define DISCOVERY_OPEN_MAX  64 // questions at once
 
+#define DISCOVERY_DOMAIN_MAX 160 // characters, so that every name below it fits
+
 enum discovery_event_kind {
     DISCOVERY_MAB_ADDED,
     DISCOVERY_MAB_REMOVED, // also before one comes back with another DSOC
@@ -47,7 +49,7 @@ struct discovery_counters {
 
 struct discovery;
 
-// `domain` without a final dot, such as "ivip.example"; at most 160 characters.
+// `domain` without a final dot, such as "ivip.example"; at most DISCOVERY_DOMAIN_MAX characters.
 struct discovery *discovery_new(const char *domain, struct random_seed seed, struct instant now);
 void discovery_free(struct discovery *discovery);
 

@@ -225,6 +225,20 @@ static void note_measures(const struct querier *querier, struct choice *choice)
     }
 }
 
+static void rank_group(const struct querier *querier, struct group *group)
+{
+    if (!group->measured)
+        return;
+    note_measures(querier, &group->choice);
+    choice_rank(&group->choice);
+}
+
+void querier_rank(struct querier *querier)
+{
+    for (size_t i = 0; i < querier->group_count; i++)
+        rank_group(querier, &querier->groups[i]);
+}
+
 // The best place at which there is not much against a server: few tries of this question before,
 // not declined, not known bad. A server that failed is asked again before one that is known to be
 // down, but only once. Where several are as good, the order of the group decides.
@@ -258,9 +272,6 @@ size_t querier_choose(struct querier *querier, struct instant now, const struct 
     size_t advised = question->advised;
     if (advised != UPSTREAM_GONE && question_tries(question, advised) == 0)
         return advised;
-    if (group->measured) {
-        note_measures(querier, &group->choice);
-        choice_rank(&group->choice);
-    }
+    rank_group(querier, group);
     return group->choice.members[best_place(querier, now, question, &group->choice)].server;
 }

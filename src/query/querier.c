@@ -316,6 +316,7 @@ static void check_upstreams(struct querier *querier, struct instant now)
         check_upstream(querier, now, querier->upstreams[i]);
         querier_watch(querier, querier->upstreams[i]);
     }
+    querier_rank(querier);
 }
 
 void querier_tick(struct querier *querier, struct instant now)

@@ -86,7 +86,7 @@ def options_of(command):
 
 def test_all_commands_are_there():
     wanted = "run check key status doctor show map define split join drop apply schedule query " \
-             "mtu cache usage snapshot user uab token audit lab sim version"
+             "mtu cache usage snapshot zone user uab token audit lab sim version"
     assert set(wanted.split()) <= set(commands())
 
 

@@ -89,6 +89,20 @@ static const struct broken broken[] = {
     {"qsa:\n  ruas:\n  - {key: " KEY ", url: \"http://192.0.2.1\"}\n  - {key: " KEY
      ", url: \"http://192.0.2.2\"}\n",
      "4:5: qsa.ruas[1]: this RUAS is listed twice"},
+    {"qsr: {}\n",
+     "1:6: qsr: a QSR asks \"upstreams\" (QSAs or QSRs), or finds the QSAs of all MABs through DNS "
+     "with \"domain\" and \"trust_anchor\"; there is neither"},
+    {"qsr: {upstreams: [192.0.2.1], domain: ivip.example, trust_anchor: F}\n",
+     "1:6: qsr: a QSR asks \"upstreams\" (QSAs or QSRs), or finds the QSAs of all MABs through DNS "
+     "with \"domain\" and \"trust_anchor\"; there is both"},
+    {"qsr: {domain: ivip.example}\n",
+     "1:6: qsr: with \"domain\", \"trust_anchor\" must name a file with DS or DNSKEY records that "
+     "sign what DNS says"},
+    {"qsr: {domain: ivip.example., trust_anchor: F}\n",
+     "1:15: qsr.domain: \"ivip.example.\" is no domain; one such as ivip.example was expected (at "
+     "most 160 characters, no dot at the end)"},
+    {"qsr: {upstreams: [192.0.2.1], dns: [192.0.2.53]}\n",
+     "1:6: qsr: \"trust_anchor\" and \"dns\" belong to \"domain\""},
     {"qsr: {upstreams: [192.0.2.1, \"192.0.2.1:4746\"]}\n",
      "1:30: qsr.upstreams[1]: 192.0.2.1:4746 is listed twice"},
     {"qsr: {listen: 192.0.2.1, upstreams: [192.0.2.1]}\n",

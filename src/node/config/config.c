@@ -20,6 +20,8 @@
 
 #define HOST_TEXT_MAX 65
 
+#define QSR_RESOLVERS_MAX 8
+
 #define DEFAULT_STATE  "/var/lib/ivip"
 #define DEFAULT_DEVICE "ivip0"
 
@@ -65,8 +67,11 @@ static_assert(offsetof(struct config_qsa, ruas) ==
 
 static const struct config_key qsr_items[] = {
     {KEY("listen", endpoint, config_qsr, listen), .port = PORT_QUERY},
-    {KEY("upstreams", endpoints, config_qsr, upstreams), .required = true, .least = 1,
-     .most = QUERIER_UPSTREAMS_MAX, .port = PORT_QUERY},
+    {KEY("upstreams", endpoints, config_qsr, upstreams), .least = 1, .most = QUERIER_UPSTREAMS_MAX,
+     .port = PORT_QUERY},
+    {KEY("domain", text, config_qsr, domain)},
+    {KEY("trust_anchor", text, config_qsr, trust_anchor)},
+    {KEY("dns", endpoints, config_qsr, dns), .most = QSR_RESOLVERS_MAX, .port = PORT_DNS},
 };
 KEYS(qsr, config_qsr);
 
@@ -121,9 +126,10 @@ static void qsa_defaults(void *section, struct config_memory *memory)
 
 static void qsr_defaults(void *section, struct config_memory *memory)
 {
-    (void)memory;
     struct config_qsr *config = section;
     config->listen = everywhere(PORT_QUERY);
+    config->domain = config_memory_text(memory, "");
+    config->trust_anchor = config_memory_text(memory, "");
 }
 
 static void itr_defaults(void *section, struct config_memory *memory)

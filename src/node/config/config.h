@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define PORT_DNS     53   // resolvers
 #define PORT_QUERY   4746 // UDP
 #define PORT_PUBLIC  4747 // HTTP of the RUAS
 #define PORT_REST    4748 // HTTPS of the UAS
@@ -69,7 +70,10 @@ struct config_qsa {
 
 struct config_qsr {
     struct endpoint listen;            // [::]:4746
-    struct config_endpoints upstreams; // QSAs; at least 1
+    struct config_endpoints upstreams; // QSAs or QSRs; none: found through DNS
+    char *domain;                      // where DNS lists all MABs; "": upstreams are configured
+    char *trust_anchor;                // with a domain: file with DS or DNSKEY records
+    struct config_endpoints dns; // with a domain: resolvers; none: from the root of the DNS on
 };
 
 // What an ITR does with a packet while it asks for its mapping.

@@ -2,6 +2,7 @@
 #include "node/config/config_check.h"
 
 #include "node/socket_address.h"
+#include "query/discovery.h"
 #include "tunnel/packet.h"
 
 #include <net/if.h>
@@ -270,6 +271,46 @@ static bool check_listeners(struct config_reader *reader, const struct config *c
     return true;
 }
 
+// DNS names every server below the domain: so it has room for the labels before it.
+static bool check_domain(struct config_reader *reader, const char *key, const char *domain)
+{
+    const char *label = domain;
+    bool good = strlen(domain) <= DISCOVERY_DOMAIN_MAX;
+    while (good) {
+        size_t length = strcspn(label, ".");
+        good = dns_label_valid(label, length);
+        if (label[length] == '\0')
+            break;
+        label += length + 1;
+    }
+    return good || config_refuse_key(reader, key, NO_INDEX,
+                                     "\"%.80s\" is no domain; one such as ivip.example was "
+                                     "expected (at most %d characters, no dot at the end)",
+                                     domain, DISCOVERY_DOMAIN_MAX);
+}
+
+// Either the servers are listed, or DNS is where they are found.
+static bool check_qsr_source(struct config_reader *reader, const struct config_qsr *qsr)
+{
+    bool listed = qsr->upstreams.count > 0;
+    bool found = qsr->domain[0] != '\0';
+    if (listed == found)
+        return config_refuse_key(reader, "qsr", NO_INDEX,
+                                 "a QSR asks \"upstreams\" (QSAs or QSRs), or finds the QSAs of "
+                                 "all MABs through DNS with \"domain\" and \"trust_anchor\"; "
+                                 "there is %s",
+                                 listed ? "both" : "neither");
+    if (!found && (qsr->trust_anchor[0] != '\0' || qsr->dns.count > 0))
+        return config_refuse_key(reader, "qsr", NO_INDEX,
+                                 "\"trust_anchor\" and \"dns\" belong to \"domain\"");
+    if (found && qsr->trust_anchor[0] == '\0')
+        return config_refuse_key(reader, "qsr", NO_INDEX,
+                                 "with \"domain\", \"trust_anchor\" must name a file with DS or "
+                                 "DNSKEY records that sign what DNS says");
+    return !found || (check_domain(reader, "qsr.domain", qsr->domain) &&
+                      check_peers(reader, "qsr.dns", &qsr->dns));
+}
+
 // A caching server that asks itself would never answer.
 static bool check_qsr(struct config_reader *reader, const struct config_qsr *qsr)
 {
@@ -279,7 +320,7 @@ static bool check_qsr(struct config_reader *reader, const struct config_qsr *qsr
             return config_refuse_key(reader, "qsr.upstreams", i, "%s is this qsr itself",
                                      endpoint_print(&qsr->listen, text));
     }
-    return check_peers(reader, "qsr.upstreams", &qsr->upstreams);
+    return check_qsr_source(reader, qsr) && check_peers(reader, "qsr.upstreams", &qsr->upstreams);
 }
 
 bool config_check(struct config_reader *reader, const struct config *config)

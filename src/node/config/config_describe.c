@@ -79,10 +79,15 @@ static json_t *of_qsa(const struct config_qsa *qsa)
                      of_duration(qsa->caching_time));
 }
 
+// Only the way in which it gets its servers: a config with both is refused.
 static json_t *of_qsr(const struct config_qsr *qsr)
 {
-    return json_pack("{s:o, s:o}", "listen", of_endpoint(&qsr->listen), "upstreams",
-                     of_endpoints(&qsr->upstreams));
+    if (qsr->domain[0] == '\0')
+        return json_pack("{s:o, s:o}", "listen", of_endpoint(&qsr->listen), "upstreams",
+                         of_endpoints(&qsr->upstreams));
+    return json_pack("{s:o, s:o, s:o, s:o}", "listen", of_endpoint(&qsr->listen), "domain",
+                     json_text(qsr->domain), "trust_anchor", json_text(qsr->trust_anchor), "dns",
+                     of_endpoints(&qsr->dns));
 }
 
 static json_t *of_itr(const struct config_itr *itr)

@@ -3,10 +3,12 @@
 
 #include "base/memory.h"
 #include "node/core_pump.h"
+#include "node/query/finder.h"
 #include "node/query/query_report.h"
 #include "query/qsr.h"
 
 #include <stdio.h>
+#include <string.h>
 
 // Limits of a caching server; a range takes some 300 octets, and as much for each who was told.
 #define QSR_OPEN_MAX    65536
@@ -15,6 +17,7 @@
 
 struct role_qsr {
     struct node *node;
+    struct finder *finder; // NULL: upstreams are configured
     size_t upstream_count;
     struct qsr *qsr;
     struct core_pump *pump;
@@ -57,6 +60,8 @@ static void write_metrics(void *state, struct metrics_page *page)
     metrics_value(page, name, "how=\"asked\"", (double)counters->misses);
     metrics_value(page, name, "how=\"merged\"", (double)counters->merged);
     metrics_value(page, name, "how=\"busy\"", (double)counters->refused_full);
+    metrics_value(page, name, "how=\"outside\"", (double)counters->outside);
+    metrics_value(page, name, "how=\"serverless\"", (double)counters->serverless);
     metrics_gauge(page, "ivip_qsr_waiting", "Map Requests that wait for upstream answers",
                   (double)qsr_waiting(role->qsr));
     latency_write(qsr_latency(role->qsr), "ivip_qsr_upstream_seconds",
@@ -65,6 +70,8 @@ static void write_metrics(void *state, struct metrics_page *page)
     query_report_querier(qsr_querier(role->qsr), "qsr", page);
     query_report_malformed(counters->dropped, "qsr", page);
     core_pump_write_metrics(role->pump, "qsr", page);
+    if (role->finder != NULL)
+        finder_write_metrics(role->finder, page);
 }
 
 static json_t *status(void *state)
@@ -73,18 +80,23 @@ static json_t *status(void *state)
     const struct qsr_counters *counters = qsr_counters(role->qsr);
     struct endpoint local = udp_local(core_pump_udp(role->pump));
     char text[ENDPOINT_TEXT_MAX];
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "listen", endpoint_print(&local, text),
-                     "hits", (json_int_t)counters->hits, "misses", (json_int_t)counters->misses,
-                     "merged", (json_int_t)counters->merged, "waiting",
-                     (json_int_t)qsr_waiting(role->qsr), "cache",
-                     query_status_querier(qsr_querier(role->qsr), node_now(role->node)), "queriers",
-                     query_status_teller(qsr_teller(role->qsr)));
+    json_t *json = json_pack(
+        "{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "listen", endpoint_print(&local, text), "hits",
+        (json_int_t)counters->hits, "misses", (json_int_t)counters->misses, "merged",
+        (json_int_t)counters->merged, "waiting", (json_int_t)qsr_waiting(role->qsr), "cache",
+        query_status_querier(qsr_querier(role->qsr), node_now(role->node)), "queriers",
+        query_status_teller(qsr_teller(role->qsr)));
+    if (role->finder != NULL)
+        (void)json_object_set_new(json, "discovery", finder_status(role->finder));
+    return json;
 }
 
 // Well as long as one upstream answers.
 static bool healthy(void *state, char *why, size_t size)
 {
     struct role_qsr *role = state;
+    if (role->finder != NULL)
+        return finder_healthy(role->finder, why, size);
     for (size_t i = 0; i < role->upstream_count; i++) {
         struct querier_upstream upstream;
         querier_upstream(qsr_querier(role->qsr), 0, i, &upstream);
@@ -99,6 +111,7 @@ static void stop(void *state)
 {
     struct role_qsr *role = state;
     core_pump_close(role->pump);
+    finder_close(role->finder);
     qsr_free(role->qsr);
     memory_free(role);
 }
@@ -123,6 +136,14 @@ static bool core_config(const struct config_qsr *config, struct qsr_config *core
     return true;
 }
 
+static bool same_endpoints(const struct config_endpoints *a, const struct config_endpoints *b)
+{
+    bool same = a->count == b->count;
+    for (size_t i = 0; same && i < a->count; i++)
+        same = endpoint_equal(&a->items[i], &b->items[i]);
+    return same;
+}
+
 static bool reload(void *state, const struct config *config, struct error *error)
 {
     struct role_qsr *role = state;
@@ -131,13 +152,26 @@ static bool reload(void *state, const struct config *config, struct error *error
     if (!endpoint_equal(&old->listen, &config->qsr->listen))
         return error_set(error, ERROR_CONFLICT, "needs-restart",
                          "qsr.listen cannot change without a restart");
+    if (strcmp(old->domain, config->qsr->domain) != 0 ||
+        strcmp(old->trust_anchor, config->qsr->trust_anchor) != 0 ||
+        !same_endpoints(&old->dns, &config->qsr->dns))
+        return error_set(error, ERROR_CONFLICT, "needs-restart",
+                         "qsr.domain, trust_anchor and dns cannot change without a restart");
     if (!core_config(config->qsr, &core, error))
         return false;
+    if (role->finder != NULL)
+        return true;
     role->upstream_count = core.querier.upstream_count;
     qsr_set_upstreams(role->qsr, node_now(role->node), core.querier.upstreams,
                       core.querier.upstream_count);
     core_pump_drain(role->pump);
     return true;
+}
+
+static void on_found(void *state)
+{
+    struct role_qsr *role = state;
+    core_pump_drain(role->pump);
 }
 
 bool role_qsr_start(struct node *node, struct error *error)
@@ -154,6 +188,13 @@ bool role_qsr_start(struct node *node, struct error *error)
     if (role->pump == NULL) {
         stop(role);
         return false;
+    }
+    if (config->domain[0] != '\0') {
+        role->finder = finder_open(node, config, role->qsr, on_found, role, error);
+        if (role->finder == NULL) {
+            stop(role);
+            return false;
+        }
     }
     node_add_role(node, &(struct role){"qsr", role, write_metrics, status, healthy, reload, stop});
     return true;

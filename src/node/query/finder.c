@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/query/finder.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "node/query/query_report.h"
+#include "node/query/resolver.h"
+#include "query/choice.h"
+#include "query/discovery.h"
+
+#include <stdio.h>
+
+struct finder {
+    struct node *node;
+    struct qsr *qsr;
+    void (*changed)(void *state);
+    void *state;
+    const char *domain; // of the config
+    struct discovery *discovery;
+    struct resolver *resolver;
+    uv_timer_t timer;
+    enum dns_outcome last_logged; // what was said about DNS last
+};
+
+// What was found
+
+static void set_servers(struct finder *finder, uint32_t dsoc)
+{
+    struct querier_server servers[CHOICE_MEMBERS_MAX];
+    size_t count;
+    const struct service_server *found = discovery_servers(finder->discovery, dsoc, &count);
+    if (count > CHOICE_MEMBERS_MAX)
+        count = CHOICE_MEMBERS_MAX;
+    for (size_t i = 0; i < count; i++)
+        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
+    qsr_set_group(finder->qsr, node_now(finder->node), dsoc, servers, count);
+    const char *label = discovery_label(finder->discovery, dsoc);
+    if (label != NULL)
+        log_info("discovery", "%s.%s has %zu QSAs", label, finder->domain, count);
+}
+
+static void forget_mab(struct finder *finder, const struct prefix *mab)
+{
+    struct range units;
+    if (mab_check(mab, &units, NULL))
+        qsr_forget(finder->qsr, node_now(finder->node), &units);
+}
+
+static bool take_events(struct finder *finder)
+{
+    struct discovery_event event;
+    bool any = false;
+    for (; discovery_next_event(finder->discovery, &event); any = true) {
+        switch (event.kind) {
+        case DISCOVERY_MAB_ADDED:   // what was said of it when it was no MAB
+        case DISCOVERY_MAB_REMOVED: // what its servers told
+            forget_mab(finder, &event.mab);
+            break;
+        case DISCOVERY_SERVERS:
+            set_servers(finder, event.dsoc);
+            break;
+        case DISCOVERY_VERSION: // before the first nothing is known to be outside all MABs
+            qsr_set_mabs(finder->qsr, discovery_mabs(finder->discovery));
+            log_info("discovery", "%s lists %u MABs (page %s)", finder->domain,
+                     mab_table_count(discovery_mabs(finder->discovery)),
+                     discovery_page(finder->discovery));
+            break;
+        }
+    }
+    return any;
+}
+
+// Asking
+
+static void on_timer(uv_timer_t *timer);
+
+static void ask(struct finder *finder)
+{
+    struct dns_question question;
+    struct instant now = node_now(finder->node);
+    while (discovery_next_question(finder->discovery, now, &question))
+        resolver_ask(finder->resolver, &question);
+    struct instant deadline = discovery_deadline(finder->discovery);
+    if (deadline.ns == INSTANT_NEVER.ns) {
+        (void)uv_timer_stop(&finder->timer);
+        return;
+    }
+    uint64_t wait = instant_since(deadline, now).ns;
+    (void)uv_timer_start(&finder->timer, on_timer, (wait + 999999) / 1000000, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    ask(timer->data);
+}
+
+// Says when answers turn bad or good again, not each time.
+static void log_outcome(struct finder *finder, const struct dns_question *question,
+                        enum dns_outcome outcome)
+{
+    enum dns_outcome said = outcome == DNS_NOTHING ? DNS_SECURE : outcome;
+    if (said == finder->last_logged)
+        return;
+    finder->last_logged = said;
+    if (said == DNS_SECURE)
+        log_info("discovery", "DNS answers for %s are good", finder->domain);
+    else
+        log_warning("discovery",
+                    "the answer of DNS for %s is refused: %s; what is known stays in use",
+                    question->name, dns_outcome_name(outcome));
+}
+
+static void on_answer(void *state, const struct dns_question *question,
+                      const struct dns_answer *answer)
+{
+    struct finder *finder = state;
+    log_outcome(finder, question, answer->outcome);
+    discovery_answer(finder->discovery, node_now(finder->node), question, answer);
+    if (take_events(finder))
+        finder->changed(finder->state);
+    ask(finder);
+}
+
+struct finder *finder_open(struct node *node, const struct config_qsr *config, struct qsr *qsr,
+                           void (*changed)(void *state), void *state, struct error *error)
+{
+    struct finder *finder = memory_new(sizeof(*finder));
+    finder->node = node;
+    finder->qsr = qsr;
+    finder->changed = changed;
+    finder->state = state;
+    finder->domain = config->domain;
+    finder->resolver =
+        resolver_open(node, config->trust_anchor, &config->dns, on_answer, finder, error);
+    if (finder->resolver == NULL) {
+        memory_free(finder);
+        return NULL;
+    }
+    finder->discovery = discovery_new(config->domain, node_seed(node), node_now(node));
+    (void)uv_timer_init(node_loop(node), &finder->timer);
+    finder->timer.data = finder;
+    // After privileges were dropped: libunbound's thread starts with the first question.
+    (void)uv_timer_start(&finder->timer, on_timer, 0, 0);
+    return finder;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
+void finder_close(struct finder *finder)
+{
+    if (finder == NULL)
+        return;
+    resolver_close(finder->resolver);
+    discovery_free(finder->discovery);
+    uv_close((uv_handle_t *)&finder->timer, on_closed);
+}
+
+// Reports
+
+bool finder_healthy(const struct finder *finder, char *why, size_t size)
+{
+    if (discovery_page(finder->discovery)[0] != '\0')
+        return true;
+    (void)snprintf(why, size, "DNS has not told the MABs of %s yet; its last answer: %s",
+                   finder->domain, dns_outcome_name(finder->last_logged));
+    return false;
+}
+
+void finder_write_metrics(const struct finder *finder, struct metrics_page *page)
+{
+    const struct discovery_counters *counters = discovery_counters(finder->discovery);
+    static const char name[] = "ivip_discovery_answers_total";
+    metrics_describe(page, name, "counter", "Answers of DNS, by what validation made of them");
+    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++) {
+        char label[48];
+        (void)snprintf(label, sizeof(label), "outcome=\"%s\"",
+                       dns_outcome_name((enum dns_outcome)outcome));
+        metrics_value(page, name, label, (double)counters->answers[outcome]);
+    }
+    static const char versions[] = "ivip_discovery_versions_total";
+    metrics_describe(page, versions, "counter",
+                     "Versions of the set of MABs: taken over, refused for what they say, or with "
+                     "damaged pages");
+    metrics_value(page, versions, "how=\"taken\"", (double)counters->versions);
+    metrics_value(page, versions, "how=\"refused\"", (double)counters->refused);
+    metrics_value(page, versions, "how=\"damaged\"", (double)counters->damaged);
+    metrics_gauge(page, "ivip_discovery_mabs", "MABs known",
+                  (double)mab_table_count(discovery_mabs(finder->discovery)));
+}
+
+json_t *finder_status(const struct finder *finder)
+{
+    const struct discovery_counters *counters = discovery_counters(finder->discovery);
+    json_t *dsocs = json_object();
+    json_t *answers = json_object();
+    for (uint32_t i = 0; i < DISCOVERY_DSOCS_MAX; i++) {
+        const char *label = discovery_label(finder->discovery, i);
+        if (label != NULL)
+            (void)json_object_set_new(
+                dsocs, label,
+                query_status_group(qsr_querier(finder->qsr), i, node_now(finder->node)));
+    }
+    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++)
+        (void)json_object_set_new(answers, dns_outcome_name((enum dns_outcome)outcome),
+                                  json_integer((json_int_t)counters->answers[outcome]));
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "domain", finder->domain, "page",
+                     discovery_page(finder->discovery), "mabs",
+                     (json_int_t)mab_table_count(discovery_mabs(finder->discovery)), "refused",
+                     (json_int_t)counters->refused, "damaged", (json_int_t)counters->damaged,
+                     "answers", answers, "dsocs", dsocs);
+}

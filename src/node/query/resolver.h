@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A validating resolver in the node's event loop: libunbound, which does its work in a thread of
+// its own and is heard through a descriptor (docs/discovery.md, "Trust").
+#ifndef IVIP_NODE_QUERY_RESOLVER_H
+#define IVIP_NODE_QUERY_RESOLVER_H
+
+#include "base/error.h"
+#include "node/config/config.h"
+#include "node/node.h"
+#include "query/service.h"
+
+struct resolver;
+
+// Gets the answer to a question, in the loop's thread; `answer` is borrowed for the call.
+typedef void resolver_answered(void *state, const struct dns_question *question,
+                               const struct dns_answer *answer);
+
+// `trust_anchor`: a file with DS or DNSKEY records in the form of a zone file, which is read here.
+// `servers`: the resolvers to ask; none: those of the DNS from its root on.
+struct resolver *resolver_open(struct node *node, const char *trust_anchor,
+                               const struct config_endpoints *servers, resolver_answered *answered,
+                               void *state, struct error *error);
+// Nothing is answered any more when it returns. Waits for libunbound's thread to end.
+void resolver_close(struct resolver *resolver);
+
+// Asks; each question is answered once, never from within the call.
+void resolver_ask(struct resolver *resolver, const struct dns_question *question);
+
+#endif

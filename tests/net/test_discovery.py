@@ -1,0 +1,266 @@
+"""A QSR that knows a domain and a trust anchor only: NSD serves the signed zone, two DSOCs have two
+QSAs each at different distances."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import IVIP, TOP, Namespace, Network, Node, await_that
+
+WIRE = Path(TOP / "build" / "lab" / "wire")
+DOMAIN = "ivip.example"
+# Milliseconds one way between the QSR's router and each QSA.
+QSAS = {"acme-near": ("198.18.1", 2), "acme-far": ("198.18.2", 40),
+        "beta-near": ("198.18.3", 4), "beta-far": ("198.18.4", 50)}
+MABS = {"acme": "20.0.0.0/14", "beta": "20.8.0.0/16"}
+MICRONETS = {"acme": ("20.1.0.16/28", "20.1.0.20"), "beta": ("20.8.1.0/24", "20.8.1.9")}
+ETR = "203.0.113.1"
+PATIENCE_SECONDS = 60.0
+
+
+class Zone:
+    """A zone written by `ivip zone`, signed by ldns-signzone and served by NSD."""
+
+    def __init__(self, place: Namespace, folder: Path) -> None:
+        self.place, self.folder = place, folder
+        folder.mkdir()
+        self.list = {"domain": DOMAIN, "ttl": "5s",
+                     "servers": [{"name": "ns1", "addresses": ["192.0.2.2"]}], "dsocs": []}
+        for label, mab in MABS.items():
+            self.list["dsocs"].append({"label": label, "mabs": [mab], "qsas": [
+                {"name": name, "addresses": [f"{prefix}.2"]}
+                for name, (prefix, _) in QSAS.items() if name.startswith(label)]})
+        self.key = self.make_key()
+        self.server: subprocess.Popen | None = None
+        (folder / "nsd.conf").write_text(f"""
+server:
+    ip-address: 192.0.2.2
+    username: ""
+    chroot: ""
+    zonesdir: "{folder}"
+    pidfile: "{folder}/nsd.pid"
+    database: ""
+    xfrdfile: "{folder}/xfrd.state"
+    zonelistfile: "{folder}/zone.list"
+    server-count: 1
+remote-control:
+    control-enable: no
+zone:
+    name: {DOMAIN}
+    zonefile: signed.zone
+""")
+
+    def run(self, *words: str | Path) -> str:
+        return subprocess.run([str(word) for word in words], cwd=self.folder, check=True,
+                              capture_output=True, text=True).stdout
+
+    def make_key(self) -> str:
+        return self.run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", DOMAIN).strip()
+
+    def sign(self, key: str | None = None) -> None:
+        (self.folder / "list.yaml").write_text(yaml.safe_dump(self.list, sort_keys=False))
+        zone = self.folder / "zone"
+        words = ["--previous", str(zone)] if zone.exists() else []
+        text = self.run(IVIP, "zone", "list.yaml", *words)
+        zone.write_text(text)
+        self.run("ldns-signzone", "-n", "-f", "signed.zone", "zone", key or self.key)
+
+    def start(self) -> None:
+        self.server = subprocess.Popen(
+            self.place.command(shutil.which("nsd") or "/usr/sbin/nsd", "-d", "-c",
+                               self.folder / "nsd.conf"),
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def publish(self, key: str | None = None) -> None:
+        """Another zone, served at once."""
+        self.sign(key)
+        self.stop()
+        self.start()
+
+    def stop(self) -> None:
+        if self.server is not None:
+            self.server.terminate()
+            self.server.wait()
+            self.server = None
+
+
+@dataclass
+class System:
+    zone: Zone
+    nodes: dict[str, Node]
+    user: Namespace
+
+    def query(self, address: str) -> dict:
+        done = self.user.run(IVIP, "query", "--json", address, "@192.0.5.2", check=False)
+        return json.loads(done.stdout) if done.stdout else {}
+
+    def discovery(self) -> dict:
+        status = self.nodes["qsr"].ask(command="status")
+        return status["roles"]["qsr"]["discovery"]
+
+    def order(self, label: str) -> list[str]:
+        """The QSAs of a DSOC, those preferred first; empty before all are measured."""
+        servers = self.discovery()["dsocs"].get(label, [])
+        return [server["server"] for server in servers
+                if server["response_ms"] is not None or server["avoided"]]
+
+    def cached(self, server: str) -> int:
+        return sum(entry["cached"] for servers in self.discovery()["dsocs"].values()
+                   for entry in servers if entry["server"] == server)
+
+    def expect(self, address: str, **wanted: object) -> None:
+        def seen() -> bool:
+            answer = self.query(address)
+            return all(answer.get(key) == value for key, value in wanted.items())
+        await_that(f"{address} is answered with {wanted}", seen, PATIENCE_SECONDS)
+
+
+def make_ruas(network: Network, place: Namespace, label: str, port: int) -> Node:
+    return network.node(place, {"name": f"ruas-{label}", "metrics": f"127.0.0.1:{port + 100}", "ruas": {
+        "listen": f"192.0.4.2:{port}", "public": f"192.0.4.2:{port + 1}", "mabs": [MABS[label]],
+        "feeds": [f"{prefix}.2:4749" for name, (prefix, _) in QSAS.items()
+                  if name.startswith(label)]}})
+
+
+def define(node: Node, place: Namespace, label: str, port: int) -> None:
+    operator = ("--control", str(node.control))
+    node.ivip("user", "add", "anna", *operator, text="correct horse battery\n")
+    node.ivip("uab", "add", MICRONETS[label][0], "anna", *operator)
+    token = node.ivip("token", "add", "anna", *operator).stdout.strip()
+    body = json.dumps({"commands": [{"do": "define", "micronet": MICRONETS[label][0],
+                                     "etr": ETR}]})
+    place.run("curl", "-skf", "-X", "POST", f"https://192.0.4.2:{port}/v1/commands", "-H",
+              f"Authorization: Bearer {token}", "--data-binary", "@-", text=body)
+
+
+def lay_wires(network: Network, middle: Namespace, places: dict[str, Namespace]) -> subprocess.Popen:
+    """Links with delay between the router in the middle and the QSAs."""
+    lines = [f"{middle.name} {name} {places[name].name} middle {delay * 1000} 0 0 0 1500"
+             for name, (_, delay) in QSAS.items()]
+    wire = subprocess.Popen([str(WIRE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert wire.stdin is not None and wire.stdout is not None
+    wire.stdin.write("\n".join(lines) + "\n")
+    wire.stdin.close()
+    assert wire.stdout.readline().strip() == "ready"
+    for name, (prefix, _) in QSAS.items():
+        middle.ip(f"link set {name} up")
+        middle.ip(f"address add {prefix}.1/24 dev {name}")
+        places[name].ip("link set middle up")
+        places[name].ip(f"address add {prefix}.2/24 dev middle")
+        places[name].ip(f"route add default via {prefix}.1")
+    return wire
+
+
+@pytest.fixture
+def system(network: Network, tmp_path: Path) -> Iterator[System]:
+    middle = network.namespace("middle", router=True)
+    places = {}
+    for name, prefix in (("dns", "192.0.2"), ("ruas", "192.0.4"), ("qsr", "192.0.5"),
+                         ("user", "192.0.6")):
+        places[name] = network.namespace(name)
+        network.link(middle, places[name], f"{prefix}.1/24", f"{prefix}.2/24")
+        places[name].ip(f"route add default via {prefix}.1")
+    for name in QSAS:
+        places[name] = network.namespace(name)
+    wire = lay_wires(network, middle, places)
+    zone = Zone(places["dns"], tmp_path / "zone")
+    try:
+        zone.sign()
+        zone.start()
+        nodes = {}
+        for label, port in (("acme", 4800), ("beta", 4900)):
+            nodes[label] = make_ruas(network, places["ruas"], label, port)
+            nodes[label].await_healthy()
+        for name, (prefix, _) in QSAS.items():
+            label, port = name.split("-")[0], 4801 if name.startswith("acme") else 4901
+            nodes[name] = network.node(places[name], {"name": name, "qsa": {
+                "listen": f"{prefix}.2:4746", "feed": f"{prefix}.2:4749",
+                "ruas": [{"key": nodes[label].public_key, "url": f"http://192.0.4.2:{port}"}]}})
+        nodes["qsr"] = network.node(places["qsr"], {"name": "qsr", "qsr": {
+            "listen": "192.0.5.2:4746", "domain": DOMAIN,
+            "trust_anchor": str(zone.folder / f"{zone.key}.key"), "dns": ["192.0.2.2"]}})
+        for node in nodes.values():
+            node.await_healthy()
+        for label, port in (("acme", 4800), ("beta", 4900)):
+            define(nodes[label], places["user"], label, port)
+        yield System(zone, nodes, places["user"])
+    finally:
+        zone.stop()
+        wire.terminate()
+        wire.wait()
+
+
+def addresses(*names: str) -> list[str]:
+    return [f"{QSAS[name][0]}.2:4746" for name in names]
+
+
+def test_nearest_qsa_of_each_dsoc(system: System) -> None:
+    for label in MABS:
+        await_that(f"the QSAs of {label} are measured",
+                   lambda label=label: system.order(label) ==
+                   addresses(f"{label}-near", f"{label}-far"))
+        system.expect(MICRONETS[label][1], etr=ETR, status="mapped")
+        assert system.cached(addresses(f"{label}-near")[0]) > 0
+        assert system.cached(addresses(f"{label}-far")[0]) == 0
+    assert system.query("8.8.8.8")["status"] == "not-in-mab"
+    # The nearest dies: the other is asked, and what the dead one told is not used for long.
+    system.nodes["acme-near"].stop(signal.SIGKILL)
+    await_that("the dead QSA is left", lambda: system.order("acme") ==
+               addresses("acme-far", "acme-near"), PATIENCE_SECONDS)
+    system.expect(MICRONETS["acme"][1], etr=ETR, status="mapped")
+    assert system.cached(addresses("acme-far")[0]) > 0
+    # It comes back, is probed, and is preferred again.
+    system.nodes["acme-near"].start()
+    await_that("the QSA that came back is preferred", lambda: system.order("acme") ==
+               addresses("acme-near", "acme-far"), 2 * PATIENCE_SECONDS)
+
+
+def test_zone_changes_are_followed(system: System) -> None:
+    system.expect(MICRONETS["beta"][1], etr=ETR)
+    assert system.query("30.0.0.1")["status"] == "not-in-mab"
+    page = system.discovery()["page"]
+    system.zone.list["dsocs"][0]["mabs"].append("30.0.0.0/16")
+    system.zone.list["dsocs"][1]["mabs"] = ["40.0.0.0/16"]
+    system.zone.publish()
+    await_that("the new version is taken over", lambda: system.discovery()["page"] != page,
+               PATIENCE_SECONDS)
+    assert system.discovery()["mabs"] == 3
+    # A MAB added is asked of its QSAs (which do not know it); one removed is none any more.
+    assert system.query(MICRONETS["beta"][1])["status"] == "not-in-mab"
+    system.expect(MICRONETS["acme"][1], etr=ETR)
+
+
+def test_forged_zone_and_silent_dns(system: System) -> None:
+    system.expect(MICRONETS["acme"][1], etr=ETR)
+    page = system.discovery()["page"]
+    # Somebody else's key: nothing of it is believed.
+    true_list = json.loads(json.dumps(system.zone.list))
+    system.zone.list["dsocs"][0]["mabs"] = ["50.0.0.0/16"]
+    system.zone.list["dsocs"][0]["qsas"] = [{"name": "evil", "addresses": ["198.18.66.6"]}]
+    system.zone.publish(system.zone.make_key())
+    await_that("the forged zone is refused", lambda: system.discovery()["answers"]["bogus"] >= 2,
+               PATIENCE_SECONDS)
+    assert system.discovery()["page"] == page
+    assert "198.18.66.6:4746" not in system.order("acme")
+    # No DNS at all: all goes on.
+    system.zone.stop()
+    failed = system.discovery()["answers"]["failed"]
+    await_that("DNS is missed", lambda: system.discovery()["answers"]["failed"] > failed,
+               2 * PATIENCE_SECONDS)
+    system.expect(MICRONETS["acme"][1], etr=ETR)
+    system.expect(MICRONETS["beta"][1], etr=ETR)
+    # It is back, true and newer.
+    system.zone.list = true_list
+    system.zone.list["dsocs"][0]["mabs"].append("30.0.0.0/16")
+    system.zone.publish()
+    await_that("the true zone is followed again", lambda: system.discovery()["mabs"] == 3,
+               4 * PATIENCE_SECONDS)
