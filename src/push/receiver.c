@@ -329,7 +329,8 @@ static bool is_current(const struct subscription *subscription, const struct dir
 {
     if (directory->epoch != subscription->stream.epoch)
         return directory->epoch > subscription->stream.epoch;
-    return directory->time.ms >= subscription->directory_time.ms;
+    return directory->epoch != subscription->directory_epoch ||
+           directory->sequence >= subscription->directory_position;
 }
 
 void receiver_directory(struct receiver *receiver, struct instant now, size_t ruas,
@@ -345,7 +346,8 @@ void receiver_directory(struct receiver *receiver, struct instant now, size_t ru
     if (!good)
         return;
     receiver->counters.directories++;
-    subscription->directory_time = directory->time;
+    subscription->directory_epoch = directory->epoch;
+    subscription->directory_position = directory->sequence;
     if (directory->epoch > subscription->stream.epoch) {
         subscription_restart(subscription, now, directory->epoch, directory->sequence + 1, true);
         doubt_all(receiver, subscription, now);

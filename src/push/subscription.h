@@ -31,9 +31,10 @@ struct subscription {
     bool directory_fetching;
     struct instant directory_at;
     unsigned directory_attempts;
-    struct wall_time directory_time; // of the last one taken
-    bool check;                      // states of a directory are to be compared
-    uint64_t check_position;         // once the stream has passed this sequence
+    uint64_t directory_epoch;    // of the last one taken, and after which payload it was true:
+    uint64_t directory_position; // its time may go back, with the clock of its RUAS
+    bool check;                  // states of a directory are to be compared
+    uint64_t check_position;     // once the stream has passed this sequence
 
     bool payloads_fetching;
     uint64_t asked_first;      // what is being fetched, or was last

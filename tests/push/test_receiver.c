@@ -16,7 +16,10 @@ struct bench {
     struct secret_key keys[2];
     struct instant now;
     struct receiver_event event;
+    uint64_t clock_back_ms; // how far the RUAS's clock was set back
 };
+
+#define WALL_MS 10000000
 
 static const struct endpoint source = {{FAMILY_IPV4, {198, 18, 0, 1}}, 4749};
 
@@ -167,8 +170,14 @@ static void give_directory(struct bench *bench, size_t ruas, uint64_t epoch, uin
         mabs[i] =
             (struct directory_mab){prefix, sequences[i], true, master_hash(&prefix, sequences[i])};
     }
-    struct directory directory = {
-        key_public(&bench->keys[ruas]), epoch, sequence, {1000}, count, mabs, 0, NULL};
+    struct directory directory = {key_public(&bench->keys[ruas]),
+                                  epoch,
+                                  sequence,
+                                  {WALL_MS - bench->clock_back_ms},
+                                  count,
+                                  mabs,
+                                  0,
+                                  NULL};
     receiver_directory(bench->receiver, bench->now, ruas, &directory);
 }
 
@@ -411,6 +420,32 @@ static void test_a_gap_that_cannot_be_filled(void **state)
     stop(&bench);
 }
 
+// The clock of the RUAS says nothing about which directory is newer: it may be set back.
+static void test_a_directory_counts_though_the_clock_went_back(void **state)
+{
+    (void)state;
+    struct bench bench = boot(0);
+    struct prefix first = mab(two_mabs[0]);
+    send_set(&bench, 0, 2000, &first, 9);
+    assert_true(wait_event(&bench, 1000));
+    assert_int_equal(bench.event.kind, RECEIVER_FETCH_PAYLOADS);
+    receiver_payloads(bench.receiver, bench.now, 0, FETCH_GONE, NULL, 0);
+    expect(&bench, RECEIVER_FETCH_DIRECTORY);
+    bench.clock_back_ms = 3600000;
+    give_directory(&bench, 0, EPOCH, 2001, two_mabs, (uint64_t[]){9, 2}, 2);
+    assert_int_equal(receiver_counters(bench.receiver)->directories_refused, 0);
+    assert_true(wait_event(&bench, 1000));
+    assert_int_equal(bench.event.kind, RECEIVER_FETCH_SNAPSHOT);
+    give_snapshot(&bench, &first, 9);
+    expect(&bench, RECEIVER_RELOADED);
+
+    // One that was before, played again, does not, whatever its time.
+    bench.clock_back_ms = 0;
+    give_directory(&bench, 0, EPOCH, 2000, two_mabs, (uint64_t[]){2, 2}, 2);
+    assert_int_equal(receiver_counters(bench.receiver)->directories_refused, 1);
+    stop(&bench);
+}
+
 static void test_a_section_that_must_not_be_stepped_over(void **state)
 {
     (void)state;
@@ -625,6 +660,7 @@ int main(void)
         cmocka_unit_test(test_a_gap_is_fetched),
         cmocka_unit_test(test_a_payload_that_was_overtaken_is_not_fetched),
         cmocka_unit_test(test_a_gap_that_cannot_be_filled),
+        cmocka_unit_test(test_a_directory_counts_though_the_clock_went_back),
         cmocka_unit_test(test_a_section_that_must_not_be_stepped_over),
         cmocka_unit_test(test_drops_change_nothing_but_a_counter),
         cmocka_unit_test(test_a_ruas_cannot_change_the_mab_of_another),

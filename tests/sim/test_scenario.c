@@ -171,7 +171,8 @@ static void test_the_examples_hold(void **state)
 }
 
 // The planted fault: once a path was cut, ITRs hear no updates. So one cut, one change of a mapping
-// that an ITR uses, the two nodes it takes to have one, and the ends of the cut are all that matters.
+// that an ITR uses, the two nodes it takes to have one, and the ends of the cut are all that
+// matters.
 static void test_a_planted_fault_is_shrunk_to_what_matters(void **state)
 {
     (void)state;
