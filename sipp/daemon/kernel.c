@@ -164,16 +164,18 @@ static void hear_route(struct kernel *kernel, struct nlmsghdr *header)
     if (heard.destination == NULL ||
         !sipp_destination(heard.destination, route->rtm_dst_len, &prefix))
         return;
+    next_hop.interface = port_of_device(sippd, heard.device);
+    bool good = next_hop.interface != NODE_NO_INTERFACE && heard.gateway != NULL &&
+                sipp_gateway(heard.gateway, &next_hop.gateway);
     if (header->nlmsg_type == RTM_DELROUTE) {
         const struct next_hop *now = forwarding_get(node_forwarding(sippd->node), &prefix);
-        // A replaced route is announced as new before the old one is gone.
-        if (now != NULL && now->interface == port_of_device(sippd, heard.device))
+        // The old one of a replaced route may go after the new one came.
+        if (now != NULL && good && now->interface == next_hop.interface &&
+            sipp_address_equal(now->gateway, next_hop.gateway))
             (void)forwarding_remove(node_forwarding(sippd->node), &prefix);
         return;
     }
-    next_hop.interface = port_of_device(sippd, heard.device);
-    if (next_hop.interface == NODE_NO_INTERFACE || heard.gateway == NULL ||
-        !sipp_gateway(heard.gateway, &next_hop.gateway)) {
+    if (!good) {
         log_warning("kernel", "a route has a next hop that is no neighbour of ours");
         return;
     }

@@ -8,7 +8,8 @@
     lab.run("H", "ping", "Q.E.I")
     lab.sequences("H", "D")                       # route sequences seen on the link, in order
 
-Routers run BIRD with Babel beside sippd and learn each other's prefixes. Captured packets are read
+Routers run BIRD beside sippd and learn each other's prefixes: with Babel, and with BGP towards the
+routers of other autonomous systems, where nodes are given numbers of such. Captured packets are read
 here by a decoder of its own, which shares no line with the daemon's.
 """
 
@@ -47,13 +48,28 @@ protocol kernel {{
   scan time 2;
   ipv6 {{
     import filter {{ if net ~ [ fd53:4950:5000::/64+ ] && krt_source = 156 then accept; reject; }};
-    export filter {{ if source = RTS_BABEL then accept; reject; }};
+    export filter {{ if source = RTS_BABEL || source = RTS_BGP then accept; reject; }};
   }};
 }}
+"""
+BABEL = """
 protocol babel {{
   interface {interfaces} {{ type wired; hello interval 1 s; update interval 2 s; }};
   ipv6 {{
     import all;
+    export filter {{ if source = RTS_INHERIT || source = RTS_BGP{transit} then accept; reject; }};
+  }};
+}}
+"""
+# Sessions between link-local addresses, as nothing here has another.
+BGP = """
+protocol bgp {{
+  local {local} as {number};
+  neighbor {remote} as {peer};
+  interface "{device}";
+  connect delay time 1; connect retry time 2; error wait time 1, 2; hold time 9;
+  ipv6 {{
+    import filter {{ if net ~ [ fd53:4950:5000::/64+ ] then accept; reject; }};
     export filter {{ if source = RTS_INHERIT{transit} then accept; reject; }};
   }};
 }}
@@ -152,6 +168,7 @@ class Lab:
         self.captures: dict[tuple[str, str], Capture] = {}
         self.names_file = folder / "names"
         self.words: dict[int, str] = {}
+        self.systems: dict[str, int] = {}
 
     # ---- building
 
@@ -209,8 +226,10 @@ class Lab:
     def control(self, node: str) -> Path:
         return self.folder / f"{node}.sock"
 
-    def start(self, stubs: tuple[str, ...] = ()) -> None:
-        """Starts a sippd in every node, and a BIRD in every one that learns."""
+    def start(self, stubs: tuple[str, ...] = (), systems: dict[str, int] | None = None) -> None:
+        """Starts a sippd in every node, and a BIRD in every one that learns. `stubs` pass on no
+        routes of others; `systems` are the autonomous system numbers of nodes."""
+        self.systems = systems or {}
         for number, (node, statements) in enumerate(self.statements.items(), 1):
             devices = [self.device(node, b if a == node else a) for a, b in self.links
                        if node in (a, b)]
@@ -232,12 +251,33 @@ class Lab:
         self.spawn(node, "sippd", SIPPD, self.folder / f"{node}.conf")
 
     def start_bird(self, node: str, number: int, devices: list[str], stub: bool) -> None:
+        text = BIRD.format(folder=self.folder, number=number)
+        inside = []
+        for device in devices:
+            peer = self.neighbour(node, device)
+            if self.systems.get(node) == self.systems.get(peer):
+                inside.append(f'"{device}"')
+            elif peer in self.systems:
+                text += BGP.format(local=self.link_local(node, device), number=self.systems[node],
+                                   remote=self.link_local(peer, self.device(peer, node)),
+                                   peer=self.systems[peer], device=device,
+                                   transit="" if stub else " || source = RTS_BGP")
+        if inside:
+            text += BABEL.format(interfaces=", ".join(inside),
+                                 transit="" if stub else " || source = RTS_BABEL")
         file = self.folder / f"{node}.bird.conf"
-        file.write_text(BIRD.format(folder=self.folder, number=number,
-                                    interfaces=", ".join(f'"{device}"' for device in devices),
-                                    transit="" if stub else " || source = RTS_BABEL"))
+        file.write_text(text)
         self.spawn(node, "bird", "bird", "-f", "-c", file, "-s", self.folder / f"{node}.bird.sock",
                    "-P", self.folder / f"{node}.bird.pid")
+
+    def neighbour(self, node: str, device: str) -> str:
+        """Who is at the other end of a device."""
+        return next(b if a == node else a for a, b in self.links
+                    if device in (self.device(a, b), self.device(b, a)) and node in (a, b))
+
+    def link_local(self, node: str, device: str) -> str:
+        shown = self.sh(node, f"ip -6 -o addr show dev {device} scope link")
+        return shown.split("inet6 ")[1].split("/")[0]
 
     def stop_process(self, node: str, what: str) -> int:
         process = self.processes.pop((node, what))
@@ -251,6 +291,9 @@ class Lab:
     def close(self) -> None:
         for capture in self.captures.values():
             capture.stop()
+        # All at once, as a BGP daemon waits for its neighbours to go too.
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
         codes = {key: self.stop_process(*key) for key in list(self.processes)}
         for node in [*self.statements, *self.plain_namespaces]:
             subprocess.run(["ip", "netns", "del", self.namespace(node)], check=False)
