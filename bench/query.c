@@ -95,9 +95,11 @@ static void build(struct bench *bench, uint32_t micronets)
     (void)prefix_parse("20.0.0.0/8", &bench->mab, NULL);
     random_init(&bench->random, random_seed_from_number(1));
     bench->database = database_new();
-    bench->qsa = qsa_new(&config, random_seed_from_number(2), bench->now, bench->database);
+    bench->qsa = qsa_new(&config, random_seed_from_number(2), bench->now);
     (void)database_put(bench->database, mapping_new(&bench->mab, NULL), NULL);
     (void)qsa_mab_add(bench->qsa, &bench->mab, NULL);
+    qsa_mab_reloaded(bench->qsa, bench->now, &bench->mab,
+                     database_get(bench->database, &bench->mab), 0);
     qsa_mab_ready(bench->qsa, &bench->mab);
     qsa_set_complete(bench->qsa, true);
     fill(bench);

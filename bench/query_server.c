@@ -2,14 +2,14 @@
 // A query server to be loaded: a QSA whose one MAB holds MICRONETS micronets of one address each,
 // which change all the time as if by fast push; or a QSR that asks such a QSA.
 //
-//     query_server qsa PORT MICRONETS UPDATES_A_SECOND
+//     query_server qsa PORT MICRONETS UPDATES_A_SECOND [THREADS]
 //     query_server qsr PORT UPSTREAM_PORT
 //
 // Prints "ready", then runs until it is stopped by a signal.
 #include "bench/query_names.h"
 #include "mapping/database.h"
 #include "node/core_pump.h"
-#include "query/qsa.h"
+#include "node/query/qsa_threads.h"
 #include "query/qsr.h"
 
 #include <arpa/inet.h>
@@ -22,7 +22,7 @@ struct server {
     struct node *node;
     struct core_pump *pump;
     struct database *database;
-    struct qsa *qsa;
+    struct qsa_threads *threads;
     struct qsr *qsr;
     struct prefix mab;
     uint32_t micronets;
@@ -70,8 +70,10 @@ static void apply(struct server *server, const struct update *updates, size_t co
     struct mapping *mapping = database_get(server->database, &server->mab);
     if (!mapping_apply(mapping, updates, count, NULL, &error))
         stop(error.text);
-    qsa_changed(server->qsa, node_now(server->node), &server->mab, ++server->sequence, updates,
-                count);
+    server->sequence++;
+    if (server->threads != NULL)
+        qsa_threads_tell(server->threads, qsa_news_new(QSA_NEWS_CHANGED, &server->mab,
+                                                       server->sequence, NULL, updates, count));
 }
 
 static void fill(struct server *server)
@@ -100,54 +102,34 @@ static void on_timer(uv_timer_t *timer)
                                 {0}};
         apply(server, &update, 1);
     }
-    core_pump_drain(server->pump);
 }
 
-static void qsa_receive(void *core, struct instant now, const struct endpoint *from,
-                        const uint8_t *bytes, size_t length)
+static void tell(struct server *server, enum qsa_news_kind kind)
 {
-    qsa_input(core, now, from, bytes, length);
+    qsa_threads_tell(server->threads,
+                     qsa_news_new(kind, &server->mab, server->sequence,
+                                  database_get(server->database, &server->mab), NULL, 0));
 }
 
-static size_t qsa_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
+static void open_qsa(struct server *server, const struct endpoint *listen, size_t threads)
 {
-    return qsa_next_output(core, now, to, buffer);
-}
-
-static struct instant qsa_deadline(const void *core)
-{
-    return qsa_next_deadline(core);
-}
-
-static void qsa_time(void *core, struct instant now)
-{
-    qsa_tick(core, now);
-}
-
-static void open_qsa(struct server *server, const struct endpoint *listen)
-{
-    static const struct core_functions functions = {qsa_receive, qsa_output, qsa_deadline,
-                                                    qsa_time};
     struct qsa_config config = {teller, duration_s(600)};
     struct error error;
     (void)prefix_parse("20.0.0.0/8", &server->mab, NULL);
     random_init(&server->random, random_seed_from_number(1));
     server->database = database_new();
-    server->qsa =
-        qsa_new(&config, node_seed(server->node), node_now(server->node), server->database);
     (void)database_put(server->database, mapping_new(&server->mab, NULL), NULL);
-    (void)qsa_mab_add(server->qsa, &server->mab, NULL);
     fill(server);
-    qsa_mab_ready(server->qsa, &server->mab);
-    qsa_set_complete(server->qsa, true);
-    server->pump = core_pump_open(server->node, listen, &functions, server->qsa, &error);
-    if (server->pump == NULL)
+    server->threads = qsa_threads_open(listen, &config, threads, &error);
+    if (server->threads == NULL)
         stop(error.text);
+    tell(server, QSA_NEWS_RELOADED);
+    tell(server, QSA_NEWS_READY);
+    tell(server, QSA_NEWS_COMPLETE);
     server->started = (struct instant){uv_hrtime()};
     server->timer.data = server;
     (void)uv_timer_init(node_loop(server->node), &server->timer);
-    if (server->updates_a_second > 0)
-        (void)uv_timer_start(&server->timer, on_timer, 1, 1);
+    (void)uv_timer_start(&server->timer, on_timer, 1, 1);
 }
 
 // The QSR
@@ -205,7 +187,7 @@ int main(int count, char **arguments)
             stop("1 to 16777216 micronets");
         server.micronets = (uint32_t)number;
         server.updates_a_second = count > 4 ? strtoul(arguments[4], NULL, 10) : 0;
-        open_qsa(&server, &listen);
+        open_qsa(&server, &listen, count > 5 ? strtoul(arguments[5], NULL, 10) : 1);
     } else {
         open_qsr(&server, &listen, (uint16_t)number);
     }

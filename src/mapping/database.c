@@ -15,6 +15,9 @@ struct database {
     struct mapping **mappings;
     size_t count;
     size_t capacity;
+    bool keep;                 // what is replaced or removed
+    struct mapping **replaced; // ... here
+    size_t replaced_count;
 };
 
 struct database *database_new(void)
@@ -32,6 +35,9 @@ void database_free(struct database *database)
         return;
     for (size_t i = 0; i < database->count; i++)
         mapping_free(database->mappings[i]);
+    for (size_t i = 0; i < database->replaced_count; i++)
+        mapping_free(database->replaced[i]);
+    memory_free(database->replaced);
     memory_free(database->mappings);
     mab_table_free(database->mabs);
     memory_free(database);
@@ -44,12 +50,41 @@ static bool place_of(const struct database *database, const struct prefix *mab, 
            prefix_equal(mapping_mab(database->mappings[*place]), mab);
 }
 
+void database_keep_replaced(struct database *database)
+{
+    database->keep = true;
+}
+
+struct mapping *database_take_replaced(struct database *database, const struct prefix *mab)
+{
+    for (size_t i = 0; i < database->replaced_count; i++) {
+        struct mapping *mapping = database->replaced[i];
+        if (!prefix_equal(mapping_mab(mapping), mab))
+            continue;
+        database->replaced[i] = database->replaced[--database->replaced_count];
+        return mapping;
+    }
+    return NULL;
+}
+
+// The mapping is no longer in the database.
+static void end_mapping(struct database *database, struct mapping *mapping)
+{
+    if (!database->keep) {
+        mapping_free(mapping);
+        return;
+    }
+    database->replaced = memory_resize(database->replaced, (database->replaced_count + 1) *
+                                                               sizeof(*database->replaced));
+    database->replaced[database->replaced_count++] = mapping;
+}
+
 bool database_put(struct database *database, struct mapping *mapping, struct error *error)
 {
     uint32_t place = 0;
     if (place_of(database, mapping_mab(mapping), &place)) {
         if (database->mappings[place] != mapping)
-            mapping_free(database->mappings[place]);
+            end_mapping(database, database->mappings[place]);
         database->mappings[place] = mapping;
         return true;
     }
@@ -70,7 +105,7 @@ bool database_remove(struct database *database, const struct prefix *mab)
     if (!place_of(database, mab, &place))
         return false;
     (void)mab_table_remove(database->mabs, mab);
-    mapping_free(database->mappings[place]);
+    end_mapping(database, database->mappings[place]);
     struct mapping *last = database->mappings[--database->count];
     database->mappings[database->count] = NULL;
     if (place == database->count)

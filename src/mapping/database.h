@@ -17,6 +17,13 @@ void database_free(struct database *database);
 bool database_put(struct database *database, struct mapping *mapping, struct error *error);
 bool database_remove(struct database *database, const struct prefix *mab);
 
+// For an owner with readers of mappings in other threads: from now on a mapping that is replaced or
+// removed is not freed but set aside, until the owner takes it, or the database ends.
+void database_keep_replaced(struct database *database);
+// Takes one that was set aside for that MAB, which then belongs to the caller: to be freed once no
+// reader can have it any more. NULL where there is none.
+struct mapping *database_take_replaced(struct database *database, const struct prefix *mab);
+
 // The mapping of the MAB that `address` lies in, or NULL.
 struct mapping *database_find(const struct database *database, const struct address *address);
 // The mapping of exactly that MAB, or NULL.

@@ -123,7 +123,7 @@ static void fill(struct flat_map *map, const struct interval *range, uint32_t va
 {
     uint32_t *values = map->values + range->start;
     for (uint64_t i = 0; i < range->length; i++)
-        values[i] = value;
+        __atomic_store_n(&values[i], value, __ATOMIC_RELAXED); // readers may look, see sequence.h
 }
 
 static void set_start(struct flat_map *map, uint32_t place)

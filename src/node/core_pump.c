@@ -4,8 +4,6 @@
 #include "base/memory.h"
 #include "wire/query.h"
 
-#include <stdio.h>
-
 struct core_pump {
     struct node *node;
     struct core_functions functions;
@@ -88,24 +86,4 @@ void core_pump_close(struct core_pump *pump)
 const struct udp *core_pump_udp(const struct core_pump *pump)
 {
     return pump->udp;
-}
-
-void core_pump_write_metrics(const struct core_pump *pump, const char *role,
-                             struct metrics_page *page)
-{
-    const struct udp_counters *counters = udp_counters(pump->udp);
-    static const char name[] = "ivip_udp_datagrams_total";
-    const struct {
-        const char *what;
-        uint64_t count;
-    } values[] = {{"received", counters->received},
-                  {"sent", counters->sent},
-                  {"send-failed", counters->send_failed},
-                  {"truncated", counters->truncated}};
-    metrics_describe(page, name, "counter", "Datagrams on a role's query socket, by fate");
-    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
-        char labels[64];
-        (void)snprintf(labels, sizeof(labels), "role=\"%s\",fate=\"%s\"", role, values[i].what);
-        metrics_value(page, name, labels, (double)values[i].count);
-    }
 }

@@ -31,8 +31,4 @@ void core_pump_drain(struct core_pump *pump);
 
 const struct udp *core_pump_udp(const struct core_pump *pump);
 
-// What went in and out of the socket; `role` becomes a label.
-void core_pump_write_metrics(const struct core_pump *pump, const char *role,
-                             struct metrics_page *page);
-
 #endif

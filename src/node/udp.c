@@ -50,6 +50,7 @@ struct udp {
     void *state;
     struct datagrams in, out;
     unsigned queued; // in `out`
+    bool watched;    // by the node's loop
     bool single;     // the kernel does not cut trains on this socket's way
     bool closing;
     struct udp_counters counters;
@@ -78,7 +79,8 @@ static void enlarge_buffers(int descriptor)
     set_option(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER);
 }
 
-static bool open_socket(struct udp *udp, const struct endpoint *listen, struct error *error)
+static bool open_socket(struct udp *udp, const struct endpoint *listen, bool shared,
+                        struct error *error)
 {
     struct sockaddr_storage address;
     socklen_t length = socket_address_of_endpoint(listen, &address);
@@ -88,6 +90,8 @@ static bool open_socket(struct udp *udp, const struct endpoint *listen, struct e
     if (udp->descriptor < 0)
         return fail(error, listen, "cannot make a socket");
     enlarge_buffers(udp->descriptor);
+    if (shared)
+        set_option(udp->descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
     if (udp->ipv6)
         set_option(udp->descriptor, IPPROTO_IPV6, IPV6_V6ONLY, !wildcard);
     if (wildcard) {
@@ -113,8 +117,8 @@ static void prepare(struct datagrams *datagrams)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
-                     udp_batch_end *batch_end, void *state, struct error *error)
+static struct udp *open_udp(const struct endpoint *listen, bool shared, udp_receive *receive,
+                            udp_batch_end *batch_end, void *state, struct error *error)
 {
     struct udp *udp = memory_new(sizeof(*udp));
     udp->receive = receive;
@@ -122,28 +126,46 @@ struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_recei
     udp->state = state;
     prepare(&udp->in);
     prepare(&udp->out);
-    bool opened = open_socket(udp, listen, error);
-    int failed = opened ? uv_poll_init(node_loop(node), &udp->poll, udp->descriptor) : 0;
-    if (failed != 0)
-        opened = error_set(error, ERROR_SYSTEM, "socket-refused", "cannot watch a UDP socket: %s",
-                           uv_strerror(failed));
-    if (!opened) {
-        if (udp->descriptor >= 0)
-            (void)close(udp->descriptor);
-        memory_free(udp->locals);
-        memory_free(udp);
+    if (open_socket(udp, listen, shared, error))
+        return udp;
+    udp_close(udp);
+    return NULL;
+}
+
+struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
+                            udp_batch_end *batch_end, void *state, struct error *error)
+{
+    return open_udp(listen, true, receive, batch_end, state, error);
+}
+
+struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
+                     udp_batch_end *batch_end, void *state, struct error *error)
+{
+    struct udp *udp = open_udp(listen, false, receive, batch_end, state, error);
+    if (udp == NULL)
+        return NULL;
+    int failed = uv_poll_init(node_loop(node), &udp->poll, udp->descriptor);
+    if (failed != 0) {
+        error_set(error, ERROR_SYSTEM, "socket-refused", "cannot watch a UDP socket: %s",
+                  uv_strerror(failed));
+        udp_close(udp);
         return NULL;
     }
+    udp->watched = true;
     udp->poll.data = udp;
     (void)uv_poll_start(&udp->poll, UV_READABLE, on_poll);
     return udp;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void free_udp(struct udp *udp)
 {
-    struct udp *udp = handle->data;
     memory_free(udp->locals);
     memory_free(udp);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free_udp(handle->data);
 }
 
 void udp_close(struct udp *udp)
@@ -152,9 +174,19 @@ void udp_close(struct udp *udp)
         return;
     udp_flush(udp);
     udp->closing = true;
-    (void)uv_poll_stop(&udp->poll);
-    (void)close(udp->descriptor);
-    uv_close((uv_handle_t *)&udp->poll, on_closed);
+    if (udp->watched)
+        (void)uv_poll_stop(&udp->poll);
+    if (udp->descriptor >= 0)
+        (void)close(udp->descriptor);
+    if (udp->watched)
+        uv_close((uv_handle_t *)&udp->poll, on_closed);
+    else
+        free_udp(udp);
+}
+
+int udp_descriptor(const struct udp *udp)
+{
+    return udp->descriptor;
 }
 
 struct endpoint udp_local(const struct udp *udp)
@@ -225,8 +257,7 @@ static void choose_source(const struct udp *udp, struct msghdr *header, uint8_t 
 
 // Receiving
 
-// Reads one batch; false when there was nothing.
-static bool read_batch(struct udp *udp)
+bool udp_read(struct udp *udp)
 {
     for (size_t i = 0; i < BATCH; i++) {
         struct msghdr *header = &udp->in.headers[i].msg_hdr;
@@ -259,7 +290,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct udp *udp = poll->data;
     (void)status, (void)events;
-    for (int i = 0; i < BATCHES_AT_ONCE && read_batch(udp); i++) {
+    for (int i = 0; i < BATCHES_AT_ONCE && udp_read(udp); i++) {
     }
 }
 

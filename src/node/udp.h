@@ -18,6 +18,14 @@ typedef void udp_batch_end(void *state);
 // choose.
 struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
                      udp_batch_end *batch_end, void *state, struct error *error);
+// A socket of its own for a thread of its own: several may be open at one address and port, and the
+// kernel gives each peer's datagrams always to the same one, so long as none is opened or closed.
+// Nobody watches it: the thread polls udp_descriptor, and calls udp_read.
+struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
+                            udp_batch_end *batch_end, void *state, struct error *error);
+int udp_descriptor(const struct udp *udp);
+// Reads one batch, if there is any; true when there may be more.
+bool udp_read(struct udp *udp);
 void udp_close(struct udp *udp);
 // Where it is bound.
 struct endpoint udp_local(const struct udp *udp);

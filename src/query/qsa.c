@@ -10,27 +10,25 @@
 struct mab {
     struct prefix prefix;
     struct range units;
+    const struct mapping *mapping; // the caller's; NULL before it was loaded
     uint64_t sequence;
     bool ready; // may be answered from
 };
 
 struct qsa {
     struct qsa_config config;
-    const struct database *database; // the caller's
-    struct mab_table *table;         // prefix -> place in `mabs`
-    struct mab *mabs;                // owned
+    struct mab_table *table; // prefix -> place in `mabs`
+    struct mab *mabs;        // owned
     uint32_t mab_count;
     bool complete;
     struct teller *teller;
     struct qsa_counters counters;
 };
 
-struct qsa *qsa_new(const struct qsa_config *config, struct random_seed seed, struct instant now,
-                    const struct database *database)
+struct qsa *qsa_new(const struct qsa_config *config, struct random_seed seed, struct instant now)
 {
     struct qsa *qsa = memory_new(sizeof(*qsa));
     qsa->config = *config;
-    qsa->database = database;
     qsa->table = mab_table_new();
     qsa->teller = teller_new(&config->teller, seed, now);
     return qsa;
@@ -123,11 +121,10 @@ static struct answer look_up(const struct qsa *qsa, struct instant now,
     const struct mab *mab = find_mab(qsa, question);
     if (mab == NULL)
         return answer_for_unit(now, qsa->complete ? QUERY_NOT_IN_MAB : QUERY_TRY_ANOTHER, question);
-    const struct mapping *mapping = mab->ready ? database_find(qsa->database, question) : NULL;
-    if (mapping == NULL)
+    if (!mab->ready)
         return answer_for_unit(now, QUERY_TRY_ANOTHER, question);
     struct micronet micronet;
-    enum mapping_state state = mapping_lookup(mapping, unit_of_address(question), &micronet);
+    enum mapping_state state = mapping_lookup(mab->mapping, unit_of_address(question), &micronet);
     return answer_for(qsa, now, mab, state, &micronet);
 }
 
@@ -165,7 +162,7 @@ void qsa_input(struct qsa *qsa, struct instant now, const struct endpoint *from,
 
 // Changes
 
-// Compares a range that was told with what the database says now.
+// Compares a range that was told with what the mapping says now.
 static void check_told(struct qsa *qsa, struct instant now, const struct mab *mab,
                        const struct mapping *mapping, const struct range *told)
 {
@@ -200,20 +197,24 @@ static void check_range(struct qsa *qsa, struct instant now, const struct mab *m
 }
 
 void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *prefix,
-                      uint64_t sequence)
+                      const struct mapping *mapping, uint64_t sequence)
 {
     struct mab *mab = get_mab(qsa, prefix);
     if (mab == NULL)
         return;
+    assert(prefix_equal(mapping_mab(mapping), prefix));
+    mab->mapping = mapping;
     mab->sequence = sequence;
-    check_range(qsa, now, mab, database_get(qsa->database, prefix), &mab->units);
+    check_range(qsa, now, mab, mapping, &mab->units);
 }
 
 void qsa_mab_ready(struct qsa *qsa, const struct prefix *prefix)
 {
     struct mab *mab = get_mab(qsa, prefix);
-    if (mab != NULL)
-        mab->ready = true;
+    if (mab == NULL)
+        return;
+    assert(mab->mapping != NULL);
+    mab->ready = true;
 }
 
 void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *prefix)
@@ -260,13 +261,12 @@ void qsa_changed(struct qsa *qsa, struct instant now, const struct prefix *prefi
                  uint64_t sequence, const struct update *updates, size_t count)
 {
     struct mab *mab = get_mab(qsa, prefix);
-    const struct mapping *mapping = database_get(qsa->database, prefix);
-    if (mab == NULL || mapping == NULL)
+    if (mab == NULL || mab->mapping == NULL)
         return;
     mab->sequence = sequence;
     for (size_t i = 0; i < count; i++) {
         struct range range = with_neighbours(&updates[i].range, &mab->units);
-        check_range(qsa, now, mab, mapping, &range);
+        check_range(qsa, now, mab, mab->mapping, &range);
     }
 }
 

@@ -3,12 +3,17 @@
 // fast push, and tells those who asked when what they were told changes (DRTM §2; arch §2.21;
 // docs/protocol.md, "Query protocol").
 //
-// A core without I/O. Whoever applies updates to the database calls qsa_changed right after each
-// atomic set, so that the QSA speaks once for the final state of the set.
+// A core without I/O. Whoever applies updates to the mappings calls qsa_changed after each atomic
+// set, so that the QSA speaks once for the final state of the set.
+//
+// The mappings may be changed by another thread than the QSA's, which then hears of each change a
+// moment later. All stays right: what was answered meanwhile, from before or after the change, is
+// compared with the mapping when the QSA hears of it. The sequence that an answer bears is never
+// later than what it says.
 #ifndef IVIP_QUERY_QSA_H
 #define IVIP_QUERY_QSA_H
 
-#include "mapping/database.h"
+#include "mapping/mapping.h"
 #include "query/teller.h"
 #include "wire/message.h"
 
@@ -28,9 +33,7 @@ struct qsa_counters {
 
 struct qsa;
 
-// Answers from `database`, which the caller keeps alive and in step.
-struct qsa *qsa_new(const struct qsa_config *config, struct random_seed seed, struct instant now,
-                    const struct database *database);
+struct qsa *qsa_new(const struct qsa_config *config, struct random_seed seed, struct instant now);
 void qsa_free(struct qsa *qsa);
 
 // Until all MABs there are have been named by qsa_mab_add, an address in none is answered with "try
@@ -41,18 +44,19 @@ void qsa_set_complete(struct qsa *qsa, bool complete);
 bool qsa_mab_add(struct qsa *qsa, const struct prefix *mab, struct error *error);
 // The following do nothing for a MAB that was not added.
 
-// The database has a copy of the MAB as of `sequence` in place of the one before, if any: every
-// range told of it is checked.
+// `mapping` is the copy of the MAB, at `sequence` or later, in place of the one before, if any:
+// every range told of it is checked. The caller keeps it alive, and the one before until this
+// returns, so long as the QSA could be called.
 void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *mab,
-                      uint64_t sequence);
-// The copy may be answered from.
+                      const struct mapping *mapping, uint64_t sequence);
+// The copy may be answered from; there must be one.
 void qsa_mab_ready(struct qsa *qsa, const struct prefix *mab);
 // It may not any more, since changes to it are missing: "try another" from now on, and all that was
 // told of it is flushed.
 void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *mab);
 // The QSA serves it no longer: all that was told of it is flushed.
 void qsa_mab_remove(struct qsa *qsa, struct instant now, const struct prefix *mab);
-// An atomic set was applied to the database, which took the MAB to `sequence`.
+// An atomic set was applied to its mapping, which took the MAB to `sequence`.
 void qsa_changed(struct qsa *qsa, struct instant now, const struct prefix *mab, uint64_t sequence,
                  const struct update *updates, size_t count);
 

@@ -393,3 +393,28 @@ const struct teller_counters *teller_counters(const struct teller *teller)
 {
     return &teller->counters;
 }
+
+struct teller_report teller_report(const struct teller *teller)
+{
+    return (struct teller_report){
+        .counters = teller->counters,
+        .queriers = teller_queriers(teller),
+        .told = teller_told(teller),
+        .memory = teller_memory(teller),
+    };
+}
+
+void teller_report_add(struct teller_report *sum, const struct teller_report *part)
+{
+    static_assert(sizeof(struct teller_counters) % sizeof(uint64_t) == 0, "numbers only");
+    uint64_t total[sizeof(struct teller_counters) / sizeof(uint64_t)];
+    uint64_t more[sizeof(struct teller_counters) / sizeof(uint64_t)];
+    memcpy(total, &sum->counters, sizeof(total));
+    memcpy(more, &part->counters, sizeof(more));
+    for (size_t i = 0; i < sizeof(total) / sizeof(total[0]); i++)
+        total[i] += more[i];
+    memcpy(&sum->counters, total, sizeof(total));
+    sum->queriers += part->queriers;
+    sum->told += part->told;
+    sum->memory += part->memory;
+}

@@ -113,4 +113,12 @@ size_t teller_told(const struct teller *teller);
 size_t teller_memory(const struct teller *teller);
 const struct teller_counters *teller_counters(const struct teller *teller);
 
+// All that a teller says of itself; those of several tellers may be added up.
+struct teller_report {
+    struct teller_counters counters;
+    size_t queriers, told, memory;
+};
+struct teller_report teller_report(const struct teller *teller);
+void teller_report_add(struct teller_report *sum, const struct teller_report *part);
+
 #endif

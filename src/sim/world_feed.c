@@ -61,12 +61,14 @@ static void load(void *state, struct instant now)
         return;
     for (size_t mab = 0; mab < MASTER_MABS; mab++) {
         uint64_t sequence = 0;
-        bool good = database_put(qsa->database, replay(qsa, mab, &sequence), NULL);
+        struct mapping *mapping = replay(qsa, mab, &sequence);
+        bool good = database_put(qsa->database, mapping, NULL);
         assert(good);
         (void)good;
         world_check_copy(qsa, mab, sequence);
         qsa_mab_reloaded(qsa->qsa, engine_node_now(qsa->world->engine, qsa->node),
-                         &master->prefixes[mab], sequence);
+                         &master->prefixes[mab], mapping, sequence);
+        mapping_free(database_take_replaced(qsa->database, &master->prefixes[mab]));
         qsa_mab_ready(qsa->qsa, &master->prefixes[mab]);
     }
     qsa->applied = 0;

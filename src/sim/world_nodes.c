@@ -27,8 +27,8 @@ static void qsa_start(struct world_qsa *qsa)
     struct qsa_config config = {teller_limits(world), world->config.caching_time};
     qsa->life++;
     qsa->database = database_new();
-    qsa->qsa = qsa_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsa->node),
-                       qsa->database);
+    database_keep_replaced(qsa->database); // until the QSA heard of it: see world_push.c
+    qsa->qsa = qsa_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsa->node));
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
         (void)qsa_mab_add(qsa->qsa, &world->master.prefixes[mab], NULL);
     qsa_set_complete(qsa->qsa, true);

@@ -107,6 +107,18 @@ static void has_sequence(struct world_qsa *qsa, const struct receiver_event *eve
     world_check_copy(qsa, mab, event->sequence);
 }
 
+// The QSA takes the copy that is there now; those from before are looked at no more.
+static void reload(struct world_qsa *qsa, const struct receiver_event *event, struct instant now)
+{
+    const struct mapping *mapping = database_get(qsa->database, &event->mab);
+    struct mapping *replaced = NULL;
+    if (mapping == NULL)
+        return; // removed meanwhile, which is the next event
+    qsa_mab_reloaded(qsa->qsa, now, &event->mab, mapping, event->sequence);
+    while ((replaced = database_take_replaced(qsa->database, &event->mab)) != NULL)
+        mapping_free(replaced);
+}
+
 static void take_event(struct world_qsa *qsa, const struct receiver_event *event)
 {
     struct instant now = engine_node_now(qsa->world->engine, qsa->node);
@@ -121,7 +133,7 @@ static void take_event(struct world_qsa *qsa, const struct receiver_event *event
         engine_note(qsa->world->engine, "%s loads MAB %zu at sequence %llu", qsa->name,
                     mab_of(qsa->world, &event->mab), (unsigned long long)event->sequence);
         has_sequence(qsa, event);
-        qsa_mab_reloaded(qsa->qsa, now, &event->mab, event->sequence);
+        reload(qsa, event, now);
         break;
     case RECEIVER_READY:
         qsa_mab_ready(qsa->qsa, &event->mab);

@@ -41,6 +41,27 @@ struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_recei
     return udp;
 }
 
+// The roles that are linked want these too, but none runs.
+struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
+                            udp_batch_end *batch_end, void *state, struct error *error)
+{
+    (void)listen, (void)receive, (void)batch_end, (void)state, (void)error;
+    fail_msg("no role is to open a socket");
+    return NULL;
+}
+
+int udp_descriptor(const struct udp *udp)
+{
+    (void)udp;
+    return -1;
+}
+
+bool udp_read(struct udp *udp)
+{
+    (void)udp;
+    return false;
+}
+
 void udp_close(struct udp *udp)
 {
     if (udp == listener)

@@ -60,10 +60,10 @@ static inline struct fixture start_with(const struct qsa_config *config)
     struct prefix mab = prefix_of(MAB);
     struct error error;
     f.database = database_new();
-    f.qsa = qsa_new(config, random_seed_from_number(3), f.now, f.database);
+    f.qsa = qsa_new(config, random_seed_from_number(3), f.now);
     assert_true(qsa_mab_add(f.qsa, &mab, &error));
     assert_true(database_put(f.database, mapping_new(&mab, &error), &error));
-    qsa_mab_reloaded(f.qsa, f.now, &mab, 0);
+    qsa_mab_reloaded(f.qsa, f.now, &mab, database_get(f.database, &mab), 0);
     qsa_mab_ready(f.qsa, &mab);
     qsa_set_complete(f.qsa, true);
     change(&f, UPDATE_DEFINE, "20.1.0.16/28", "198.18.3.1");

@@ -179,7 +179,7 @@ static void test_reload_checks_all_that_was_told(void **state)
     struct mapping *fresh = mapping_new(&mab, NULL);
     assert_true(mapping_apply(fresh, &update, 1, NULL, NULL));
     assert_true(database_put(f.database, fresh, NULL));
-    qsa_mab_reloaded(f.qsa, f.now, &mab, 9);
+    qsa_mab_reloaded(f.qsa, f.now, &mab, fresh, 9);
     struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
     assert_int_equal(flush.status, QUERY_FLUSH);
     assert_range(flush.range, "20.1.0.64/28");

@@ -59,6 +59,7 @@ static const struct config_key qsa_items[] = {
     {KEY("feed", endpoint, config_qsa, feed), .port = PORT_FEED},
     {KEY("ruas", sections, config_qsa, ruas_count), .required = true, .keys = &peer},
     {KEY("caching_time", duration, config_qsa, caching_time), .least = SECOND_MS, .most = DAY_MS},
+    {KEY("threads", number, config_qsa, threads), .least = 0, .most = QSA_THREADS_MAX},
 };
 KEYS(qsa, config_qsa);
 static_assert(offsetof(struct config_qsa, ruas) ==

@@ -60,12 +60,15 @@ struct config_ruas {
     struct duration snapshot_every; // 600 s
 };
 
+#define QSA_THREADS_MAX 64
+
 struct config_qsa {
     struct endpoint listen;        // queries; [::]:4746
     struct endpoint feed;          // payloads; [::]:4749
     size_t ruas_count;             // at least 1
     struct config_ruas_peer *ruas; // where the MABs come from
     struct duration caching_time;  // 600 s
+    uint32_t threads;              // that answer; 0: as many as there are processors
 };
 
 struct config_qsr {

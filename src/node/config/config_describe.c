@@ -74,9 +74,9 @@ static json_t *of_qsa(const struct config_qsa *qsa)
                                                      key_print(&qsa->ruas[i].key, key), "url",
                                                      json_text(qsa->ruas[i].url)));
     }
-    return json_pack("{s:o, s:o, s:o, s:o}", "listen", of_endpoint(&qsa->listen), "feed",
+    return json_pack("{s:o, s:o, s:o, s:o, s:I}", "listen", of_endpoint(&qsa->listen), "feed",
                      of_endpoint(&qsa->feed), "ruas", peers, "caching_time",
-                     of_duration(qsa->caching_time));
+                     of_duration(qsa->caching_time), "threads", (json_int_t)qsa->threads);
 }
 
 // Only the way in which it gets its servers: a config with both is refused.

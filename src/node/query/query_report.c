@@ -95,33 +95,34 @@ static void write_updates(const struct teller_counters *counters, const char *ro
                   "Messages of queriers that got no answer, by reason", role, "reason", drops);
 }
 
-void query_report_teller(const struct teller *teller, const char *role, struct metrics_page *page)
+void query_report_teller(const struct teller_report *teller, const char *role,
+                         struct metrics_page *page)
 {
-    const struct teller_counters *counters = teller_counters(teller);
+    const struct teller_counters *counters = &teller->counters;
     write_answers(counters, role, page);
     write_updates(counters, role, page);
     write_one(page, "ivip_query_alive_total", "counter", "Alive Requests answered", role,
               (double)counters->alive);
     write_one(page, "ivip_query_queriers", "gauge", "Queriers that were told something", role,
-              (double)teller_queriers(teller));
+              (double)teller->queriers);
     write_one(page, "ivip_query_told", "gauge", "Ranges remembered as told", role,
-              (double)teller_told(teller));
+              (double)teller->told);
     write_one(page, "ivip_query_told_bytes", "gauge", "Memory for what was told", role,
-              (double)teller_memory(teller));
+              (double)teller->memory);
 }
 
-json_t *query_status_teller(const struct teller *teller)
+json_t *query_status_teller(const struct teller_report *teller)
 {
-    const struct teller_counters *counters = teller_counters(teller);
+    const struct teller_counters *counters = &teller->counters;
     json_t *replies = json_object();
     for (int status = 0; status < QUERY_FLUSH; status++)
         (void)json_object_set_new(replies, query_status_name((enum query_status)status),
                                   json_integer((json_int_t)counters->answers[status]));
     return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "queriers",
-                     (json_int_t)teller_queriers(teller), "told", (json_int_t)teller_told(teller),
-                     "bytes", (json_int_t)teller_memory(teller), "requests",
-                     (json_int_t)counters->requests, "updates", (json_int_t)counters->updates_sent,
-                     "queriers_lost", (json_int_t)counters->queriers_lost, "replies", replies);
+                     (json_int_t)teller->queriers, "told", (json_int_t)teller->told, "bytes",
+                     (json_int_t)teller->memory, "requests", (json_int_t)counters->requests,
+                     "updates", (json_int_t)counters->updates_sent, "queriers_lost",
+                     (json_int_t)counters->queriers_lost, "replies", replies);
 }
 
 // The asking side
@@ -204,6 +205,27 @@ json_t *query_status_querier(const struct querier *querier, struct instant now)
         "asked", (json_int_t)counters->asked, "answered", (json_int_t)counters->answered, "failed",
         (json_int_t)counters->failed, "updates", (json_int_t)counters->updates, "upstreams",
         query_status_group(querier, 0, now));
+}
+
+// Sockets
+
+void query_report_udp(const struct udp_counters *counters, const char *role,
+                      struct metrics_page *page)
+{
+    static const char name[] = "ivip_udp_datagrams_total";
+    const struct {
+        const char *what;
+        uint64_t count;
+    } values[] = {{"received", counters->received},
+                  {"sent", counters->sent},
+                  {"send-failed", counters->send_failed},
+                  {"truncated", counters->truncated}};
+    metrics_describe(page, name, "counter", "Datagrams on a role's query socket, by fate");
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        char labels[64];
+        (void)snprintf(labels, sizeof(labels), "role=\"%s\",fate=\"%s\"", role, values[i].what);
+        metrics_value(page, name, labels, (double)values[i].count);
+    }
 }
 
 // Times

@@ -6,6 +6,7 @@
 
 #include "base/instant.h"
 #include "node/metrics.h"
+#include "node/udp.h"
 #include "query/latency.h"
 #include "query/querier.h"
 #include "query/teller.h"
@@ -15,15 +16,19 @@
 #include <stddef.h>
 
 // `role` becomes the label role="...".
-void query_report_teller(const struct teller *teller, const char *role, struct metrics_page *page);
+void query_report_teller(const struct teller_report *teller, const char *role,
+                         struct metrics_page *page);
 void query_report_querier(const struct querier *querier, const char *role,
                           struct metrics_page *page);
 // Datagrams that could not be read, by reason.
 void query_report_malformed(const uint64_t dropped[DECODE_REASONS], const char *role,
                             struct metrics_page *page);
+// What went in and out of a role's query sockets.
+void query_report_udp(const struct udp_counters *counters, const char *role,
+                      struct metrics_page *page);
 
 // New references to JSON objects.
-json_t *query_status_teller(const struct teller *teller);
+json_t *query_status_teller(const struct teller_report *teller);
 // "upstreams" in it are the servers of group 0.
 json_t *query_status_querier(const struct querier *querier, struct instant now);
 // The servers of a group, as a JSON array, those preferred first.

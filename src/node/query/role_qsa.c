@@ -3,20 +3,26 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "node/core_pump.h"
 #include "node/push/feed_in.h"
+#include "node/query/qsa_threads.h"
 #include "node/query/query_report.h"
-#include "query/qsa.h"
 
 #include <string.h>
+
+// A MAB that is served.
+struct served {
+    struct prefix prefix;
+    bool ready; // may be answered from
+};
 
 struct role_qsa {
     struct node *node;
     size_t ruas_count;
     struct database *database;
     struct feed_in *feed;
-    struct qsa *qsa;
-    struct core_pump *pump;
+    struct qsa_threads *threads;
+    struct served *mabs;
+    size_t mab_count;
     struct prefix *refused;
     size_t refused_count;
     struct role_qsa_watcher watcher; // another role's; zeros where there is none
@@ -34,7 +40,7 @@ static void note_complete(struct role_qsa *role)
         complete &= ruas.synced && ruas.mabs_ready == ruas.mabs;
     }
     if (complete)
-        qsa_set_complete(role->qsa, true);
+        qsa_threads_tell(role->threads, qsa_news_new(QSA_NEWS_COMPLETE, NULL, 0, NULL, NULL, 0));
 }
 
 static void tell_watcher(const struct role_qsa *role)
@@ -43,36 +49,81 @@ static void tell_watcher(const struct role_qsa *role)
         role->watcher.mabs(role->watcher.state);
 }
 
-static void add_mab(struct role_qsa *role, const struct prefix *mab)
+static struct served *find_mab(struct role_qsa *role, const struct prefix *prefix)
 {
-    struct error error;
-    if (!qsa_mab_add(role->qsa, mab, &error))
-        log_error("qsa", "a MAB cannot be served: %s", error.text);
+    for (size_t i = 0; i < role->mab_count; i++)
+        if (prefix_equal(&role->mabs[i].prefix, prefix))
+            return &role->mabs[i];
+    return NULL;
+}
+
+static void add_mab(struct role_qsa *role, const struct prefix *prefix)
+{
+    if (find_mab(role, prefix) != NULL)
+        return;
+    role->mabs = memory_resize(role->mabs, (role->mab_count + 1) * sizeof(*role->mabs));
+    role->mabs[role->mab_count++] = (struct served){*prefix, false};
+}
+
+static void set_ready(struct role_qsa *role, const struct prefix *prefix, bool ready)
+{
+    struct served *mab = find_mab(role, prefix);
+    if (mab != NULL)
+        mab->ready = ready;
+}
+
+static void remove_mab(struct role_qsa *role, const struct prefix *prefix)
+{
+    struct served *mab = find_mab(role, prefix);
+    if (mab != NULL)
+        *mab = role->mabs[--role->mab_count];
+}
+
+// Tells the threads of an event. The mappings that it took out of the database go with the news.
+static void tell_threads(struct role_qsa *role, enum qsa_news_kind kind,
+                         const struct receiver_event *event)
+{
+    const struct mapping *mapping =
+        kind == QSA_NEWS_RELOADED ? database_get(role->database, &event->mab) : NULL;
+    if (kind == QSA_NEWS_RELOADED && mapping == NULL)
+        return; // removed meanwhile, which is the next event
+    bool changed = kind == QSA_NEWS_CHANGED;
+    struct qsa_news *news =
+        qsa_news_new(kind, &event->mab, event->sequence, mapping, changed ? event->updates : NULL,
+                     changed ? event->count : 0);
+    if (kind == QSA_NEWS_RELOADED || kind == QSA_NEWS_REMOVED) {
+        struct mapping *replaced = NULL;
+        while ((replaced = database_take_replaced(role->database, &event->mab)) != NULL)
+            qsa_news_bury(news, replaced);
+    }
+    qsa_threads_tell(role->threads, news);
 }
 
 static void on_feed_event(void *state, const struct receiver_event *event)
 {
     struct role_qsa *role = state;
-    struct instant now = node_now(role->node);
     switch (event->kind) {
     case RECEIVER_APPLIED:
-        qsa_changed(role->qsa, now, &event->mab, event->sequence, event->updates, event->count);
+        tell_threads(role, QSA_NEWS_CHANGED, event);
         break;
     case RECEIVER_RELOADED:
         add_mab(role, &event->mab);
-        qsa_mab_reloaded(role->qsa, now, &event->mab, event->sequence);
+        tell_threads(role, QSA_NEWS_RELOADED, event);
         break;
     case RECEIVER_READY:
-        qsa_mab_ready(role->qsa, &event->mab);
+        set_ready(role, &event->mab, true);
+        tell_threads(role, QSA_NEWS_READY, event);
         note_complete(role);
         tell_watcher(role);
         break;
     case RECEIVER_LOST:
-        qsa_mab_lost(role->qsa, now, &event->mab);
+        set_ready(role, &event->mab, false);
+        tell_threads(role, QSA_NEWS_LOST, event);
         tell_watcher(role);
         break;
     case RECEIVER_REMOVED:
-        qsa_mab_remove(role->qsa, now, &event->mab);
+        remove_mab(role, &event->mab);
+        tell_threads(role, QSA_NEWS_REMOVED, event);
         tell_watcher(role);
         break;
     case RECEIVER_FETCH_DIRECTORY:
@@ -80,8 +131,6 @@ static void on_feed_event(void *state, const struct receiver_event *event)
     case RECEIVER_FETCH_SNAPSHOT:
         return; // the feed's own
     }
-    if (role->pump != NULL)
-        core_pump_drain(role->pump);
 }
 
 static void on_refused(void *state, const struct prefix *prefixes, size_t count)
@@ -94,58 +143,34 @@ static void on_refused(void *state, const struct prefix *prefixes, size_t count)
         role->watcher.refused(role->watcher.state);
 }
 
-// The core
-
-static void input(void *core, struct instant now, const struct endpoint *from, const uint8_t *bytes,
-                  size_t length)
-{
-    qsa_input(core, now, from, bytes, length);
-}
-
-static size_t next_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
-{
-    return qsa_next_output(core, now, to, buffer);
-}
-
-static struct instant next_deadline(const void *core)
-{
-    return qsa_next_deadline(core);
-}
-
-static void tick(void *core, struct instant now)
-{
-    qsa_tick(core, now);
-}
-
-static const struct core_functions functions = {input, next_output, next_deadline, tick};
-
 // What the node asks
 
 static void write_metrics(void *state, struct metrics_page *page)
 {
     struct role_qsa *role = state;
-    const struct qsa_counters *counters = qsa_counters(role->qsa);
-    query_report_teller(qsa_teller(role->qsa), "qsa", page);
-    query_report_malformed(counters->dropped, "qsa", page);
+    struct qsa_report report = qsa_threads_report(role->threads);
+    query_report_teller(&report.teller, "qsa", page);
+    query_report_malformed(report.counters.dropped, "qsa", page);
     metrics_counter(page, "ivip_qsa_wrong_direction_total", "Messages that only a querier may get",
-                    counters->dropped_type);
+                    report.counters.dropped_type);
     metrics_counter(page, "ivip_qsa_ranges_checked_total",
                     "Ranges told to someone that were looked at for a change",
-                    counters->ranges_checked);
-    metrics_gauge(page, "ivip_qsa_mabs", "MABs served", (double)qsa_mab_count(role->qsa));
-    core_pump_write_metrics(role->pump, "qsa", page);
+                    report.counters.ranges_checked);
+    metrics_gauge(page, "ivip_qsa_mabs", "MABs served", (double)role->mab_count);
+    metrics_gauge(page, "ivip_qsa_threads", "Threads that answer",
+                  (double)qsa_threads_count(role->threads));
+    query_report_udp(&report.udp, "qsa", page);
     feed_in_write_metrics(role->feed, page);
 }
 
 static json_t *mabs_status(const struct role_qsa *role)
 {
     json_t *mabs = json_array();
-    for (size_t i = 0; i < qsa_mab_count(role->qsa); i++) {
-        struct prefix prefix;
+    for (size_t i = 0; i < role->mab_count; i++) {
         char text[PREFIX_TEXT_MAX];
-        bool ready = qsa_mab(role->qsa, i, &prefix);
-        (void)json_array_append_new(
-            mabs, json_pack("{s:s, s:b}", "mab", prefix_print(&prefix, text), "answering", ready));
+        (void)json_array_append_new(mabs, json_pack("{s:s, s:b}", "mab",
+                                                    prefix_print(&role->mabs[i].prefix, text),
+                                                    "answering", role->mabs[i].ready));
     }
     return mabs;
 }
@@ -153,11 +178,13 @@ static json_t *mabs_status(const struct role_qsa *role)
 static json_t *status(void *state)
 {
     struct role_qsa *role = state;
-    struct endpoint local = udp_local(core_pump_udp(role->pump));
+    struct qsa_report report = qsa_threads_report(role->threads);
+    struct endpoint local = qsa_threads_local(role->threads);
     char text[ENDPOINT_TEXT_MAX];
-    return json_pack("{s:s, s:o, s:o, s:o}", "listen", endpoint_print(&local, text), "mabs",
-                     mabs_status(role), "queriers", query_status_teller(qsa_teller(role->qsa)),
-                     "feed", feed_in_status(role->feed));
+    return json_pack("{s:s, s:I, s:o, s:o, s:o}", "listen", endpoint_print(&local, text), "threads",
+                     (json_int_t)qsa_threads_count(role->threads), "mabs", mabs_status(role),
+                     "queriers", query_status_teller(&report.teller), "feed",
+                     feed_in_status(role->feed));
 }
 
 static bool healthy(void *state, char *why, size_t size)
@@ -170,9 +197,9 @@ static void stop(void *state)
 {
     struct role_qsa *role = state;
     feed_in_close(role->feed);
-    core_pump_close(role->pump);
-    qsa_free(role->qsa);
+    qsa_threads_close(role->threads);
     database_free(role->database);
+    memory_free(role->mabs);
     memory_free(role->refused);
     memory_free(role);
 }
@@ -190,6 +217,12 @@ static size_t count_ruas(const struct config_qsa *config)
     return count;
 }
 
+static size_t count_threads(const struct config_qsa *config)
+{
+    size_t count = config->threads > 0 ? config->threads : uv_available_parallelism();
+    return count < QSA_THREADS_MAX ? count : QSA_THREADS_MAX;
+}
+
 bool role_qsa_start(struct node *node, struct error *error)
 {
     const struct config_qsa *config = node_config(node)->qsa;
@@ -205,9 +238,9 @@ bool role_qsa_start(struct node *node, struct error *error)
     role->node = node;
     role->ruas_count = count_ruas(config);
     role->database = database_new();
-    role->qsa = qsa_new(&core, node_seed(node), node_now(node), role->database);
-    role->pump = core_pump_open(node, &config->listen, &functions, role->qsa, error);
-    if (role->pump != NULL)
+    database_keep_replaced(role->database);
+    role->threads = qsa_threads_open(&config->listen, &core, count_threads(config), error);
+    if (role->threads != NULL)
         role->feed = feed_in_open(node, config, role->database, &handlers, error);
     if (role->feed == NULL) {
         stop(role);
@@ -226,12 +259,14 @@ const struct database *role_qsa_database(const void *state)
 
 size_t role_qsa_mab_count(const void *state)
 {
-    return qsa_mab_count(((const struct role_qsa *)state)->qsa);
+    return ((const struct role_qsa *)state)->mab_count;
 }
 
 bool role_qsa_mab(const void *state, size_t i, struct prefix *mab)
 {
-    return qsa_mab(((const struct role_qsa *)state)->qsa, i, mab);
+    const struct role_qsa *role = state;
+    *mab = role->mabs[i].prefix;
+    return role->mabs[i].ready;
 }
 
 const struct prefix *role_qsa_refused(const void *state, size_t *count)

@@ -66,10 +66,11 @@ static void write_metrics(void *state, struct metrics_page *page)
                   (double)qsr_waiting(role->qsr));
     latency_write(qsr_latency(role->qsr), "ivip_qsr_upstream_seconds",
                   "Time until a question was answered by an upstream server", "qsr", page);
-    query_report_teller(qsr_teller(role->qsr), "qsr", page);
+    struct teller_report teller = teller_report(qsr_teller(role->qsr));
+    query_report_teller(&teller, "qsr", page);
     query_report_querier(qsr_querier(role->qsr), "qsr", page);
     query_report_malformed(counters->dropped, "qsr", page);
-    core_pump_write_metrics(role->pump, "qsr", page);
+    query_report_udp(udp_counters(core_pump_udp(role->pump)), "qsr", page);
     if (role->finder != NULL)
         finder_write_metrics(role->finder, page);
 }
@@ -79,13 +80,14 @@ static json_t *status(void *state)
     struct role_qsr *role = state;
     const struct qsr_counters *counters = qsr_counters(role->qsr);
     struct endpoint local = udp_local(core_pump_udp(role->pump));
+    struct teller_report teller = teller_report(qsr_teller(role->qsr));
     char text[ENDPOINT_TEXT_MAX];
     json_t *json = json_pack(
         "{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "listen", endpoint_print(&local, text), "hits",
         (json_int_t)counters->hits, "misses", (json_int_t)counters->misses, "merged",
         (json_int_t)counters->merged, "waiting", (json_int_t)qsr_waiting(role->qsr), "cache",
         query_status_querier(qsr_querier(role->qsr), node_now(role->node)), "queriers",
-        query_status_teller(qsr_teller(role->qsr)));
+        query_status_teller(&teller));
     if (role->finder != NULL)
         (void)json_object_set_new(json, "discovery", finder_status(role->finder));
     return json;
