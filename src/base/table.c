@@ -42,6 +42,17 @@ static void grow(struct table *table)
     memory_free(old.buckets);
 }
 
+void table_reserve(struct table *table, size_t count)
+{
+    assert(table->count == 0);
+    size_t buckets = BUCKETS_FIRST;
+    while (buckets < count)
+        buckets *= 2;
+    memory_free(table->buckets);
+    table->buckets = memory_new_array(buckets, sizeof(struct table_node *));
+    table->bucket_count = buckets;
+}
+
 void table_insert(struct table *table, struct table_node *node, uint64_t hash)
 {
     if (table->count == table->bucket_count)

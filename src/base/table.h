@@ -30,6 +30,11 @@ void table_init(struct table *table);
 // Frees the buckets; the elements belong to the caller.
 void table_release(struct table *table);
 
+// Makes room for that many at once: a table that grows moves all its nodes, which for millions of
+// them takes longer than a server may stand still. Memory is used as it is filled. Only while the
+// table is empty.
+void table_reserve(struct table *table, size_t count);
+
 void table_insert(struct table *table, struct table_node *node, uint64_t hash);
 struct table_node *table_find(const struct table *table, uint64_t hash, table_match *match,
                               const void *key);

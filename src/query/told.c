@@ -4,7 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
-void told_init(struct told_memory *memory, struct hash_key key)
+void told_init(struct told_memory *memory, struct hash_key key, size_t accounts, size_t tellings)
 {
     memset(memory, 0, sizeof(*memory));
     memory->key = key;
@@ -13,6 +13,8 @@ void told_init(struct told_memory *memory, struct hash_key key)
     slab_init(&memory->tellings, sizeof(struct told));
     table_init(&memory->by_endpoint);
     table_init(&memory->by_nonce);
+    table_reserve(&memory->by_endpoint, accounts);
+    table_reserve(&memory->by_nonce, tellings);
     range_map_init(&memory->current);
     heap_init(&memory->deadlines);
     list_init(&memory->uses);

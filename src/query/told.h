@@ -85,7 +85,8 @@ struct told_memory {
     struct account *recent;   // found last: a message is looked up more than once; may be NULL
 };
 
-void told_init(struct told_memory *memory, struct hash_key key);
+// For about so many queriers and so many ranges told.
+void told_init(struct told_memory *memory, struct hash_key key, size_t accounts, size_t tellings);
 void told_release(struct told_memory *memory);
 
 size_t told_count(const struct told_memory *memory);
