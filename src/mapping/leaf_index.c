@@ -145,6 +145,16 @@ static void leave(struct leaf_index *index)
     index->slots = (struct leaf_slots){0};
 }
 
+// How many leaves can be found by the slot they start in: the last in each.
+static size_t count_marks(const struct leaf_slots *slots)
+{
+    const uint8_t *marks = leaf_slots_marks(slots);
+    size_t count = 0;
+    for (uint64_t i = 0; i < slots->count / 8; i++)
+        count += (size_t)__builtin_popcount(marks[i]);
+    return count;
+}
+
 // Lays 2^bits slots over all intervals.
 static void lay_out(struct interval_map *map, unsigned bits)
 {
@@ -160,8 +170,11 @@ static void lay_out(struct interval_map *map, unsigned bits)
         leave(index);
     index->slots = (struct leaf_slots){origin, (uint64_t)1 << bits, width > bits ? width - bits : 0,
                                        index->arrays[bits]};
-    memset(leaf_slots_marks(&index->slots), 0, (index->slots.count + 7) / 8);
+    memset(leaf_slots_marks(&index->slots), 0, index->slots.count / 8);
     fill(&index->slots, map->root, map->height, origin);
+    // Leaves that crowd in few slots are found through the tree anyway, and without asking first.
+    if (count_marks(&index->slots) < index->leaves / 2)
+        leave(index);
 }
 
 void leaf_index_tend(struct interval_map *map, bool settle)

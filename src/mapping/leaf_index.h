@@ -12,8 +12,9 @@
 // with a start, those before the start belong to the mark before. Where leaves start close
 // together a slot is crowded, and keys in it before its last start go through the tree; so do
 // keys outside the slots. There are two to four slots for each leaf when the index is made, which
-// makes crowded ones rare where micronets lie evenly; it is made anew after as many changes of
-// leaves as half of them. Where they lie in dense clusters most lookups in these find the tree.
+// makes crowded ones rare where intervals lie evenly. It is made anew after as many changes of
+// leaves as half of them. Where most leaves would crowd, because intervals lie in few dense
+// clusters, there is no index, and all go through the tree.
 //
 // A start takes 16 bytes, which is 1.2 to 3 bytes an interval.
 #ifndef IVIP_MAPPING_LEAF_INDEX_H

@@ -49,11 +49,18 @@ static uint64_t even(struct random_source *random)
     return ((uint64_t)1 << 60) + random_below(random, (uint64_t)1 << 30);
 }
 
-// Dense clusters, far from each other and of different sizes.
+// Dense clusters of different sizes, far from each other: too few slots would have a leaf.
 static uint64_t clustered(struct random_source *random)
 {
     uint64_t cluster = random_below(random, 20);
     return cluster * cluster << 50 | random_below(random, 16 << cluster);
+}
+
+// Half evenly and half in dense places, some of which crowd in their slots.
+static uint64_t uneven(struct random_source *random)
+{
+    uint64_t key = even(random);
+    return random_below(random, 2) == 0 ? key : key >> 15 << 15 | random_below(random, 512);
 }
 
 static uint64_t anywhere(struct random_source *random)
@@ -110,6 +117,12 @@ static void test_clustered(void **state)
     churn(clustered, 0);
 }
 
+static void test_uneven(void **state)
+{
+    (void)state;
+    churn(uneven, 50);
+}
+
 static void test_anywhere(void **state)
 {
     (void)state;
@@ -151,9 +164,9 @@ static void test_bulk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_even),     cmocka_unit_test(test_clustered),
-        cmocka_unit_test(test_anywhere), cmocka_unit_test(test_sliding),
-        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_even),    cmocka_unit_test(test_clustered),
+        cmocka_unit_test(test_uneven),  cmocka_unit_test(test_anywhere),
+        cmocka_unit_test(test_sliding), cmocka_unit_test(test_bulk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
