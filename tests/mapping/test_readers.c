@@ -11,7 +11,9 @@
 // Readers stop at the first violation, or when they have seen enough; nothing depends on time.
 #include "../check.h"
 #include "base/random.h"
+#include "mapping/interval_tree.h"
 #include "mapping/mapping.h"
+#include "mapping/mapping_state.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -19,15 +21,16 @@
 
 #define LOOKS   60000 // of each reader
 #define READERS 2
-#define CHURN   4096 // units that come and go
-#define PAIR    64   // units of the pair's batch lookup
+#define CHURN   16384 // units that come and go
+#define PAIR    64    // units of the pair's batch lookup
 
 struct shared {
     struct mapping *mapping;
     struct range whole; // one micronet, or two halves
     struct unit first;  // a pair
     struct unit second;
-    uint64_t churn; // the first unit that comes and goes
+    uint64_t churn;  // the first unit that comes and goes
+    uint64_t stride; // to the next one: they lie evenly, so that IPv6 lookups go by the leaf index
     _Atomic bool failed;
     _Atomic unsigned done;
 };
@@ -78,7 +81,7 @@ static size_t make_set(const struct shared *shared, uint32_t round, struct rando
         set[count++] = update_of(&shared->whole, UPDATE_JOIN, ADDRESS_ZERO);
         set[count++] = update_of(&shared->whole, UPDATE_MAP, etr);
     }
-    struct unit unit = {shared->churn + 2 * random_below(random, CHURN)};
+    struct unit unit = {shared->churn + shared->stride * random_below(random, CHURN)};
     struct range churned = unit_range(shared, unit.index);
     struct micronet found;
     enum mapping_state state = mapping_lookup(shared->mapping, unit, &found);
@@ -120,7 +123,8 @@ static void look(struct shared *shared, struct random_source *random)
     struct address etr = mapping_etr(shared->mapping, unit);
     expect(shared, etr.family == FAMILY_IPV4);
 
-    unit.index = shared->churn + random_below(random, 2 * (uint64_t)CHURN);
+    unit.index = shared->churn + shared->stride * random_below(random, CHURN);
+    unit.index += random_below(random, 2);
     if (mapping_lookup(shared->mapping, unit, &found) == MAPPING_ZERO)
         expect(shared, found.range.length.units == 1 && found.range.start.index == unit.index);
     if (mapping_next(shared->mapping, unit, &found))
@@ -151,6 +155,7 @@ static void prepare(struct shared *shared, const char *mab_text)
     shared->first = (struct unit){start};
     shared->second = (struct unit){start + units->length.units - 1};
     shared->churn = start + 1024;
+    shared->stride = (units->length.units - 2048) / CHURN;
     struct range first = unit_range(shared, shared->first.index);
     struct range second = unit_range(shared, shared->second.index);
     struct address etr = address_from_ipv4(0xc6120001);
@@ -158,6 +163,12 @@ static void prepare(struct shared *shared, const char *mab_text)
                            update_of(&first, UPDATE_DEFINE, etr),
                            update_of(&second, UPDATE_DEFINE, etr)};
     assert_true(mapping_apply(shared->mapping, set, 3, NULL, NULL));
+    // An eighth is there; half will be in the end, so that leaves split and the index is made anew.
+    for (uint64_t i = 0; i < CHURN; i += 8) {
+        struct range churned = unit_range(shared, shared->churn + shared->stride * i);
+        set[0] = update_of(&churned, UPDATE_DEFINE, ADDRESS_ZERO);
+        assert_true(mapping_apply(shared->mapping, set, 1, NULL, NULL));
+    }
 }
 
 // Keeps writing until the readers are done.
@@ -195,6 +206,8 @@ static void run(const char *mab)
     write_beside(&shared);
     for (size_t i = 0; i < READERS; i++)
         assert_int_equal(pthread_join(readers[i], NULL), 0);
+    const struct interval_map *tree = shared.mapping->store.tree;
+    assert_true(tree == NULL || tree->index.slots.count > 0);
     mapping_free(shared.mapping);
     assert_false(atomic_load(&shared.failed));
 }
