@@ -53,7 +53,7 @@ static bool is_cut(const char *text, size_t length)
 static void put(struct page_writer *writer, const char *text)
 {
     size_t length = strlen(text);
-    assert(length <= DNS_STRING_MAX && length < MAB_PAGE_BYTES_MAX);
+    assert(length <= DNS_STRING_MAX);
     struct mab_pages *pages = writer->pages;
     if (writer->open && pages->items[pages->count - 1].length + 1 + length > MAB_PAGE_BYTES_MAX)
         end_page(writer);

@@ -364,9 +364,52 @@ static void test_busy_when_too_many_wait(void **state)
     qsr_free(f.qsr);
 }
 
+// Each MAB has its own servers, one has none yet, and some addresses are in no MAB.
+static void test_servers_by_mab(void **state)
+{
+    (void)state;
+    static const char b[] = "192.0.2.2:4746";
+    static const char *const mabs[] = {"20.0.0.0/14", "20.4.0.0/16", "20.8.0.0/16"};
+    struct fixture f = start();
+    struct mab_table *table = mab_table_new();
+    for (uint32_t i = 0; i < 3; i++) {
+        struct prefix mab = prefix_of(mabs[i]);
+        assert_true(mab_table_add(table, &mab, i, NULL));
+    }
+    struct querier_server other = {endpoint_of(b), 0};
+    qsr_set_group(f.qsr, f.now, 1, &other, 1);
+    qsr_set_mabs(f.qsr, table);
+    request(&f, X, "20.1.0.1");
+    (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    request(&f, X, "20.4.0.1");
+    struct query_message asked = expect(&f, MESSAGE_MAP_REQUEST, b);
+    request(&f, X, "20.8.0.1");
+    assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, X).status, QUERY_TRY_ANOTHER);
+    request(&f, X, "30.0.0.1");
+    struct query_message outside = expect(&f, MESSAGE_MAP_REPLY, X);
+    assert_int_equal(outside.status, QUERY_NOT_IN_MAB);
+    assert_in_range(outside.caching_ms, 1, QSR_NOT_IN_MAB_MS);
+    // What was learned of a MAB that goes is flushed at those who were told.
+    struct query_message reply = answer(&f, &asked, "20.4.0.0/28", "198.18.3.1");
+    expect_silence(&f); // A is not who was asked
+    give(&f, b, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, b);
+    struct query_message told = expect(&f, MESSAGE_MAP_REPLY, X);
+    assert_int_equal(told.status, QUERY_MAPPED);
+    acknowledge(&f, X, &told);
+    struct range gone = range_of("20.4.0.0/16");
+    qsr_forget(f.qsr, f.now, &gone);
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_int_equal(update.status, QUERY_FLUSH);
+    assert_range(update.range, "20.4.0.0/28");
+    qsr_free(f.qsr);
+    mab_table_free(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_servers_by_mab),
         cmocka_unit_test(test_asks_once_and_answers_all),
         cmocka_unit_test(test_answers_from_cache_with_the_time_left),
         cmocka_unit_test(test_negative_answers_are_cached),
