@@ -96,6 +96,12 @@ static void start(struct sippd *sippd)
 
 static void finish(struct sippd *sippd)
 {
+    // Whoever is impatient and sends a second signal shall not keep routes from being taken back.
+    sigset_t stops;
+    (void)sigemptyset(&stops);
+    (void)sigaddset(&stops, SIGTERM);
+    (void)sigaddset(&stops, SIGINT);
+    (void)pthread_sigmask(SIG_BLOCK, &stops, NULL);
     control_close(sippd);
     gateway_close(sippd);
     kernel_close(sippd);

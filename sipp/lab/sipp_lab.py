@@ -16,6 +16,7 @@ here by a decoder of its own, which shares no line with the daemon's.
 from __future__ import annotations
 
 import ctypes
+import errno
 import itertools
 import os
 import shutil
@@ -141,8 +142,10 @@ class Capture:
                 except TimeoutError:
                     self.quiet.set()
                     continue
-                except OSError:
-                    break
+                except OSError as error:
+                    if error.errno != errno.ENETDOWN:
+                        break
+                    continue  # the device went down; it may come up again
                 if struct.unpack(">H", frame[12:14])[0] == ETHERTYPE:
                     self.raw.append(frame)
                     self.packets.append(Packet(frame[14:]))

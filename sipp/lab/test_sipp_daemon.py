@@ -8,6 +8,7 @@ import json
 import pwd
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 from sipp_lab import Lab, await_that
@@ -78,6 +79,20 @@ def test_ping_and_trace_in_json(lab: Lab) -> None:
     routes = json.loads(lab.tool("A", "--json", "route"))["results"]
     assert {"prefix": "0080:0000:0002:0000/48", "name": "P.B.0", "interface": "a-b",
             "gateway": "link"} in routes
+
+
+def test_a_second_signal_does_not_cut_the_end_short(lab: Lab) -> None:
+    lab.names(NAMES)
+    for _ in range(10):
+        lab.node("A", "router", "offer P.A")
+        lab.start()
+        stopped = lab.processes.pop(("A", "sippd"))
+        for _ in range(200):
+            stopped.send_signal(signal.SIGTERM)
+        assert stopped.wait(20) == 0
+        assert lab.sh("A", "ip -6 route show proto 156") == ""
+        subprocess.run(["ip", "netns", "del", lab.namespace("A")], check=True)
+    lab.statements.clear()
 
 
 def test_killed_in_the_middle_of_traffic(lab: Lab) -> None:

@@ -72,6 +72,12 @@ def internet(lab: Lab) -> None:
         far = {"P.D.0", "Q.D.0"} if router != "D" else {"Q.E.0", "R.E.0"}
         lab.await_routes(router, *far, *({"P.0", "Q.0", "R.0"} - {f"{router}.0"}))
     lab.await_routes("E", "Q.E.F.0")
+    # Neighbours use their link, not a detour that they may have heard of earlier.
+    for a, b in BETWEEN:
+        for one, other in ((a, b), (b, a)):
+            name = f"{other}.0" if other in "PQR" else f"{one}.{other}.0"
+            await_that(f"{one} and {other} are joined",
+                       lambda: next_hop(lab, one, name) == lab.device(one, other))
     lab.await_ping("H", "ping", "Q.E.F.I")
     lab.await_ping("I", "ping", "P.D.H")
     for a, b in BETWEEN:
