@@ -114,3 +114,16 @@ struct usage usage_uncounted(const struct usage_table *table)
 {
     return table->uncounted;
 }
+
+void usage_add_uncounted(struct usage_table *table, uint64_t packets, uint64_t octets)
+{
+    table->uncounted.packets += packets;
+    table->uncounted.octets += octets;
+}
+
+struct usage usage_take_uncounted(struct usage_table *table)
+{
+    struct usage taken = table->uncounted;
+    table->uncounted = (struct usage){0};
+    return taken;
+}

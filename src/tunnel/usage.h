@@ -34,6 +34,10 @@ bool usage_take(struct usage_table *table, struct usage *usage);
 // Walks all without taking: from *place 0 on; false at the end.
 bool usage_next(const struct usage_table *table, size_t *place, struct usage *usage);
 size_t usage_count(const struct usage_table *table);
+// Adds to the common record.
+void usage_add_uncounted(struct usage_table *table, uint64_t packets, uint64_t octets);
+// Takes the common record out.
+struct usage usage_take_uncounted(struct usage_table *table);
 // The common record; its range means nothing.
 struct usage usage_uncounted(const struct usage_table *table);
 

@@ -151,6 +151,12 @@ static const struct broken broken[] = {
      "fallback_for: [192.0.2.0/24]}\netr: {serves: [20.1.0.0/28]}\n",
      "2:20: itr.fallback_at: a node with an etr cannot be others' fallback: it would deliver what "
      "is to be tunnelled on"},
+    {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], usage_to: \"http://192.0.2.1:4747\"}\n",
+     "1:62: itr.usage_to: usage reports are signed: write \"key: FILE\" at the top, and list its "
+     "public half in \"itrs\" of the RUAS"},
+    {"key: k\nruas: {mabs: [20.0.0.0/14], itrs: [abc]}\n",
+     "2:36: ruas.itrs[0]: \"abc\" is not a public key (44 characters of base64, as `ivip key "
+     "--public` prints it)"},
     {"etr: {serves: [20.1.0.0/28], device: a-name-too-long-for-linux}\n",
      "1:38: etr.device: \"a-name-too-long-for-linux\" is no name for a network device (at most 15 "
      "characters, no blanks, slashes or colons)"},

@@ -222,8 +222,21 @@ static void write_store(const struct master *master, struct metrics_page *page)
                     "Refusals that are missing in the audit trail", counters->notes_dropped);
 }
 
+static void write_usage(const struct master *master, struct metrics_page *page)
+{
+    const struct usage_ledger_counters *usage = usage_ledger_counters(master->usage);
+    metrics_describe(page, "ivip_ruas_usage_reports_total", "counter",
+                     "Usage reports of ITRs, by what became of them");
+    metrics_value(page, "ivip_ruas_usage_reports_total", "what=\"taken\"", (double)usage->taken);
+    metrics_value(page, "ivip_ruas_usage_reports_total", "what=\"repeated\"",
+                  (double)usage->repeated);
+    metrics_value(page, "ivip_ruas_usage_reports_total", "what=\"failed\"", (double)usage->failed);
+}
+
 void master_write_metrics(const struct master *master, struct metrics_page *page)
 {
+    if (master->usage != NULL)
+        write_usage(master, page);
     const struct accounts *accounts = ruas_accounts(master->ruas);
     write_mabs(master, page);
     write_refusals(master, page);

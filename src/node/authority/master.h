@@ -17,6 +17,7 @@
 #include "authority/ruas.h"
 #include "base/error.h"
 #include "node/authority/store.h"
+#include "node/authority/usage_ledger.h"
 #include "node/metrics.h"
 
 #include <stdbool.h>
@@ -35,6 +36,7 @@ typedef void master_settled(void *state, const struct error *error);
 struct master {
     struct ruas *ruas;
     struct store *store;
+    struct usage_ledger *usage; // what ITRs reported
     master_publish *publish;
     void *publish_state;
     master_settled *settled;

@@ -28,6 +28,7 @@ static const struct route {
 } routes[] = {
     {"GET", "/v1/me", false, false, false, rest_get_me},
     {"GET", "/v1/micronets", false, false, false, rest_get_micronets},
+    {"GET", "/v1/usage", false, false, false, rest_get_usage},
     {"GET", "/v1/audit", false, false, false, rest_get_audit},
     {"POST", "/v1/commands", false, true, true, rest_post_commands},
     {"GET", "/v1/scheduled", false, false, false, rest_get_scheduled},

@@ -19,7 +19,7 @@ struct rest_call {
 typedef bool rest_handler(struct rest_call *call, struct error *error);
 
 // Each fills call->reply, or returns false with an error.
-rest_handler rest_get_me, rest_get_micronets, rest_get_audit;
+rest_handler rest_get_me, rest_get_micronets, rest_get_audit, rest_get_usage;
 rest_handler rest_post_commands, rest_get_scheduled, rest_delete_scheduled;
 rest_handler rest_get_tokens, rest_post_token, rest_delete_token;
 

@@ -16,6 +16,7 @@
 #include "node/authority/master.h"
 #include "node/authority/rest.h"
 #include "node/authority/ruas_control.h"
+#include "node/authority/ruas_usage.h"
 #include "node/http/http_server.h"
 #include "node/http/json_error.h"
 #include "node/push/feed_out.h"
@@ -35,6 +36,7 @@ struct role_ruas {
     struct node *node;
     struct master master;
     struct ruas_control control;
+    struct ruas_usage usage;
     struct http_server *http;
     struct feed_out *feed;
     uv_timer_t timer;
@@ -72,6 +74,7 @@ static void release(struct role_ruas *role)
     assert(role->waiting == NULL);
     master_end(&role->master);
     store_close(role->master.store);
+    usage_ledger_close(role->master.usage);
     ruas_free(role->master.ruas);
     memory_free(role);
 }
@@ -388,6 +391,9 @@ static bool load(struct role_ruas *role, struct error *error)
     master->store = store_open(config->state, node_wall_time(role->node), error);
     if (master->store == NULL || !store_load(master->store, master->ruas, error))
         return false;
+    master->usage = usage_ledger_open(config->state, error);
+    if (master->usage == NULL)
+        return false;
     for (size_t i = 0; i < ruas_mab_count(master->ruas); i++) {
         char text[PREFIX_TEXT_MAX];
         const struct mapping *mapping = ruas_mapping(master->ruas, i);
@@ -428,6 +434,10 @@ bool role_ruas_start(struct node *node, struct error *error)
     role->master.settled_state = role;
     role->control = (struct ruas_control){.node = node, .master = &role->master};
     ruas_control_add(&role->control);
+    role->usage.node = node;
+    role->usage.master = &role->master;
+    ruas_usage_add(&role->usage);
+    feed_out_set_usage(role->feed, ruas_usage_take, &role->usage);
     node_add_role(node, &(struct role){"ruas", role, write_metrics, status, healthy, reload, stop});
     return true;
 }

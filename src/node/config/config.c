@@ -45,6 +45,7 @@ static const struct config_key ruas_items[] = {
     {KEY("feeds", endpoints, config_ruas, feeds), .port = PORT_FEED},
     {KEY("snapshot_every", duration, config_ruas, snapshot_every), .least = SECOND_MS,
      .most = DAY_MS},
+    {KEY("itrs", public_keys, config_ruas, itrs)},
 };
 KEYS(ruas, config_ruas);
 
@@ -91,6 +92,8 @@ static const struct config_key itr_items[] = {
     {KEY("pass_device", text, config_itr, pass_device)},
     {KEY("fallback_at", address, config_itr, fallback_at)},
     {KEY("fallback_for", prefixes, config_itr, fallback_for), .least = 1},
+    {KEY("usage_to", url, config_itr, usage_to)},
+    {KEY("usage_every", duration, config_itr, usage_every), .least = SECOND_MS, .most = HOUR_MS},
 };
 KEYS(itr, config_itr);
 
@@ -140,6 +143,8 @@ static void itr_defaults(void *section, struct config_memory *memory)
     config->hold_packets = 1024;
     config->hold_time = duration_s(2);
     config->ask_after = 1;
+    config->usage_to = config_memory_text(memory, "");
+    config->usage_every = duration_s(60);
     config->pass_device = config_memory_text(memory, "");
 }
 

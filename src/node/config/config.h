@@ -45,6 +45,11 @@ struct config_ranges {
     struct range *items;
 };
 
+struct config_keys_listed {
+    size_t count;
+    struct public_key *items;
+};
+
 // A RUAS as others know it.
 struct config_ruas_peer {
     struct public_key key;
@@ -58,6 +63,7 @@ struct config_ruas {
     struct config_prefixes refuse;  // ETR prefixes refused, besides those always refused
     struct config_endpoints feeds;  // who gets the payloads
     struct duration snapshot_every; // 600 s
+    struct config_keys_listed itrs; // whose usage reports it takes
 };
 
 #define QSA_THREADS_MAX 64
@@ -95,6 +101,8 @@ struct config_itr {
     struct address fallback;       // unmapped tunnel: the ITR to hand packets to
     char *pass_device;             // unmapped pass: the device to let packets go by; else ""
     struct address fallback_at;    // where others hand packets over to this; FAMILY_NONE: none
+    char *usage_to;                // the RUAS that usage is reported to, "http://..."; "": none
+    struct duration usage_every;   // 60 s
     struct config_prefixes fallback_for; // the sources of those packets
 };
 

@@ -195,6 +195,16 @@ static bool check_taking_over(struct config_reader *reader, const struct config 
     return check_itr_address(reader, itr, "itr.fallback_at", &itr->fallback_at);
 }
 
+static bool check_usage(struct config_reader *reader, const struct config *config)
+{
+    if (config->itr->usage_to[0] != '\0' && config->key_file[0] == '\0')
+        return config_refuse_key(
+            reader, "itr.usage_to", NO_INDEX,
+            "usage reports are signed: write \"key: FILE\" at the top, and list "
+            "its public half in \"itrs\" of the RUAS");
+    return true;
+}
+
 static bool check_itr(struct config_reader *reader, const struct config *config)
 {
     const struct config_itr *itr = config->itr;
@@ -208,7 +218,7 @@ static bool check_itr(struct config_reader *reader, const struct config *config)
     return check_device(reader, "itr.device", itr->device) &&
            check_mabs(reader, "itr.mabs", &itr->mabs) && check_unmapped(reader, itr) &&
            check_fallback(reader, itr) && check_pass(reader, itr) &&
-           check_taking_over(reader, config) &&
+           check_taking_over(reader, config) && check_usage(reader, config) &&
            check_peers(reader, "itr.upstreams", &itr->upstreams);
 }
 

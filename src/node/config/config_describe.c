@@ -59,10 +59,18 @@ static json_t *of_duration(struct duration duration)
 
 static json_t *of_ruas(const struct config_ruas *ruas)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "listen", of_endpoint(&ruas->listen),
-                     "public", of_endpoint(&ruas->public_listen), "mabs", of_prefixes(&ruas->mabs),
-                     "refuse", of_prefixes(&ruas->refuse), "feeds", of_endpoints(&ruas->feeds),
-                     "snapshot_every", of_duration(ruas->snapshot_every));
+    json_t *json =
+        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "listen", of_endpoint(&ruas->listen), "public",
+                  of_endpoint(&ruas->public_listen), "mabs", of_prefixes(&ruas->mabs), "refuse",
+                  of_prefixes(&ruas->refuse), "feeds", of_endpoints(&ruas->feeds), "snapshot_every",
+                  of_duration(ruas->snapshot_every));
+    json_t *itrs = json_array();
+    for (size_t i = 0; i < ruas->itrs.count; i++) {
+        char key[KEY_TEXT_MAX];
+        (void)json_array_append_new(itrs, json_string(key_print(&ruas->itrs.items[i], key)));
+    }
+    (void)json_object_set_new(json, "itrs", itrs);
+    return json;
 }
 
 static json_t *of_qsa(const struct config_qsa *qsa)
@@ -99,6 +107,10 @@ static json_t *of_itr(const struct config_itr *itr)
         of_prefixes(&itr->refuse), "announce", (int)itr->announce, "hold_packets",
         (json_int_t)itr->hold_packets, "hold_time", of_duration(itr->hold_time), "unmapped",
         unmapped[itr->unmapped], "ask_after", (json_int_t)itr->ask_after);
+    if (itr->usage_to[0] != '\0') {
+        (void)json_object_set_new(json, "usage_to", json_text(itr->usage_to));
+        (void)json_object_set_new(json, "usage_every", of_duration(itr->usage_every));
+    }
     if (itr->unmapped == CONFIG_UNMAPPED_TUNNEL)
         (void)json_object_set_new(json, "fallback", of_address(&itr->fallback));
     if (itr->unmapped == CONFIG_UNMAPPED_PASS)

@@ -80,6 +80,7 @@ config_read_value config_read_public_key;       // struct public_key
 config_read_value config_read_url;              // char *: "http://HOST:PORT", no slash at the end
 config_read_value config_read_endpoints;        // struct config_endpoints
 config_read_value config_read_prefixes;         // struct config_prefixes
+config_read_value config_read_public_keys;      // struct config_keys_listed
 config_read_value config_read_ranges;           // struct config_ranges
 config_read_value config_read_section;          // pointer to a struct, with `keys`
 config_read_value config_read_sections;         // size_t count and pointer to structs, with `keys`

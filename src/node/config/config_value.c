@@ -227,6 +227,12 @@ static bool parse_range(const char *text, uint16_t port, void *item, struct erro
     return range_parse(text, item, error);
 }
 
+static bool parse_key(const char *text, uint16_t port, void *item, struct error *error)
+{
+    (void)port;
+    return key_parse(text, item, error);
+}
+
 struct item_kind {
     parse_item *parse;
     size_t size;
@@ -295,5 +301,13 @@ bool config_read_ranges(struct config_reader *reader, yaml_node_t *node,
 {
     static const struct item_kind kind = {parse_range, sizeof(struct range),
                                           "20.1.0.16/28, \"2001:db8:0:40::/62\""};
+    return read_list(reader, node, key, &kind, field);
+}
+
+bool config_read_public_keys(struct config_reader *reader, yaml_node_t *node,
+                             const struct config_key *key, void *field)
+{
+    static const struct item_kind kind = {parse_key, sizeof(struct public_key),
+                                          "CO5YhLKVWoh0q9Ul+oJbMuCVOBAcZfBZ6u40k+xYDe4="};
     return read_list(reader, node, key, &kind, field);
 }

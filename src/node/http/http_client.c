@@ -34,6 +34,7 @@ struct http_fetch {
     struct list_node node;
     struct http_client *client;
     CURL *easy;
+    struct curl_slist *headers; // of a POST
     http_answered *answered;
     void *state;
     size_t most;
@@ -63,6 +64,7 @@ static void detach(struct http_fetch *fetch)
 {
     (void)curl_multi_remove_handle(fetch->client->multi, fetch->easy);
     curl_easy_cleanup(fetch->easy);
+    curl_slist_free_all(fetch->headers);
     list_remove(&fetch->node);
 }
 
@@ -281,8 +283,8 @@ static void set_options(struct http_fetch *fetch, const char *url, struct durati
     (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, fetch);
 }
 
-struct http_fetch *http_client_get(struct http_client *client, const char *url, size_t most,
-                                   struct duration timeout, http_answered *answered, void *state)
+static struct http_fetch *prepare(struct http_client *client, const char *url, size_t most,
+                                  struct duration timeout, http_answered *answered, void *state)
 {
     assert(!client->closing);
     struct http_fetch *fetch = memory_new(sizeof(*fetch));
@@ -293,9 +295,33 @@ struct http_fetch *http_client_get(struct http_client *client, const char *url, 
     fetch->easy = curl_easy_init();
     assert(fetch->easy != NULL);
     set_options(fetch, url, timeout);
-    list_append(&client->fetches, &fetch->node);
-    (void)curl_multi_add_handle(client->multi, fetch->easy); // begins with the timer
     return fetch;
+}
+
+static struct http_fetch *begin(struct http_fetch *fetch)
+{
+    list_append(&fetch->client->fetches, &fetch->node);
+    (void)curl_multi_add_handle(fetch->client->multi, fetch->easy); // begins with the timer
+    return fetch;
+}
+
+struct http_fetch *http_client_get(struct http_client *client, const char *url, size_t most,
+                                   struct duration timeout, http_answered *answered, void *state)
+{
+    return begin(prepare(client, url, most, timeout, answered, state));
+}
+
+struct http_fetch *http_client_post(struct http_client *client, const char *url, const void *bytes,
+                                    size_t length, size_t most, struct duration timeout,
+                                    http_answered *answered, void *state)
+{
+    struct http_fetch *fetch = prepare(client, url, most, timeout, answered, state);
+    fetch->headers = curl_slist_append(NULL, "Content-Type: application/octet-stream");
+    (void)curl_easy_setopt(fetch->easy, CURLOPT_FOLLOWLOCATION, 0L);
+    (void)curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers);
+    (void)curl_easy_setopt(fetch->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
+    (void)curl_easy_setopt(fetch->easy, CURLOPT_COPYPOSTFIELDS, bytes);
+    return begin(fetch);
 }
 
 void http_client_cancel(struct http_fetch *fetch)

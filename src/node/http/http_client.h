@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Fetches over HTTP (libcurl) in the node's loop: plain GETs with a limit on everything that the
-// other side decides.
+// Fetches over HTTP (libcurl) in the node's loop: plain GETs and POSTs with a limit on everything
+// that the other side decides.
 #ifndef IVIP_NODE_HTTP_HTTP_CLIENT_H
 #define IVIP_NODE_HTTP_HTTP_CLIENT_H
 
@@ -34,6 +34,11 @@ void http_client_free(struct http_client *client);
 // The fetch is valid until `answered` was called or it was cancelled.
 struct http_fetch *http_client_get(struct http_client *client, const char *url, size_t most,
                                    struct duration timeout, http_answered *answered, void *state);
+// The same for a POST of `length` bytes, which are copied, as application/octet-stream. It follows
+// no redirection.
+struct http_fetch *http_client_post(struct http_client *client, const char *url, const void *bytes,
+                                    size_t length, size_t most, struct duration timeout,
+                                    http_answered *answered, void *state);
 void http_client_cancel(struct http_fetch *fetch);
 
 #endif

@@ -159,6 +159,11 @@ void feed_out_reload(struct feed_out *feed, const struct config_ruas *config)
     public_server_set_refused(feed->server, &config->refuse);
 }
 
+void feed_out_set_usage(struct feed_out *feed, public_take *take, void *state)
+{
+    public_server_set_usage(feed->server, take, state);
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
     memory_free(handle->data);

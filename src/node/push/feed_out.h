@@ -7,6 +7,7 @@
 #include "mapping/mapping.h"
 #include "node/config/config.h"
 #include "node/node.h"
+#include "node/push/public_server.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,6 +35,8 @@ void feed_out_set(struct feed_out *feed, const struct prefix *mab, uint64_t mab_
                   const struct update *updates, size_t count);
 // Takes over `feeds`, `snapshot_every` and `refuse` of a new config, which must stay.
 void feed_out_reload(struct feed_out *feed, const struct config_ruas *config);
+// Takes usage reports at the public server.
+void feed_out_set_usage(struct feed_out *feed, public_take *take, void *state);
 // Closes everything; the source is not used any more when it returns.
 void feed_out_stop(struct feed_out *feed);
 

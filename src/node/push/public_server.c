@@ -25,8 +25,10 @@ struct public_server {
     char *directory; // cached, or NULL
     size_t directory_length;
     struct instant directory_at;
-    size_t sending; // bytes of payloads in answers under way
-    size_t users;   // this server and the answers that point to it
+    size_t sending;          // bytes of payloads in answers under way
+    public_take *take_usage; // or NULL
+    void *take_state;
+    size_t users; // this server and the answers that point to it
     struct public_server_counters counters;
 };
 
@@ -256,13 +258,29 @@ static const char *behind(const char *path, const char *start)
     return strncmp(path, start, length) == 0 ? path + length : NULL;
 }
 
+static void reply_usage(struct public_server *server, struct http_exchange *exchange)
+{
+    static const char text[] = "{\"v\":1}\n";
+    size_t length = 0;
+    struct error error;
+    const char *body = http_body(exchange, &length);
+    if (server->take_usage(server->take_state, (const uint8_t *)body, length, &error))
+        http_reply(exchange, 200, TYPE_JSON, text, sizeof(text) - 1);
+    else
+        refuse(server, exchange, &error);
+}
+
 static void on_request(void *state, struct http_exchange *exchange)
 {
     struct public_server *server = state;
     const char *path = http_path(exchange);
     const char *rest = NULL;
     struct error error;
-    if (strcmp(http_method(exchange), "GET") != 0 && strcmp(http_method(exchange), "HEAD") != 0) {
+    if (server->take_usage != NULL && strcmp(http_method(exchange), "POST") == 0 &&
+        strcmp(path, "/v1/usage") == 0) {
+        reply_usage(server, exchange);
+    } else if (strcmp(http_method(exchange), "GET") != 0 &&
+               strcmp(http_method(exchange), "HEAD") != 0) {
         (void)error_set(&error, ERROR_INPUT, "bad-request", "only GET is served here");
         refuse(server, exchange, &error);
     } else if (strcmp(path, "/v1/directory") == 0)
@@ -296,6 +314,12 @@ struct public_server *public_server_open(struct node *node, const struct endpoin
         return server;
     release(server);
     return NULL;
+}
+
+void public_server_set_usage(struct public_server *server, public_take *take, void *state)
+{
+    server->take_usage = take;
+    server->take_state = state;
 }
 
 void public_server_close(struct public_server *server)

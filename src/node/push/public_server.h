@@ -27,6 +27,10 @@ struct public_server *public_server_open(struct node *node, const struct endpoin
                                          struct snapshot_keeper *keeper,
                                          const struct config_prefixes *refused,
                                          struct error *error);
+// Called with the body of each POST /v1/usage; true: acknowledge it.
+typedef bool public_take(void *state, const uint8_t *bytes, size_t length, struct error *error);
+// Without this, nothing can be posted.
+void public_server_set_usage(struct public_server *server, public_take *take, void *state);
 void public_server_close(struct public_server *server);
 void public_server_set_refused(struct public_server *server, const struct config_prefixes *refused);
 struct endpoint public_server_local(const struct public_server *server);

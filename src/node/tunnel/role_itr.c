@@ -261,6 +261,8 @@ static void on_datagrams_end(void *state)
 static void on_watch(uv_timer_t *timer)
 {
     struct role_itr *role = timer->data;
+    if (role->reporter != NULL)
+        usage_reporter_watch(role->reporter);
     if (role->querier == NULL) {
         role_itr_follow_qsa(role);
         return;
@@ -326,7 +328,8 @@ static bool same_choices(const struct config_itr *a, const struct config_itr *b)
     return a->unmapped == b->unmapped && a->ask_after == b->ask_after &&
            address_equal(&a->fallback, &b->fallback) &&
            strcmp(a->pass_device, b->pass_device) == 0 &&
-           address_equal(&a->fallback_at, &b->fallback_at);
+           address_equal(&a->fallback_at, &b->fallback_at) &&
+           strcmp(a->usage_to, b->usage_to) == 0 && a->usage_every.ns == b->usage_every.ns;
 }
 
 static bool reload(void *state, const struct config *config, struct error *error)
@@ -359,6 +362,7 @@ static void handle_closed(uv_handle_t *handle)
 static void release(struct role_itr *role)
 {
     role_itr_leave_qsa(role);
+    usage_reporter_stop(role->reporter);
     if (role->tun != NULL)
         tun_stop_reading(role->tun);
     if (role->udp != NULL)
@@ -433,6 +437,11 @@ static bool open_all(struct role_itr *role, const struct config_itr *config, str
     role->itr = itr_new(&core, node_seed(role->node), node_now(role->node));
     role->arena = memory_new(ARENA_BYTES);
     role->announce = config->announce;
+    if (config->usage_to[0] != '\0') {
+        role->reporter = usage_reporter_start(role->node, config, itr_usage(role->itr), error);
+        if (role->reporter == NULL)
+            return false;
+    }
     role->sender = raw_sender_open(NULL, error);
     if (role->sender == NULL)
         return false;

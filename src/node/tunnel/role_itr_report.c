@@ -97,6 +97,8 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
                     "Packets without mapping that were the first for their destination",
                     counters->not_asked);
     write_fallback(role, page);
+    if (role->reporter != NULL)
+        usage_reporter_write_metrics(role->reporter, page);
     write_reasons(counters, page);
     write_sender(raw_sender_counters(role->sender), page);
     write_hold(role, page);
@@ -149,6 +151,8 @@ json_t *role_itr_status(void *state)
     if (role->taking_over != NULL)
         json_object_set_new(status, "taken_over",
                             integer(etr_counters(role->taking_over)->delivered));
+    if (role->reporter != NULL)
+        json_object_set_new(status, "usage", usage_reporter_status(role->reporter));
     json_object_set_new(status, "icmp_sent", integer(counters->icmp_sent));
     json_object_set_new(status, "held", integer(hold_packets(itr_hold(role->itr))));
     json_object_set_new(status, "cached", integer(mapping_cache_count(itr_cache(role->itr))));
@@ -183,7 +187,7 @@ bool role_itr_healthy(void *state, char *why, size_t size)
                                              : "their databases are not in step");
         return false;
     }
-    return true;
+    return role->reporter == NULL || usage_reporter_healthy(role->reporter, why, size);
 }
 
 static const char *rule_name(enum etr_rule rule)
@@ -255,10 +259,15 @@ static json_t *usage_json(const struct usage *usage)
 // for one who keeps accounts and calls again and again until "more" is false.
 static json_t *command_usage(void *state, const json_t *request, struct error *error)
 {
-    (void)error;
     const struct role_itr *role = state;
     struct usage_table *table = itr_usage(role->itr);
     bool take = json_is_true(json_object_get(request, "take"));
+    if (take && role->reporter != NULL) {
+        (void)error_set(error, ERROR_CONFLICT, "reported",
+                        "this ITR reports its usage to a RUAS (itr.usage_to), which nobody may "
+                        "take out besides; ask the RUAS with `ivip usage --by micronet`");
+        return NULL;
+    }
     json_t *list = json_array();
     size_t place = 0;
     struct usage usage;

@@ -12,6 +12,7 @@
 #include "node/tunnel/mab_routes.h"
 #include "node/tunnel/raw_socket.h"
 #include "node/tunnel/tun.h"
+#include "node/tunnel/usage_reporter.h"
 #include "node/udp.h"
 #include "query/querier.h"
 #include "tunnel/etr.h"
@@ -27,13 +28,14 @@ struct role_itr {
     struct etr *taking_over;       // with the receiver: what is taken
     struct mab_routes *mabs;
     bool announce;
-    struct querier *querier; // a caching ITR's; NULL: full-database
-    struct udp *udp;         // with the querier
-    void *qsa;               // full-database: state of the qsa role of this node
-    bool mabs_due;           // its MABs have changed and are to be looked at
-    bool refused_due;        // its refused prefixes have
-    uv_timer_t timer;        // the cores' next deadline
-    uv_timer_t watch;        // looks after MABs
+    struct usage_reporter *reporter; // with usage_to; else NULL
+    struct querier *querier;         // a caching ITR's; NULL: full-database
+    struct udp *udp;                 // with the querier
+    void *qsa;                       // full-database: state of the qsa role of this node
+    bool mabs_due;                   // its MABs have changed and are to be looked at
+    bool refused_due;                // its refused prefixes have
+    uv_timer_t timer;                // the cores' next deadline
+    uv_timer_t watch;                // looks after MABs
     unsigned open_handles;
     // Packets lie here from reading until the batch that points at them is sent.
     uint8_t *arena;

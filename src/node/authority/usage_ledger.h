@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What ITRs reported of the traffic of micronets, as a RUAS keeps it to charge by (DRTM §3.1):
+// usage-ledger.sqlite in the state directory.
+//
+//     reports   ITR key, boot, number     each once, for ever
+//     usage     minute, ITR, micronet     sums of packets and octets
+//
+// A report's name and its records are one transaction, so it counts once however often it comes,
+// and whoever dies in between.
+#ifndef IVIP_NODE_AUTHORITY_USAGE_LEDGER_H
+#define IVIP_NODE_AUTHORITY_USAGE_LEDGER_H
+
+#include "base/error.h"
+#include "base/instant.h"
+#include "wire/usage_report.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct usage_ledger;
+
+struct usage_ledger_counters {
+    uint64_t taken;    // reports
+    uint64_t repeated; // that were there already
+    uint64_t failed;   // that could not be stored
+};
+
+struct usage_ledger *usage_ledger_open(const char *directory, struct error *error);
+void usage_ledger_close(struct usage_ledger *ledger);
+
+// Takes a report; when this returns true it is durable, and counted once.
+bool usage_ledger_take(struct usage_ledger *ledger, const struct usage_report *report,
+                       struct error *error);
+
+// One line of a sum.
+struct usage_line {
+    struct range micronet; // family NONE: micronets that an ITR had no room for
+    struct public_key itr;
+    struct wall_time from; // begin of the step
+    uint64_t packets;
+    uint64_t octets;
+};
+// What is summed up: traffic that was counted from minutes in [from, to), in micronets that begin
+// in `only` (family NONE: all).
+struct usage_question {
+    struct wall_time from;
+    struct wall_time to;
+    struct range only;
+    bool by_micronet, by_itr; // what lines are told apart by
+    uint64_t step_ms;         // and the length of time; 0: all of it in one
+    size_t most;              // lines; least recent first
+};
+typedef void usage_each(void *state, const struct usage_line *line);
+// Calls `each` with every line; false where the file cannot be read.
+bool usage_ledger_sum(struct usage_ledger *ledger, const struct usage_question *question,
+                      usage_each *each, void *state, struct error *error);
+
+const struct usage_ledger_counters *usage_ledger_counters(const struct usage_ledger *ledger);
+
+#endif

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A small SQLite database in a node's state directory: opened for one process, durable after each
+// commit.
+#ifndef IVIP_NODE_SQLITE_FILE_H
+#define IVIP_NODE_SQLITE_FILE_H
+
+#include "base/error.h"
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+// Opens DIRECTORY/NAME, makes it (mode 0600) and the directory where they are missing, and runs
+// `schema`. NULL on error.
+sqlite3 *sqlite_file_open(const char *directory, const char *name, const char *schema,
+                          struct error *error);
+// Prepares a statement that fits the schema, to be kept.
+sqlite3_stmt *sqlite_file_prepare(sqlite3 *database, const char *text);
+// Steps a bound statement that gives no rows, and resets it.
+bool sqlite_file_run(sqlite3_stmt *statement);
+// Ends a transaction that could not be written, wherever SQLite has not done so itself, and fills
+// `error`. Returns false.
+bool sqlite_file_fail(sqlite3 *database, const char *what, struct error *error);
+
+#endif

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/tunnel/usage_spool.h"
+
+#include "base/memory.h"
+#include "node/sqlite_file.h"
+
+#include <string.h>
+
+struct usage_spool {
+    sqlite3 *database;
+    sqlite3_stmt *put;
+    sqlite3_stmt *first;
+    sqlite3_stmt *drop;
+    uint64_t next; // number
+    size_t count;
+};
+
+// AUTOINCREMENT: numbers of dropped rows are not used again.
+static const char schema[] =
+    "CREATE TABLE IF NOT EXISTS reports(number INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " bytes BLOB NOT NULL)";
+
+static uint64_t read_number(sqlite3 *database, const char *text)
+{
+    sqlite3_stmt *statement = sqlite_file_prepare(database, text);
+    uint64_t value =
+        sqlite3_step(statement) == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    (void)sqlite3_finalize(statement);
+    return value;
+}
+
+struct usage_spool *usage_spool_open(const char *directory, struct error *error)
+{
+    sqlite3 *database = sqlite_file_open(directory, "usage.sqlite", schema, error);
+    if (database == NULL)
+        return NULL;
+    struct usage_spool *spool = memory_new(sizeof(*spool));
+    spool->database = database;
+    spool->put = sqlite_file_prepare(database, "INSERT INTO reports(number, bytes) VALUES(?, ?)");
+    spool->first = sqlite_file_prepare(database, "SELECT number, bytes FROM reports "
+                                                 "ORDER BY number LIMIT 1");
+    spool->drop = sqlite_file_prepare(database, "DELETE FROM reports WHERE number = ?");
+    spool->next = read_number(database, "SELECT seq FROM sqlite_sequence "
+                                        "WHERE name = 'reports'") +
+                  1;
+    spool->count = read_number(database, "SELECT count(*) FROM reports");
+    return spool;
+}
+
+void usage_spool_close(struct usage_spool *spool)
+{
+    if (spool == NULL)
+        return;
+    (void)sqlite3_finalize(spool->put);
+    (void)sqlite3_finalize(spool->first);
+    (void)sqlite3_finalize(spool->drop);
+    (void)sqlite3_close(spool->database);
+    memory_free(spool);
+}
+
+uint64_t usage_spool_next_number(const struct usage_spool *spool)
+{
+    return spool->next;
+}
+
+bool usage_spool_put(struct usage_spool *spool, const uint8_t *bytes, size_t length,
+                     struct error *error)
+{
+    if (spool->count >= USAGE_SPOOL_MAX)
+        return error_set(error, ERROR_LIMIT, "spool-full",
+                         "%d usage reports wait for an answer already", USAGE_SPOOL_MAX);
+    (void)sqlite3_bind_int64(spool->put, 1, (int64_t)spool->next);
+    (void)sqlite3_bind_blob64(spool->put, 2, bytes, length, SQLITE_TRANSIENT);
+    // A number whose fate is not known is not used for another report: its twin may be on disk.
+    spool->next++;
+    if (!sqlite_file_run(spool->put))
+        return sqlite_file_fail(spool->database, "usage.sqlite", error);
+    spool->count++;
+    return true;
+}
+
+size_t usage_spool_first(struct usage_spool *spool, uint64_t *number,
+                         uint8_t bytes[USAGE_REPORT_BYTES_MAX])
+{
+    size_t length = 0;
+    if (sqlite3_step(spool->first) == SQLITE_ROW) {
+        *number = (uint64_t)sqlite3_column_int64(spool->first, 0);
+        length = (size_t)sqlite3_column_bytes(spool->first, 1);
+        if (length > USAGE_REPORT_BYTES_MAX)
+            length = 0;
+        else
+            memcpy(bytes, sqlite3_column_blob(spool->first, 1), length);
+    }
+    (void)sqlite3_reset(spool->first);
+    return length;
+}
+
+void usage_spool_drop(struct usage_spool *spool, uint64_t number)
+{
+    (void)sqlite3_bind_int64(spool->drop, 1, (int64_t)number);
+    if (sqlite_file_run(spool->drop) && sqlite3_changes(spool->database) > 0)
+        spool->count--;
+}
+
+size_t usage_spool_count(const struct usage_spool *spool)
+{
+    return spool->count;
+}

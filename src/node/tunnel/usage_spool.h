@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The usage reports of an ITR that nobody has acknowledged yet, on disk (usage.sqlite in the state
+// directory). Bounded; what finds no room stays in the ITR's table and is reported later.
+#ifndef IVIP_NODE_TUNNEL_USAGE_SPOOL_H
+#define IVIP_NODE_TUNNEL_USAGE_SPOOL_H
+
+#include "base/error.h"
+#include "wire/usage_report.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define USAGE_SPOOL_MAX 10080 // reports: a week of minutes
+
+struct usage_spool;
+
+struct usage_spool *usage_spool_open(const char *directory, struct error *error);
+void usage_spool_close(struct usage_spool *spool);
+
+// The number of the next report: never one that was used before, in this boot or another.
+uint64_t usage_spool_next_number(const struct usage_spool *spool);
+// Keeps a report of that number; when this returns true it is durable.
+bool usage_spool_put(struct usage_spool *spool, const uint8_t *bytes, size_t length,
+                     struct error *error);
+// The oldest report; 0 where there is none, else its length.
+size_t usage_spool_first(struct usage_spool *spool, uint64_t *number,
+                         uint8_t bytes[USAGE_REPORT_BYTES_MAX]);
+// A report was acknowledged. Where this cannot be written it will be sent once more, which does no
+// harm.
+void usage_spool_drop(struct usage_spool *spool, uint64_t number);
+size_t usage_spool_count(const struct usage_spool *spool);
+
+#endif

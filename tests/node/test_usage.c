@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Usage from the ITR's table to the RUAS's ledger, over crashes of both, lost answers and disks
+// that are full: every packet whose report became durable counts exactly once.
+#include "../check.h"
+#include "base/random.h"
+#include "node/authority/usage_ledger.h"
+#include "node/tunnel/usage_spool.h"
+#include "tunnel/usage_collector.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SEEDS     25
+#define STEPS     150
+#define MICRONETS 30
+
+struct world {
+    struct random_source random;
+    char itr_folder[64];
+    char ruas_folder[64];
+    struct secret_key key;
+    struct usage_table *table; // lost with the ITR
+    struct usage_collector collector;
+    struct usage_spool *spool;
+    struct usage_ledger *ledger;
+    struct wall_time now;
+    uint64_t counted[MICRONETS]; // octets that must be in the ledger in the end
+    uint64_t volatile_octets[MICRONETS];
+    uint64_t boots;
+};
+
+static void start_itr(struct world *world)
+{
+    struct hash_key hash = {{1, 2}};
+    struct error error = {0};
+    world->table = usage_new(MICRONETS, hash);
+    world->spool = usage_spool_open(world->itr_folder, &error);
+    assert_non_null(world->spool);
+    usage_collector_start(&world->collector, ++world->boots, duration_s(60), world->now);
+    memset(world->volatile_octets, 0, sizeof(world->volatile_octets));
+}
+
+static void stop_itr(struct world *world)
+{
+    usage_spool_close(world->spool);
+    usage_free(world->table);
+}
+
+static void start_ruas(struct world *world)
+{
+    struct error error = {0};
+    world->ledger = usage_ledger_open(world->ruas_folder, &error);
+    assert_non_null(world->ledger);
+}
+
+static void count_traffic(struct world *world)
+{
+    uint64_t i = random_below(&world->random, MICRONETS);
+    uint64_t octets = 1 + random_below(&world->random, 100000);
+    struct range micronet = {FAMILY_IPV4, {(20u << 24) + i * 16}, {16}};
+    usage_add(world->table, &micronet, 1, octets);
+    world->volatile_octets[i] += octets;
+}
+
+// From now on no file may grow: as on a full disk.
+static void set_disk_full(bool full)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = full ? 1 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static bool put_report(struct world *world, struct usage_report *report, bool full)
+{
+    static uint8_t bytes[USAGE_REPORT_BYTES_MAX];
+    struct error error = {0};
+    size_t length = usage_report_write(report, &world->key, bytes);
+    set_disk_full(full);
+    bool put = usage_spool_put(world->spool, bytes, length, &error);
+    set_disk_full(false);
+    assert_int_equal(put, !full);
+    return put;
+}
+
+static void report(struct world *world, bool full)
+{
+    static struct usage_report report;
+    world->now.ms += 60000;
+    assert_true(usage_collector_due(&world->collector, world->now));
+    while (usage_collector_take(&world->collector, world->table,
+                                usage_spool_next_number(world->spool), world->now, &report)) {
+        if (!put_report(world, &report, full)) {
+            usage_collector_put_back(world->table, &report);
+            return;
+        }
+    }
+    for (size_t i = 0; i < MICRONETS; i++)
+        world->counted[i] += world->volatile_octets[i];
+    memset(world->volatile_octets, 0, sizeof(world->volatile_octets));
+    usage_collector_next(&world->collector, world->now);
+    assert_false(usage_collector_due(&world->collector, world->now));
+}
+
+// Sends the oldest report. The request, the answer, or one of the two machines may be lost.
+static void deliver(struct world *world, bool may_fail)
+{
+    static uint8_t bytes[USAGE_REPORT_BYTES_MAX];
+    static struct usage_report report;
+    struct error error = {0};
+    uint64_t number = 0;
+    size_t length = usage_spool_first(world->spool, &number, bytes);
+    if (length == 0 || (may_fail && random_below(&world->random, 10) < 3))
+        return;
+    assert_true(usage_report_read(bytes, length, &report, &error));
+    assert_int_equal(report.number, number);
+    if (may_fail && random_below(&world->random, 10) == 0) {
+        uint64_t repeated = usage_ledger_counters(world->ledger)->repeated;
+        set_disk_full(true);
+        bool taken = usage_ledger_take(world->ledger, &report, &error);
+        set_disk_full(false);
+        // Nothing needs to be written for one that is there already.
+        assert_int_equal(taken, usage_ledger_counters(world->ledger)->repeated > repeated);
+        if (!taken)
+            return;
+    }
+    assert_true(usage_ledger_take(world->ledger, &report, &error));
+    if (may_fail && random_below(&world->random, 10) < 3)
+        return;
+    usage_spool_drop(world->spool, number);
+}
+
+struct totals {
+    uint64_t octets[MICRONETS];
+    size_t lines;
+};
+
+static void add_line(void *state, const struct usage_line *line)
+{
+    struct totals *totals = state;
+    uint64_t i = (line->micronet.start.index - (20u << 24)) / 16;
+    assert_true(i < MICRONETS);
+    totals->octets[i] += line->octets;
+    totals->lines++;
+}
+
+static void check_totals(struct world *world)
+{
+    struct error error = {0};
+    struct usage_question ways[] = {
+        {.to = {INT64_MAX / 2}, .by_micronet = true, .most = 100000},
+        {.to = {INT64_MAX / 2},
+         .by_micronet = true,
+         .by_itr = true,
+         .step_ms = 60000,
+         .most = 100000},
+    };
+    for (size_t way = 0; way < 2; way++) {
+        struct totals totals = {0};
+        assert_true(usage_ledger_sum(world->ledger, &ways[way], add_line, &totals, &error));
+        for (size_t i = 0; i < MICRONETS; i++)
+            assert_int_equal(totals.octets[i], world->counted[i]);
+    }
+}
+
+static void remove_folder(const char *folder)
+{
+    char command[128];
+    (void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+    assert_int_equal(system(command), 0);
+}
+
+static void run_seed(uint64_t seed)
+{
+    struct world world = {.now = {UINT64_C(1700000040000)}};
+    uint8_t key_seed_bytes[32] = {(uint8_t)seed};
+    random_init(&world.random, random_seed_from_number(seed));
+    key_from_seed(key_seed_bytes, &world.key);
+    strcpy(world.itr_folder, "/tmp/ivip-usage-itr-XXXXXX");
+    strcpy(world.ruas_folder, "/tmp/ivip-usage-ruas-XXXXXX");
+    assert_non_null(mkdtemp(world.itr_folder));
+    assert_non_null(mkdtemp(world.ruas_folder));
+    start_itr(&world);
+    start_ruas(&world);
+    for (int step = 0; step < STEPS; step++) {
+        uint64_t what = random_below(&world.random, 100);
+        if (what < 55)
+            count_traffic(&world);
+        else if (what < 70)
+            report(&world, random_below(&world.random, 10) < 2);
+        else if (what < 92)
+            deliver(&world, true);
+        else if (what < 96) { // what was not durable yet dies with the ITR
+            stop_itr(&world);
+            start_itr(&world);
+        } else {
+            usage_ledger_close(world.ledger);
+            start_ruas(&world);
+        }
+    }
+    report(&world, false);
+    while (usage_spool_count(world.spool) > 0)
+        deliver(&world, false);
+    check_totals(&world);
+    stop_itr(&world);
+    usage_ledger_close(world.ledger);
+    remove_folder(world.itr_folder);
+    remove_folder(world.ruas_folder);
+}
+
+static void test_totals_are_equal_whatever_fails(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        run_seed(seed);
+}
+
+static void add_packets(void *state, const struct usage_line *line)
+{
+    *(uint64_t *)state += line->packets;
+}
+
+static uint64_t packets_in(struct usage_ledger *ledger)
+{
+    struct usage_question all = {.to = {INT64_MAX / 2}, .most = 10};
+    struct error error = {0};
+    uint64_t packets = 0;
+    assert_true(usage_ledger_sum(ledger, &all, add_packets, &packets, &error));
+    return packets;
+}
+
+// Takes reports of one packet each, numbered from 1 on, until it is killed.
+static void take_for_ever(const char *folder, struct usage_report *report)
+{
+    struct error error = {0};
+    struct usage_ledger *ledger = usage_ledger_open(folder, &error);
+    for (report->number = 1; ledger != NULL; report->number++)
+        (void)usage_ledger_take(ledger, report, &error);
+    _exit(1);
+}
+
+// Killed at any moment, the ledger has each report whole or not at all, and once when it comes
+// again.
+static void test_killed_while_it_stores(void **state)
+{
+    (void)state;
+    static struct usage_report report = {.boot = 7, .to = {60000}, .count = 1};
+    char folder[] = "/tmp/ivip-usage-kill-XXXXXX";
+    struct error error = {0};
+    assert_non_null(mkdtemp(folder));
+    report.records[0] = (struct usage_record){{FAMILY_IPV4, {20u << 24}, {16}}, 1, 10};
+    uint64_t before = 0;
+    for (unsigned round = 0; round < 10; round++) {
+        pid_t child = fork();
+        if (child == 0)
+            take_for_ever(folder, &report);
+        (void)usleep(20000 + 7000 * round);
+        assert_int_equal(kill(child, SIGKILL), 0);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        struct usage_ledger *ledger = usage_ledger_open(folder, &error);
+        assert_non_null(ledger);
+        uint64_t stored = packets_in(ledger);
+        assert_true(stored >= before);
+        before = stored + 5;
+        for (report.number = 1; report.number <= before; report.number++)
+            assert_true(usage_ledger_take(ledger, &report, &error));
+        assert_int_equal(packets_in(ledger), before);
+        usage_ledger_close(ledger);
+    }
+    assert_true(before > 50); // the children did store
+    remove_folder(folder);
+}
+
+static void test_bad_reports_are_refused(void **state)
+{
+    (void)state;
+    static struct usage_report report = {.boot = 7, .number = 1, .to = {60000}, .count = 2};
+    static struct usage_report read;
+    static uint8_t bytes[USAGE_REPORT_BYTES_MAX];
+    struct secret_key key;
+    struct error error = {0};
+    uint8_t seed[32] = {1};
+    key_from_seed(seed, &key);
+    report.records[0] = (struct usage_record){{FAMILY_IPV4, {20u << 24}, {16}}, 1, 10};
+    report.records[1] = (struct usage_record){{FAMILY_IPV6, {UINT64_C(1) << 63}, {4}}, 2, 20};
+    size_t length = usage_report_write(&report, &key, bytes);
+    assert_int_equal(length, USAGE_HEADER_BYTES + 2 * USAGE_RECORD_BYTES + SIGNATURE_BYTES);
+    assert_true(usage_report_read(bytes, length, &read, &error));
+    assert_true(range_equal(&read.records[1].range, &report.records[1].range));
+    assert_int_equal(read.records[1].octets, 20);
+    struct public_key public = key_public(&key);
+    assert_true(key_equal(&read.itr, &public));
+    for (size_t shorter = 0; shorter < length; shorter++)
+        assert_false(usage_report_read(bytes, shorter, &read, &error));
+    for (size_t i = 0; i < length; i++) {
+        bytes[i] ^= 1;
+        assert_false(usage_report_read(bytes, length, &read, &error));
+        bytes[i] ^= 1;
+    }
+    report.records[0].octets = USAGE_COUNT_MAX + 1;
+    length = usage_report_write(&report, &key, bytes);
+    assert_false(usage_report_read(bytes, length, &read, &error));
+}
+
+int main(void)
+{
+    (void)signal(SIGXFSZ, SIG_IGN);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_totals_are_equal_whatever_fails),
+        cmocka_unit_test(test_bad_reports_are_refused),
+        cmocka_unit_test(test_killed_while_it_stores),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
