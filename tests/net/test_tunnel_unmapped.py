@@ -13,7 +13,7 @@ from conftest import Network, Node, await_that
 from packets import Capture, send
 from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw
-from test_tunnel import ETR, ETR6, HOST, QUERY, SITE, SITE6, Internet
+from test_tunnel import ETR, ETR6, HOST, SITE, SITE6, Internet
 
 FALLBACK, FALLBACK_FEED = "198.18.5.1", "198.18.5.1:4749"
 RUAS = "198.18.6.1"

@@ -7,8 +7,8 @@ import json
 import signal
 
 import pytest
-from conftest import Network, Node, await_that
-from test_tunnel import QUERY, SITE, Internet
+from conftest import Network, await_that
+from test_tunnel import SITE, Internet
 
 RUAS = "198.18.6.1"
 
