@@ -247,7 +247,7 @@ def test_section_7_1(lab: Lab) -> None:
     key = lab.folder / "mobile.key"
     key.touch(mode=0o600)
     key.write_text(secrets.token_hex(32) + "\n")
-    extended(lab, "host", f"mobile Q.D:S.H Q.D:S.rd {key}",
+    extended(lab, f"mobile Q.D:S.H Q.D:S.rd {key}",
              home_station=f"serve-mobile S.H {key}")
     lab.node("B", "router", "base-station", "learn", "own D.d", "offer D.d", "level D.d inside")
     lab.link("B", "R")
