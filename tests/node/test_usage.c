@@ -235,13 +235,14 @@ static uint64_t packets_in(struct usage_ledger *ledger)
 }
 
 // Takes reports of one packet each, numbered from 1 on, until it is killed.
-static void take_for_ever(const char *folder, struct usage_report *report)
+_Noreturn static void take_for_ever(const char *folder, struct usage_report *report)
 {
     struct error error = {0};
     struct usage_ledger *ledger = usage_ledger_open(folder, &error);
-    for (report->number = 1; ledger != NULL; report->number++)
+    if (ledger == NULL)
+        _exit(1);
+    for (report->number = 1;; report->number++)
         (void)usage_ledger_take(ledger, report, &error);
-    _exit(1);
 }
 
 // Killed at any moment, the ledger has each report whole or not at all, and once when it comes
