@@ -128,6 +128,7 @@ def test_link_between_providers_fails(lab: Lab) -> None:
     used = next(link for link in (("P", "Q"), ("P", "R")) if link in before)
     other = ("P", "R") if used == ("P", "Q") else ("P", "Q")
     lab.sh("P", f"ip link set {lab.device(*used)} down")
+    await_that("P takes the other link", lambda: next_hop(lab, "P", "Q.E.0") == lab.device(*other))
     lab.await_ping("H", "-v", "P.0", "ping", "Q.E.F.I")
     after = passed(lab, "-v", "P.0", "ping", "Q.E.F.I")
     assert after[other] == ["P.D.H, P.0, *Q.E.F.I"] and used not in after
@@ -136,8 +137,12 @@ def test_link_between_providers_fails(lab: Lab) -> None:
 
     # D loses P altogether: its addresses under P are reached through Q.
     lab.sh("P", f"ip link set {lab.device('P', 'D')} down")
+    await_that("D goes to P through Q", lambda: next_hop(lab, "D", "P.0") == "d-q")
+    await_that("Q's way to P.D is the link", lambda: next_hop(lab, "Q", "P.D.0") == "q-d")
     lab.await_ping("I", "ping", "P.D.H")
     for link in (used, ("P", "D")):
         lab.sh("P", f"ip link set {lab.device(*link)} up")
     await_that("D's way to P is the link again", lambda: next_hop(lab, "D", "P.0") == "d-p")
+    await_that("and P's to E one link too", lambda: next_hop(lab, "P", "Q.E.0") in ("p-q", "p-r"))
+    lab.await_ping("H", "-v", "P.0", "ping", "Q.E.F.I")
     assert ("D", "P") in passed(lab, "-v", "P.0", "ping", "Q.E.F.I")
