@@ -8,6 +8,7 @@
 #include "sim/scenario.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,7 +271,7 @@ static bool read_nodes(struct reading *reading, const struct file *file)
             sources[config->node_count] = i;
             struct world_node *to = &config->nodes[config->node_count++];
             to->role = role;
-            strcpy(to->name, from->name);
+            (void)snprintf(to->name, sizeof(to->name), "%s", from->name);
         }
     for (size_t n = 0; n < config->node_count; n++) {
         const struct names *upstreams = &file->nodes[sources[n]].upstreams;

@@ -9,6 +9,7 @@
 #include "query/mab_index.h"
 #include "wire/mab_page_writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -224,6 +225,7 @@ static const char *dot_if_elsewhere(const char *name)
 
 static void write_head(FILE *out, const struct zone_list *zone, uint32_t ttl, uint32_t serial)
 {
+    assert(zone->server_count > 0); // the list was checked
     const char *first = zone->servers[0].name;
     (void)fprintf(out, "$ORIGIN %s.\n@ %" PRIu32 " IN SOA %s%s hostmaster %" PRIu32 " 3600 600 ",
                   zone->domain, ttl, first, dot_if_elsewhere(first), serial);
