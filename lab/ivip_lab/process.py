@@ -48,7 +48,9 @@ def start_time(pid: int) -> int | None:
         return None
     # The program's name stands in parentheses and may hold anything.
     fields = text[text.rindex(")") + 2:].split()
-    return None if fields[0] == "Z" else int(fields[19])
+    # The first thread of a killed process may be gone while others still hold its sockets.
+    remains = fields[0] == "Z" and int(fields[17]) <= 1
+    return None if remains else int(fields[19])
 
 
 class Journal:
