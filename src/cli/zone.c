@@ -192,7 +192,8 @@ static bool make_entries(struct config_reader *reader, const struct zone_list *z
     for (size_t i = 0; i < zone->dsoc_count; i++)
         add_entries(entries, &zone->dsocs[i].mabs, zone->dsocs[i].label);
     add_entries(entries, &zone->refuse, "-");
-    qsort(entries->items, entries->count, sizeof(*entries->items), compare_entries);
+    if (entries->count > 1) // none: there is no array
+        qsort(entries->items, entries->count, sizeof(*entries->items), compare_entries);
     for (size_t i = 1; i < entries->count; i++) {
         char a[PREFIX_TEXT_MAX];
         char b[PREFIX_TEXT_MAX];

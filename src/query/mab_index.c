@@ -273,8 +273,8 @@ bool mab_index_gather(struct mab_index *index, const struct mab_root *root,
     index->walk++;
     bool good = gather(index, root->page, root->level, &gathering);
     if (good) {
-        qsort(entries->items, entries->count, entries->count > 0 ? sizeof(*entries->items) : 1,
-              compare_entries);
+        if (entries->count > 1) // none: there is no array
+            qsort(entries->items, entries->count, sizeof(*entries->items), compare_entries);
         good = is_disjoint(entries);
     }
     sweep(index, not_walked);
