@@ -61,7 +61,7 @@ bench:
 
 fuzz:
 	@$(DEPENDENCIES) build test
-	@tools/fuzz --seconds $(SECONDS_EACH)
+	@tools/fuzz --seconds $(SECONDS_EACH) $(FUZZ_OPTIONS)
 
 soak:
 	@$(DEPENDENCIES) build
@@ -82,7 +82,7 @@ help:
 	@echo 'sudo make check build with gcc, clang and the sanitizers, run every test'
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, direction of imports, file lengths'
 	@echo 'make bench      measure; the mapping engine beside DPDK'
-	@echo 'make fuzz       each fuzzer for SECONDS_EACH=60'
+	@echo 'make fuzz       each fuzzer for SECONDS_EACH=60 of processor time; FUZZ_OPTIONS=--keep'
 	@echo 'make soak       the simulator with ever new seeds for SOAK_SECONDS=3600'
 	@echo 'make format     apply the style'
 	@echo 'make install    under PREFIX=/usr/local'
