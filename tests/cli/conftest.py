@@ -1,5 +1,6 @@
 """A RUAS on loopback with one user, and the means to run `ivip` as people do."""
 
+import contextlib
 import json
 import os
 import re
@@ -75,7 +76,10 @@ class Node:
         """Stops it in order; returns its exit status."""
         if self.process.poll() is None:
             self.signal(signal.SIGTERM)
-        _, rest = self.process.communicate(timeout=LIMIT_SECONDS)
+        try:
+            _, rest = self.process.communicate(timeout=LIMIT_SECONDS)
+        finally:
+            self.process.kill()  # does nothing to one that ended
         self.log += (rest or b"").decode()
         return self.process.returncode
 
@@ -83,15 +87,13 @@ class Node:
 @pytest.fixture
 def start():
     """Starts nodes that are stopped when the test ends."""
-    nodes = []
+    with contextlib.ExitStack() as stack:  # stops each, also when another does not
+        def begin(config, **options):
+            node = Node(config, **options)
+            stack.callback(node.stop)
+            return node
 
-    def begin(config, **options):
-        nodes.append(Node(config, **options))
-        return nodes[-1]
-
-    yield begin
-    for node in nodes:
-        node.stop()
+        yield begin
 
 
 def make_key(path):

@@ -195,14 +195,17 @@ def test_a_password_on_a_terminal(ruas):
         process = subprocess.Popen([IVIP, "user", "add", "dora", "--control", str(ruas.control)],
                                    stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         asked = b""
-        for count, line in enumerate(lines, 1):
-            while asked.count(b"dora: ") < count:  # the echo is off once the question is there
-                asked += os.read(process.stderr.fileno(), 256)
-                end = time.monotonic() + LIMIT_SECONDS
-                while termios.tcgetattr(theirs)[3] & termios.ECHO:
-                    assert time.monotonic() < end
-            os.write(ours, line)
-        _, rest = process.communicate(timeout=LIMIT_SECONDS)
+        try:
+            for count, line in enumerate(lines, 1):
+                while asked.count(b"dora: ") < count:  # the echo is off once the question is there
+                    asked += os.read(process.stderr.fileno(), 256)
+                    end = time.monotonic() + LIMIT_SECONDS
+                    while termios.tcgetattr(theirs)[3] & termios.ECHO:
+                        assert time.monotonic() < end
+                os.write(ours, line)
+            _, rest = process.communicate(timeout=LIMIT_SECONDS)
+        finally:
+            process.kill()
         os.set_blocking(ours, False)
         try:
             shown = os.read(ours, 4096)

@@ -228,16 +228,15 @@ def on_terminal(*words, env=None):
                                env={"PATH": os.environ["PATH"], **(env or {})})
     os.close(theirs)
     shown = b""
-    while True:
-        try:
-            more = os.read(ours, 4096)
-        except OSError:  # the terminal's other end is closed
-            break
-        if not more:
-            break
-        shown += more
-    process.wait()
-    os.close(ours)
+    try:
+        while more := os.read(ours, 4096):
+            shown += more
+    except OSError:  # the terminal's other end is closed
+        pass
+    finally:
+        os.close(ours)
+        process.kill()
+        process.wait()
     return shown.decode()
 
 

@@ -3,6 +3,7 @@ QSAs each at different distances."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 import signal
@@ -142,22 +143,27 @@ def define(node: Node, place: Namespace, label: str, port: int) -> None:
               f"Authorization: Bearer {token}", "--data-binary", "@-", text=body)
 
 
-def lay_wires(network: Network, middle: Namespace, places: dict[str, Namespace]) -> subprocess.Popen:
+@contextlib.contextmanager
+def wires_laid(middle: Namespace, places: dict[str, Namespace]) -> Iterator[None]:
     """Links with delay between the router in the middle and the QSAs."""
     lines = [f"{middle.name} {name} {places[name].name} middle {delay * 1000} 0 0 0 1500"
              for name, (_, delay) in QSAS.items()]
     wire = subprocess.Popen([str(WIRE)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert wire.stdin is not None and wire.stdout is not None
-    wire.stdin.write("\n".join(lines) + "\n")
-    wire.stdin.close()
-    assert wire.stdout.readline().strip() == "ready"
-    for name, (prefix, _) in QSAS.items():
-        middle.ip(f"link set {name} up")
-        middle.ip(f"address add {prefix}.1/24 dev {name}")
-        places[name].ip("link set middle up")
-        places[name].ip(f"address add {prefix}.2/24 dev middle")
-        places[name].ip(f"route add default via {prefix}.1")
-    return wire
+    try:
+        assert wire.stdin is not None and wire.stdout is not None
+        wire.stdin.write("\n".join(lines) + "\n")
+        wire.stdin.close()
+        assert wire.stdout.readline().strip() == "ready"
+        for name, (prefix, _) in QSAS.items():
+            middle.ip(f"link set {name} up")
+            middle.ip(f"address add {prefix}.1/24 dev {name}")
+            places[name].ip("link set middle up")
+            places[name].ip(f"address add {prefix}.2/24 dev middle")
+            places[name].ip(f"route add default via {prefix}.1")
+        yield
+    finally:
+        wire.kill()
+        wire.wait()
 
 
 @pytest.fixture
@@ -171,9 +177,8 @@ def system(network: Network, tmp_path: Path) -> Iterator[System]:
         places[name].ip(f"route add default via {prefix}.1")
     for name in QSAS:
         places[name] = network.namespace(name)
-    wire = lay_wires(network, middle, places)
     zone = Zone(places["dns"], tmp_path / "zone")
-    try:
+    with wires_laid(middle, places):
         zone.sign()
         zone.start()
         nodes = {}
@@ -193,10 +198,6 @@ def system(network: Network, tmp_path: Path) -> Iterator[System]:
         for label, port in (("acme", 4800), ("beta", 4900)):
             define(nodes[label], places["user"], label, port)
         yield System(zone, nodes, places["user"])
-    finally:
-        zone.stop()
-        wire.terminate()
-        wire.wait()
 
 
 def addresses(*names: str) -> list[str]:
@@ -239,6 +240,7 @@ def test_zone_changes_are_followed(system: System) -> None:
     system.expect(MICRONETS["acme"][1], etr=ETR)
 
 
+@pytest.mark.timeout(900)
 def test_forged_zone_and_silent_dns(system: System) -> None:
     system.expect(MICRONETS["acme"][1], etr=ETR)
     page = system.discovery()["page"]
