@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ivip_lab import ivip
 from ivip_lab.lab import restore_routes
 from ivip_lab.namespace import run_ip
+from ivip_lab.ports import PORT_REST
 
 from . import tools
 from .capture import TCP, Packet, capturing
@@ -73,7 +74,7 @@ def moves(demo: Demo, step: Step, family: int, count: int,
     senders = {"H1": "the DITR with its full database", "H3": "its own caching ITR"}
     places = [("H1", "BR1"), ("H3", "ITR2"), ("ETR1", "BR3"), ("ETR2", "BR4"), ("IH9", "CE1"),
               (COMMANDER, "BR1")]
-    only = f"{pcap_filter(family)} or (tcp and port {ivip.PORT_REST})"
+    only = f"{pcap_filter(family)} or (tcp and port {PORT_REST})"
     step.command("H1, H3", f"ping -{family} IH9      (each a packet every millisecond, both at once)")
     commands: list[tuple[str, tools.Command]] = []
     with capturing(demo.lab, demo.folder / f"moves{family}", places, only) as got:
@@ -290,7 +291,7 @@ def link_cut(demo: Demo, step: Step) -> None:
     lab = demo.lab
     try:
         with capturing(lab, demo.folder / "cut", [("IH9", "CE1"), (COMMANDER, "BR1")],
-                       f"{pcap_filter(4)} or (tcp and port {ivip.PORT_REST})") as got:
+                       f"{pcap_filter(4)} or (tcp and port {PORT_REST})") as got:
             with tools.flooding(lab, ["H1"], "IH9", 4):
                 time.sleep(PAUSE_SECONDS)
                 step.command("PE1", "ip link set CE1 down")

@@ -5,7 +5,8 @@ to everyone, and what it hears from other transit networks to customers only. Wi
 speakers tell each other all they know.
 
 An ITR puts routes for its MABs into the kernel with protocol number 155; BIRD there learns them. A
-DITR's go to every neighbour; another ITR's stay within its network (community NO_EXPORT). When the
+DITR's go to every neighbour, also by way of the border routers of its network; another ITR's stay
+within its network (community NO_EXPORT). When the
 ITR withdraws them, or dies and its device goes, BIRD withdraws them too.
 """
 
@@ -53,6 +54,7 @@ def relations(asn: int) -> str:
     return f"""\
 define FROM_CUSTOMER = ({asn}, 1, 1);
 define FROM_TRANSIT = ({asn}, 1, 2);
+define FROM_DITR = ({asn}, 1, 3);
 function is_mab() {{
     return source = RTS_INHERIT && preference = {MAB_PREFERENCE};
 }}
@@ -71,7 +73,7 @@ filter from_transit {{
 # The network's own prefixes, and an ITR's MAB routes; not what the kernel's routes within the
 # network say, which are learned to resolve next hops alone.
 function is_own() {{
-    return source = RTS_STATIC || is_mab();
+    return source = RTS_STATIC || is_mab() || FROM_DITR ~ bgp_large_community;
 }}
 # To customers of a transit network: everything.
 filter to_customer {{
@@ -89,6 +91,7 @@ filter to_transit {{
     reject;
 }}
 filter to_inside {{
+    if is_mab() then bgp_large_community.add(FROM_DITR);
     if is_own() || source = RTS_BGP then accept;
     reject;
 }}"""
@@ -137,7 +140,7 @@ def session(plan: Plan, node: Node, peer: Node, family: int) -> str:
         importing, exporting = "filter from_customer", "filter to_customer"
     else:
         importing, exporting = "filter from_transit", "filter to_transit"
-    if "itr" in node.roles and not node.roles["itr"].get("ditr"):
+    if "itr" in node.roles and not node.is_ditr:
         exporting = itr_export(inside)
     return f"""\
 protocol bgp {peer.name}_{family} {{

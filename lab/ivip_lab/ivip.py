@@ -1,9 +1,5 @@
-"""The Ivip side of a lab: each node's config and key, and what the RUAS's operator makes at start.
-
-Who asks whom follows from the topology: payloads go from every RUAS to every QSA; a QSR asks all
-QSAs; an ITR asks the QSRs of its network, else the QSAs, and nobody where a QSA runs in its own
-node. An ETR serves the SPI space that names it.
-"""
+"""The Ivip daemons of a lab: starting, ending, health; and what the operators of the RUASes make at
+start."""
 
 from __future__ import annotations
 
@@ -20,20 +16,17 @@ from typing import TYPE_CHECKING
 import yaml
 
 from . import control
+from .ivip_config import endpoint, node_config
 from .namespace import enter
-from .plan import FAMILIES
+from .ports import PORT_REST
 from .problem import Problem
 from .programs import ivip_program
-from .topology import Node, Prefix, Spi, Topology
+from .topology import Node, Prefix, Spi
+from .topology_check import inside
 
 if TYPE_CHECKING:
     from .lab import Lab
 
-PORT_QUERY = 4746
-PORT_PUBLIC = 4747
-PORT_REST = 4748
-PORT_FEED = 4749
-PORT_METRICS = 9746
 COMMAND_SECONDS = 30
 STRANGER = "stranger"  # has a client config, but a token that no RUAS gave
 
@@ -68,75 +61,13 @@ def make_key(lab: Lab, node: str) -> str:
     return run_ivip(["key", "--public"], text=key + "\n")
 
 
-def endpoint(lab: Lab, node: str, port: int, family: int = 4) -> str:
-    address = lab.plan.address(node, family)
-    return f"[{address}]:{port}" if family == 6 else f"{address}:{port}"
-
-
-def endpoints(lab: Lab, nodes: list[Node], port: int) -> list[str]:
-    """Of several servers, the first over IPv4, the second over IPv6, and so on: both families carry
-    the control plane."""
-    return [endpoint(lab, node.name, port, FAMILIES[number % len(FAMILIES)])
-            for number, node in enumerate(nodes)]
-
-
-def query_servers(topology: Topology, node: Node) -> list[Node]:
-    """Whom an ITR asks."""
-    near = [other for other in topology.with_role("qsr") if other.network == node.network]
-    return near or topology.with_role("qsa")
-
-
-def serves(topology: Topology, etr: str) -> list[Prefix]:
-    return [prefix for _user, spi in topology.spi_uses() if etr in spi.etrs
-            for prefix in spi.prefixes]
-
-
-def node_config(lab: Lab, node: Node, public_keys: dict[str, str]) -> dict:
-    topology = lab.topology
-    folder = lab.record.node_folder(node.name)
-    config: dict = {
-        "name": node.name,
-        "key": str(folder / "node.key"),
-        "state": str(folder / "state"),
-        "control": str(control_socket(lab, node.name)),
-        "metrics": f"127.0.0.1:{PORT_METRICS}",
-        "log": "info",
-    }
-    mabs = [str(mab) for mab in topology.mabs]
-    qsas = topology.with_role("qsa")
-    if "ruas" in node.roles:
-        config["ruas"] = {
-            "listen": endpoint(lab, node.name, PORT_REST),
-            "public": endpoint(lab, node.name, PORT_PUBLIC),
-            "mabs": mabs,
-            "feeds": endpoints(lab, qsas, PORT_FEED),
-        }
-    if "qsa" in node.roles:
-        config["qsa"] = {
-            "listen": f"[::]:{PORT_QUERY}",
-            "feed": f"[::]:{PORT_FEED}",
-            "ruas": [{"key": public_keys[ruas.name],
-                      "url": f"http://{endpoint(lab, ruas.name, PORT_PUBLIC)}"}
-                     for ruas in topology.with_role("ruas")],
-        }
-    if "qsr" in node.roles:
-        config["qsr"] = {"listen": f"[::]:{PORT_QUERY}",
-                         "upstreams": endpoints(lab, qsas, PORT_QUERY)}
-    if "itr" in node.roles:
-        config["itr"] = {"announce": True}
-        if "qsa" not in node.roles:
-            config["itr"] |= {
-                "upstreams": endpoints(lab, query_servers(topology, node), PORT_QUERY),
-                "mabs": mabs,
-            }
-    if "etr" in node.roles:
-        config["etr"] = {"serves": [str(prefix) for prefix in serves(topology, node.name)]}
-    return config
+def ivip_nodes(lab: Lab) -> list[Node]:
+    return [node for node in lab.topology.nodes.values() if node.ivip_roles]
 
 
 def start_nodes(lab: Lab, each: Callable) -> None:
     """Writes keys and configs of all nodes with roles, then starts them."""
-    nodes = [node for node in lab.topology.nodes.values() if node.roles]
+    nodes = ivip_nodes(lab)
     public_keys: dict[str, str] = {}
 
     def prepare(node: Node) -> None:
@@ -149,12 +80,15 @@ def start_nodes(lab: Lab, each: Callable) -> None:
         lab.record.write_json("public_keys.json", public_keys)
 
     def begin(node: Node) -> None:
-        config = node_config(lab, node, public_keys)
-        config_file(lab, node.name).write_text(
-            yaml.safe_dump(config, sort_keys=False, default_flow_style=None), encoding="utf-8")
+        write_config(lab, node.name, node_config(lab, node, public_keys))
         start_node(lab, node.name)
 
     each(begin, nodes)
+
+
+def write_config(lab: Lab, node: str, config: dict) -> None:
+    config_file(lab, node).write_text(
+        yaml.safe_dump(config, sort_keys=False, default_flow_style=None), encoding="utf-8")
 
 
 def start_node(lab: Lab, node: str) -> None:
@@ -164,11 +98,7 @@ def start_node(lab: Lab, node: str) -> None:
 
 def kill_node(lab: Lab, node: str) -> None:
     """SIGKILL to the Ivip daemon of a node; returns when it is gone."""
-    for process in lab.processes(node):
-        if process.program == "ivip":
-            process.send(signal.SIGKILL)
-            while process.alive():
-                time.sleep(0.005)
+    lab.end(node, "ivip", signal.SIGKILL)
 
 
 # ---- health
@@ -200,15 +130,22 @@ def client_file(lab: Lab, user: str) -> Path:
 
 
 def make_users(lab: Lab) -> None:
-    """As the operator of the RUAS: users, their UABs, a token each; then, as each user, the
+    """As the operator of each RUAS: users, their UABs, a token each; then, as each user, the
     micronets of their SPI space, mapped to the first ETR named."""
-    ruas = lab.topology.with_role("ruas")[0].name
     (lab.record.folder / "users").mkdir(mode=0o700)
     for user, uabs in lab.topology.users.items():
-        make_user(lab, ruas, user, uabs)
-    write_client(lab, ruas, STRANGER, secrets.token_urlsafe(32))
+        make_user(lab, ruas_of(lab, user), user, uabs)
+    write_client(lab, lab.topology.with_role("ruas")[0].name, STRANGER, secrets.token_urlsafe(32))
     for _name, spi in lab.topology.spi_uses():
-        define_micronets(lab, ruas, spi)
+        define_micronets(lab, ruas_of(lab, spi.owner), spi)
+
+
+def ruas_of(lab: Lab, user: str) -> str:
+    """The RUAS that owns the user's blocks; the first one for a user who has none."""
+    uabs = lab.topology.users[user]
+    owners = [dsoc.ruas for dsoc in lab.topology.dsocs.values()
+              if any(inside(uab, dsoc.mabs) for uab in uabs)]
+    return (owners or [lab.topology.with_role("ruas")[0].name])[0]
 
 
 def operator(lab: Lab, ruas: str, words: list[str], text: str | None = None) -> dict:

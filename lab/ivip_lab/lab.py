@@ -10,17 +10,18 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-from . import bird, control, ivip, namespace
+from . import bird, control, dns, ivip, namespace
 from .namespace import namespace_name
 from .plan import Interface, NodePlan, Plan, make_plan
 from .problem import Problem
 from .process import Process, stop_all
-from .programs import bird_program, wire_program
+from .programs import system_program, wire_program
 from .record import NOT_A_NODE, Record, labs, locked
 from .topology import Topology, load_topology
 
@@ -63,6 +64,14 @@ class Lab:
         return self.record.journal.start(node, program,
                                          [*namespace.enter(self.namespace(node)), *command],
                                          folder / f"{program}.log")
+
+    def end(self, node: str, program: str, how: signal.Signals) -> None:
+        """Sends a signal to a program of a node and returns when it is gone."""
+        for process in self.processes(node):
+            if process.program == program:
+                process.send(how)
+                while process.alive():
+                    time.sleep(0.005)
 
     def await_that(self, node: str, program: str, condition: Callable[[], bool]) -> None:
         """Waits for a condition; a problem with the end of the log when the program ended or the
@@ -156,12 +165,13 @@ def build(lab: Lab, say: Say) -> None:
         write_hosts(lab)
     begin = time.monotonic()
     each(lambda node: start_bird(lab, node.name), speakers)
+    dns.start(lab)
     ivip.start_nodes(lab, each)
     if speakers:
         await_bgp(lab)
         say(f"{f'BGP between {len(speakers)} routers':58} {time.monotonic() - begin:5.2f} s")
     if topology.with_role("ruas"):
-        ivip.await_nodes(lab, [node.name for node in topology.nodes.values() if node.roles])
+        ivip.await_nodes(lab, [node.name for node in ivip.ivip_nodes(lab)])
         say(f"{'Ivip nodes healthy':58} {time.monotonic() - begin:5.2f} s")
         with stage(say, f"{len(topology.users)} users, {len(topology.spi_uses())} uses of SPI"):
             ivip.make_users(lab)
@@ -258,7 +268,7 @@ def start_bird(lab: Lab, name: str) -> Process:
     config = folder / "bird.conf"
     config.write_text(bird.bird_config(lab.plan, lab.topology.nodes[name]), encoding="ascii")
     return lab.start(name, "bird",
-                 [str(bird_program()), "-f", "-c", str(config), "-s", str(folder / "bird.ctl"),
+                 [str(system_program("bird")), "-f", "-c", str(config), "-s", str(folder / "bird.ctl"),
                   "-P", str(folder / "bird.pid")])
 
 

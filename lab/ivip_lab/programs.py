@@ -33,8 +33,9 @@ def wire_program() -> Path:
                                   LAB.parent.parent.parent / "libexec" / "ivip" / "wire"])
 
 
-def bird_program() -> Path:
-    found = shutil.which("bird", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+def system_program(name: str) -> Path:
+    """A program of the system, also of those for its administrator alone."""
+    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if found is None:
-        raise Problem("bird is not installed: sudo tools/install-dependencies lab")
+        raise Problem(f"{name} is not installed: sudo tools/install-dependencies lab")
     return Path(found)

@@ -19,6 +19,10 @@ def describe(lab: Lab) -> dict:
         "topology": lab.record.read_json("lab.json").get("topology"),
         "about": topology.about,
         "mabs": [str(mab) for mab in topology.mabs],
+        "dsocs": [{"name": dsoc.name, "ruas": dsoc.ruas, "sites": list(dsoc.sites),
+                   "mabs": [str(mab) for mab in dsoc.mabs]} for dsoc in topology.dsocs.values()],
+        "domain": topology.domain or None,
+        "domains": {domain: list(servers) for domain, servers in topology.domains.items()},
         "users": {user: {"uabs": [str(uab) for uab in uabs]}
                   for user, uabs in topology.users.items()},
         "networks": [describe_network(lab, name) for name in topology.networks],
@@ -78,12 +82,13 @@ def kind(lab: Lab, node: Node) -> str:
     return "host"
 
 
-ROLE_NAMES = {"ruas": "RUAS", "qsa": "QSA", "qsr": "QSR", "itr": "ITR", "etr": "ETR"}
+ROLE_NAMES = {"ruas": "RUAS", "qsa": "QSA", "qsr": "QSR", "itr": "ITR", "etr": "ETR",
+              "qsc": "QSC", "dns": "DNS"}
 
 
 def role_words(lab: Lab, name: str, described: dict) -> str:
-    roles = lab.topology.nodes[name].roles
-    words = ["DITR" if role == "itr" and roles["itr"].get("ditr") else ROLE_NAMES[role]
+    ditr = lab.topology.nodes[name].is_ditr
+    words = ["DITR" if role == "itr" and ditr else ROLE_NAMES[role]
              for role in described["roles"]]
     if described["kind"] != "host" or not words:
         words.insert(0, described["kind"])
@@ -99,6 +104,7 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
 
 
 def show_text(lab: Lab) -> str:
+    topology = lab.topology
     whole = describe(lab)
     rows = []
     for node in whole["nodes"]:
@@ -111,12 +117,18 @@ def show_text(lab: Lab) -> str:
                      for neighbour in node["neighbours"])
             + (f"  BGP down: {' '.join(down)}" if down else "")])
     micronets = [[", ".join(map(str, spi.prefixes)), user, " or ".join(spi.etrs), spi.owner]
-                 for user, spi in lab.topology.spi_uses()]
+                 for user, spi in topology.spi_uses()]
     parts = [f"{whole['name']}: {whole['about']}",
              table(["NETWORK", "NODE", "WHAT", "IPV4", "IPV6", "NEIGHBOURS"], rows)]
     if micronets:
         parts += [f"MABs: {', '.join(whole['mabs'])}",
                   table(["SPI SPACE", "USED BY", "DELIVERED BY", "OWNER"], micronets)]
+    if topology.domain:
+        parts.append(table(["DSOC", "RUAS", "SITES", "MABS"],
+                           [[dsoc.name, dsoc.ruas, " ".join(dsoc.sites),
+                             ", ".join(map(str, dsoc.mabs))] for dsoc in topology.dsocs.values()]))
+        parts.append(table(["DOMAIN", "LISTS"], [[topology.domain, "all MABs and their QSAs"]] + [
+            [domain, " ".join(servers)] for domain, servers in topology.domains.items()]))
     parts.append(f"Run something on a node: ivip lab exec --lab {lab.name} "
                  f"{whole['nodes'][0]['name']} -- ip route")
     return "\n\n".join(parts)

@@ -13,16 +13,20 @@ from pathlib import Path
 
 from .document import Value, read_document
 from .problem import Problem
+from .topology_check import check_whole
 
 TOPOLOGY_FOLDER = Path(__file__).resolve().parent.parent / "topologies"
 
 Prefix = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-ROLES = ("ruas", "qsa", "qsr", "itr", "etr")
+# Each role with the options it may have.
+ROLES = {"ruas": (), "qsa": (), "qsr": (), "qsc": ("domain",),
+         "itr": ("ditr", "domain", "mabs"), "etr": (), "dns": ()}
 NETWORKS_MAX = 250          # each has a /24 and a /56 of its own
 NODES_MAX = 250             # in a network
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9]{0,9}")  # also a device name, with a suffix
 RESERVED_NAMES = {"lo", "all", "default"}
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -44,13 +48,42 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Role:
+    """What a node does, with the options that the role has."""
+
+    ditr: bool = False            # itr: announces its MABs to other networks too
+    domain: str = ""              # itr, qsc: where DNS lists whom it asks
+    mabs: tuple[Prefix, ...] = ()  # itr: takes packets of these alone
+
+
+@dataclass(frozen=True)
+class Dsoc:
+    """An operator of DITR sites: whose MABs are served there, and in which networks."""
+
+    name: str
+    ruas: str                 # the node that owns the MABs
+    mabs: tuple[Prefix, ...]
+    sites: tuple[str, ...]    # networks: their QSAs hold these MABs, their DITRs announce them
+    usage_every: str          # how often its DITRs report usage to the RUAS; "": never
+
+
+@dataclass(frozen=True)
 class Node:
     name: str
     network: str
     number: int               # 1 for the first node of its network
     bgp: bool
     spi: Spi | None           # a host with SPI addresses alone
-    roles: dict[str, dict[str, bool]] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+
+    @property
+    def is_ditr(self) -> bool:
+        return "itr" in self.roles and self.roles["itr"].ditr
+
+    @property
+    def ivip_roles(self) -> dict[str, Role]:
+        """What the Ivip daemon of the node does."""
+        return {name: role for name, role in self.roles.items() if name != "dns"}
 
 
 @dataclass(frozen=True)
@@ -79,8 +112,18 @@ class Topology:
     networks: dict[str, Network]
     nodes: dict[str, Node]
     links: tuple[Link, ...]
-    mabs: tuple[Prefix, ...]
+    dsocs: dict[str, Dsoc]
+    domain: str                          # where DNS lists all MABs and their QSAs; "": nowhere
+    domains: dict[str, tuple[str, ...]]  # query servers that each names, those preferred first
     users: dict[str, tuple[Prefix, ...]]
+
+    @property
+    def mabs(self) -> tuple[Prefix, ...]:
+        return tuple(mab for dsoc in self.dsocs.values() for mab in dsoc.mabs)
+
+    def dsocs_at(self, network: str) -> list[Dsoc]:
+        """Those that have a site there."""
+        return [dsoc for dsoc in self.dsocs.values() if network in dsoc.sites]
 
     def without_ivip(self) -> Topology:
         """The same network with routing alone: no roles anywhere."""
@@ -125,7 +168,8 @@ def find_topology(name: str) -> Path:
 def load_topology(file: Path, name: str | None = None) -> Topology:
     """Reads and checks a topology. `name` replaces the file's as name of the lab."""
     top = read_document(file)
-    fields = top.fields("about", "networks", "nodes", "links", "mabs", "users")
+    fields = top.fields("about", "networks", "nodes", "links", "mabs", "dsocs", "domain",
+                        "domains", "users")
     for key in ("networks", "nodes"):
         if key not in fields:
             raise top.wrong(f'"{key}" is missing')
@@ -139,7 +183,9 @@ def load_topology(file: Path, name: str | None = None) -> Topology:
         about=fields["about"].text() if "about" in fields else "",
         networks=networks, nodes=nodes,
         links=read_links(fields["links"], nodes) if "links" in fields else (),
-        mabs=tuple(read_prefixes(fields["mabs"])) if "mabs" in fields else (),
+        dsocs=read_dsocs(fields, networks, nodes),
+        domain=read_domain(fields["domain"]) if "domain" in fields else "",
+        domains=read_domains(fields["domains"], nodes) if "domains" in fields else {},
         users=read_users(fields["users"]) if "users" in fields else {})
     check_whole(topology, fields)
     return topology
@@ -192,13 +238,74 @@ def read_networks(value: Value) -> dict[str, Network]:
     return networks
 
 
-def read_roles(value: Value) -> dict[str, dict[str, bool]]:
-    roles: dict[str, dict[str, bool]] = {}
+def read_domain(value: Value) -> str:
+    domain = value.text()
+    labels = domain.split(".")
+    if len(labels) < 2 or not all(LABEL.fullmatch(label) for label in labels):
+        raise value.wrong(f'expected a domain such as isp.example, not "{domain}"')
+    return domain
+
+
+def read_domains(value: Value, nodes: dict[str, Node]) -> dict[str, tuple[str, ...]]:
+    domains: dict[str, tuple[str, ...]] = {}
+    for name, entry in value.entries():
+        if not all(LABEL.fullmatch(label) for label in name.split(".")):
+            raise entry.wrong(f'"{name}" is no domain')
+        for server in entry.texts():
+            if server not in nodes or not {"qsr", "qsc"} & nodes[server].roles.keys():
+                raise entry.wrong(f"{server} is no node with the role qsr or qsc")
+        domains[name] = tuple(entry.texts())
+    return domains
+
+
+def read_dsocs(fields: dict[str, Value], networks: dict[str, Network],
+               nodes: dict[str, Node]) -> dict[str, Dsoc]:
+    """Of a file with `mabs` alone: one, of the RUAS that there is, with sites everywhere."""
+    if "dsocs" not in fields:
+        mabs = tuple(read_prefixes(fields["mabs"])) if "mabs" in fields else ()
+        owners = [node.name for node in nodes.values() if "ruas" in node.roles]
+        if len(owners) > 1:
+            raise fields["nodes"].wrong('several nodes have the role ruas: say in "dsocs" which '
+                                        "MABs each owns")
+        return {"all": Dsoc("all", owners[0] if owners else "", mabs, tuple(networks), "")}
+    if "mabs" in fields:
+        raise fields["mabs"].wrong('with "dsocs", each has MABs of its own')
+    return {name: read_dsoc(name, entry, networks, nodes)
+            for name, entry in fields["dsocs"].entries()}
+
+
+def read_dsoc(name: str, entry: Value, networks: dict[str, Network],
+              nodes: dict[str, Node]) -> Dsoc:
+    if not LABEL.fullmatch(name):
+        raise entry.wrong(f'"{name}" is no label: letters, digits and inner dashes')
+    fields = entry.fields("ruas", "mabs", "sites", "usage_every")
+    for key in ("ruas", "mabs", "sites"):
+        if key not in fields:
+            raise entry.wrong(f'"{key}" is missing')
+    ruas = fields["ruas"].text()
+    if ruas not in nodes or "ruas" not in nodes[ruas].roles:
+        raise fields["ruas"].wrong(f"{ruas} is no node with the role ruas")
+    sites = tuple(fields["sites"].texts())
+    for site in sites:
+        if site not in networks:
+            raise fields["sites"].wrong(f'there is no network "{site}"')
+    every = ""
+    if "usage_every" in fields:
+        read_amount(fields["usage_every"], {"s": 1, "m": 60}, "60s")
+        every = fields["usage_every"].text()
+    return Dsoc(name, ruas, tuple(read_prefixes(fields["mabs"])), sites, every)
+
+
+def read_roles(value: Value) -> dict[str, Role]:
+    roles: dict[str, Role] = {}
     for name, entry in value.entries():
         if name not in ROLES:
             raise entry.wrong(f"no such role; roles are {', '.join(ROLES)}")
-        known = ("ditr",) if name == "itr" else ()
-        roles[name] = {key: option.flag() for key, option in entry.fields(*known).items()}
+        fields = entry.fields(*ROLES[name])
+        roles[name] = Role(
+            ditr="ditr" in fields and fields["ditr"].flag(),
+            domain=read_domain(fields["domain"]) if "domain" in fields else "",
+            mabs=tuple(read_prefixes(fields["mabs"])) if "mabs" in fields else ())
     return roles
 
 
@@ -279,50 +386,3 @@ def read_users(value: Value) -> dict[str, tuple[Prefix, ...]]:
         fields = entry.fields("uabs")
         users[name] = tuple(read_prefixes(fields["uabs"])) if "uabs" in fields else ()
     return users
-
-
-# ---- what must fit together
-
-
-def inside(inner: Prefix, outers: tuple[Prefix, ...]) -> bool:
-    return any(inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]
-               for outer in outers)
-
-
-def check_whole(topology: Topology, fields: dict[str, Value]) -> None:
-    nodes_value = fields["nodes"]
-    for name in topology.nodes:
-        if len(topology.nodes) > 1 and not topology.links_of(name):
-            raise nodes_value.wrong(f"{name} has no link")
-    for user, spi in topology.spi_uses():
-        check_spi(topology, user, spi, nodes_value)
-    for user, uabs in topology.users.items():
-        for uab in uabs:
-            if not inside(uab, topology.mabs):
-                raise fields["users"].wrong(f"UAB {uab} of {user} lies in none of the MABs")
-    has_ivip = any(node.roles for node in topology.nodes.values())
-    if has_ivip and not topology.with_role("ruas"):
-        raise nodes_value.wrong("there are Ivip roles but no node with the role ruas")
-    if has_ivip and not topology.mabs:
-        raise nodes_value.wrong('there are Ivip roles but no "mabs"')
-    for role in ("qsr", "itr"):
-        if topology.with_role(role) and not topology.with_role("qsa"):
-            raise nodes_value.wrong(f"the role {role} needs a node with the role qsa to ask")
-
-
-def check_spi(topology: Topology, user: str, spi: Spi, value: Value) -> None:
-    if not spi.etrs:
-        raise value.wrong(f"{user}: etrs is empty: who delivers to it?")
-    for etr in spi.etrs:
-        if etr not in topology.nodes or "etr" not in topology.nodes[etr].roles:
-            raise value.wrong(f"{user}: {etr} is no node with the role etr")
-    if spi.owner not in topology.users:
-        raise value.wrong(f'{user}: the owner "{spi.owner}" is not among the users')
-    versions = [prefix.version for prefix in spi.prefixes]
-    if len(set(versions)) != len(versions) or not versions:
-        raise value.wrong(f"{user}: spi takes one IPv4 and one IPv6 prefix, or one of them")
-    for prefix in spi.prefixes:
-        if not inside(prefix, topology.users[spi.owner]):
-            raise value.wrong(f"{user}: {prefix} lies in none of the UABs of {spi.owner}")
-        if prefix.version == 6 and prefix.prefixlen > 64:
-            raise value.wrong(f"{user}: {prefix} is smaller than a /64")

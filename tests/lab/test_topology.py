@@ -60,7 +60,7 @@ def test_names_what_is_wrong_and_where(tmp_path: Path, change: tuple[str, str], 
 
 
 def test_a_name_that_is_no_topology_is_answered_with_those_there_are() -> None:
-    with pytest.raises(Problem, match="known by name: fig3, small"):
+    with pytest.raises(Problem, match="known by name: drtm, fig3, small"):
         find_topology("fig4")
 
 
