@@ -8,7 +8,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
+
+#define READ_FIRST 8192 // bytes; most files are smaller
 
 struct config_block {
     struct config_block *next;
@@ -102,34 +103,92 @@ bool config_refuse_key(struct config_reader *reader, const char *key, size_t ind
     return false;
 }
 
-static bool parse(struct config_reader *reader, FILE *file)
+// What the parser stumbled over. Of octets that are no text it knows the offset alone.
+static bool not_yaml(struct config_reader *reader, const yaml_parser_t *parser, const char *bytes,
+                     size_t length)
+{
+    size_t line = parser->problem_mark.line;
+    size_t column = parser->problem_mark.column;
+    if (parser->error == YAML_READER_ERROR) {
+        size_t offset = parser->problem_offset < length ? parser->problem_offset : length;
+        line = column = 0;
+        for (const char *c = bytes; c < bytes + offset; c++) {
+            column = *c == '\n' ? 0 : column + 1;
+            line += *c == '\n';
+        }
+    }
+    return error_set(reader->error, ERROR_INPUT, "bad-config", "%s:%zu:%zu: not YAML: %s",
+                     reader->path, line + 1, column + 1,
+                     parser->problem != NULL ? parser->problem : "it cannot be read");
+}
+
+// libyaml's time grows with the square of the depth of brackets, and no file of ours is deep. What
+// stands in quotes and comments is counted too, which takes nothing from a file that people write.
+static bool check_depth(struct config_reader *reader, const char *bytes, size_t length)
+{
+    size_t depth = 0;
+    size_t line = 1;
+    for (const char *c = bytes; c < bytes + length; c++) {
+        line += *c == '\n';
+        if (*c == '[' || *c == '{')
+            depth++;
+        else if ((*c == ']' || *c == '}') && depth > 0)
+            depth--;
+        if (depth > CONFIG_DEPTH_MAX)
+            return error_set(reader->error, ERROR_INPUT, "bad-config",
+                             "%s:%zu:1: over %d brackets are open at once; is one not closed?",
+                             reader->path, line, CONFIG_DEPTH_MAX);
+    }
+    return true;
+}
+
+static bool parse(struct config_reader *reader, const char *bytes, size_t length)
 {
     yaml_parser_t parser;
+    if (!check_depth(reader, bytes, length))
+        return false;
     if (yaml_parser_initialize(&parser) == 0)
         return error_set(reader->error, ERROR_SYSTEM, "bad-config", "libyaml did not start");
-    yaml_parser_set_input_file(&parser, file);
-    bool good = yaml_parser_load(&parser, &reader->document) != 0;
-    if (!good)
-        error_set(reader->error, ERROR_INPUT, "bad-config", "%s:%zu:%zu: not YAML: %s",
-                  reader->path, parser.problem_mark.line + 1, parser.problem_mark.column + 1,
-                  parser.problem != NULL ? parser.problem : "it cannot be read");
+    yaml_parser_set_input_string(&parser, (const unsigned char *)bytes, length);
+    bool loaded = yaml_parser_load(&parser, &reader->document) != 0;
     yaml_document_t second;
-    if (good && yaml_parser_load(&parser, &second) != 0) {
+    bool good = loaded && yaml_parser_load(&parser, &second) != 0;
+    if (good) {
         const yaml_node_t *root = yaml_document_get_root_node(&second);
         good = root == NULL ||
                config_refuse(reader, root, "one document was expected, here begins a second");
         yaml_document_delete(&second);
-        if (!good)
-            yaml_document_delete(&reader->document);
-    } else if (good) {
-        error_set(reader->error, ERROR_INPUT, "bad-config", "%s:%zu:%zu: not YAML: %s",
-                  reader->path, parser.problem_mark.line + 1, parser.problem_mark.column + 1,
-                  parser.problem != NULL ? parser.problem : "it cannot be read");
-        yaml_document_delete(&reader->document);
-        good = false;
+    } else {
+        (void)not_yaml(reader, &parser, bytes, length);
     }
+    if (loaded && !good)
+        yaml_document_delete(&reader->document);
     yaml_parser_delete(&parser);
     return good;
+}
+
+// The whole file, also of a pipe; NULL with the error filled. The caller frees it.
+static char *read_whole(const char *path, FILE *file, size_t *length, struct error *error)
+{
+    size_t capacity = READ_FIRST;
+    char *bytes = memory_new(capacity);
+    *length = 0;
+    for (;;) {
+        *length += fread(bytes + *length, 1, capacity - *length, file);
+        if (*length < capacity || capacity > CONFIG_FILE_MAX)
+            break;
+        capacity = capacity * 2 <= CONFIG_FILE_MAX ? capacity * 2 : CONFIG_FILE_MAX + 1;
+        bytes = memory_resize(bytes, capacity);
+    }
+    if (ferror(file) != 0)
+        error_set(error, ERROR_SYSTEM, "no-config", "%s cannot be read: %s", path, strerror(errno));
+    else if (*length > CONFIG_FILE_MAX)
+        error_set(error, ERROR_INPUT, "no-config", "%s is over %d MiB, too large for such a file",
+                  path, CONFIG_FILE_MAX >> 20);
+    else
+        return bytes;
+    memory_free(bytes);
+    return NULL;
 }
 
 bool config_reader_open(struct config_reader *reader, const char *path,
@@ -140,14 +199,11 @@ bool config_reader_open(struct config_reader *reader, const char *path,
     if (file == NULL)
         return error_set(error, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_SYSTEM, "no-config",
                          "%s cannot be read: %s", path, strerror(errno));
-    struct stat status;
-    bool good = fstat(fileno(file), &status) == 0 && !S_ISDIR(status.st_mode) &&
-                status.st_size <= CONFIG_FILE_MAX;
-    if (!good)
-        error_set(error, ERROR_INPUT, "no-config",
-                  "%s is no config file: a directory, or over %d MiB", path, CONFIG_FILE_MAX >> 20);
-    good = good && parse(reader, file);
+    size_t length = 0;
+    char *bytes = read_whole(path, file, &length, error);
     (void)fclose(file);
+    bool good = bytes != NULL && parse(reader, bytes, length);
+    memory_free(bytes);
     return good;
 }
 

@@ -20,6 +20,7 @@
 
 #define CONFIG_WHERE_MAX 160
 #define CONFIG_FILE_MAX  (16 * 1024 * 1024) // bytes; larger files are refused
+#define CONFIG_DEPTH_MAX 64                 // brackets that may be open at once
 
 // Memory that lives and dies together.
 struct config_memory {
