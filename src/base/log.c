@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/log.h"
 
+#include "base/text.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +35,7 @@ void log_write(enum log_level level, const char *part, const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
+    (void)text_make_printable(text); // a line is an event, whatever it quotes
     // One call, so that lines of several processes on one terminal do not mix.
     (void)fprintf(stderr, "%s %s: %s\n", level_names[level], part, text);
 }

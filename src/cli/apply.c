@@ -23,18 +23,27 @@ struct places {
 
 static json_t *to_json(struct config_reader *reader, yaml_node_t *node, unsigned depth);
 
+static bool add_pair(struct config_reader *reader, const yaml_node_pair_t *pair, json_t *object,
+                     unsigned depth)
+{
+    const yaml_node_t *name = yaml_document_get_node(&reader->document, pair->key);
+    if (name->type != YAML_SCALAR_NODE)
+        return config_refuse(reader, name, "a name was expected");
+    const char *text = (const char *)name->data.scalar.value;
+    if (json_object_get(object, text) != NULL)
+        return config_refuse(reader, name, "\"%.40s\" is written twice", text);
+    json_t *value =
+        to_json(reader, yaml_document_get_node(&reader->document, pair->value), depth + 1);
+    return value != NULL && (json_object_set_new(object, text, value) == 0 ||
+                             config_refuse(reader, name, "a name in UTF-8 was expected"));
+}
+
 static json_t *object_to_json(struct config_reader *reader, yaml_node_t *node, unsigned depth)
 {
     json_t *object = json_object();
     for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
          pair < node->data.mapping.pairs.top; pair++) {
-        yaml_node_t *name = yaml_document_get_node(&reader->document, pair->key);
-        json_t *value =
-            to_json(reader, yaml_document_get_node(&reader->document, pair->value), depth + 1);
-        if (value == NULL || name->type != YAML_SCALAR_NODE ||
-            json_object_set_new(object, (const char *)name->data.scalar.value, value) != 0) {
-            if (value != NULL)
-                (void)config_refuse(reader, name, "a name was expected");
+        if (!add_pair(reader, pair, object, depth)) {
             json_decref(object);
             return NULL;
         }

@@ -2,6 +2,7 @@
 #include "cli/output.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/command.h"
 #include "node/http/json_error.h"
 
@@ -18,7 +19,7 @@ void print_error(const char *format, ...)
     va_start(arguments, format);
     (void)vsnprintf(text, sizeof(text), format, arguments);
     va_end(arguments);
-    (void)fprintf(stderr, "ivip: %s\n", text);
+    (void)fprintf(stderr, "ivip: %s\n", text_make_printable(text));
 }
 
 static int status_of(enum error_code code)
@@ -105,7 +106,7 @@ void table_text_row(struct table_text *table, const char *const *cells)
         size_t length = strlen(cells[i]);
         if (length > table->widths[i])
             table->widths[i] = length;
-        table->cells[table->count++] = memory_copy_text(cells[i]);
+        table->cells[table->count++] = text_make_printable(memory_copy_text(cells[i]));
     }
 }
 

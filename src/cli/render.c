@@ -2,6 +2,7 @@
 #include "cli/render.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/output.h"
 
 #include <inttypes.h>
@@ -83,7 +84,7 @@ const char *render_value(const char *name, const json_t *value, char *buffer, si
         (void)snprintf(buffer, size, "%.6g", json_real_value(value));
     else if (json_is_array(value))
         render_inline(value, buffer, size);
-    return buffer;
+    return text_make_printable(buffer);
 }
 
 // A member's name for people: "age_ms" -> "age", "mab_sequence" -> "mab sequence".

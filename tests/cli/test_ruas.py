@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import pwd
+import re
 import signal
 import socket
 import subprocess
@@ -177,6 +178,19 @@ def test_operator(ruas):
     assert ruas.operator("user", "remove", "ben").status == 0
     assert "ben" not in ruas.operator("user", "list").out
     assert "user-remove" in ruas.operator("audit", "--limit", "5").out
+    newest = ruas.operator("audit", "--limit", "1", "--json").json["audit"][0]
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", newest["time"])
+    assert newest["time"] in ruas.operator("audit", "--limit", "1").out
+
+
+def test_nobody_writes_to_the_operators_terminal(ruas):
+    """What a user sent and got refused stands in the audit trail, without its control characters."""
+    refused = ruas.user("define", "20.1.0.201", "zero", "--at", "\x1b]0;mine\x07\x9b2J")
+    assert refused.status == 1
+    trail = ruas.operator("audit", "--limit", "1").out
+    assert "]0;mine" in trail and "bad-time" in trail
+    for shown in (refused.err, trail):
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", shown)
 
 
 def test_words_that_are_no_text(ruas):

@@ -251,25 +251,28 @@ static bool set_up(struct store *store, struct error *error)
     return true;
 }
 
-static uint64_t get_meta(struct store *store, const char *name)
+// 0 where it was never set; false where it cannot be read.
+static bool get_meta(struct store *store, const char *name, uint64_t *value, struct error *error)
 {
     bool failed = false;
     sqlite3_stmt *statement = store_bind(store, STATEMENT_GET_META, "t", name);
-    uint64_t value = 0;
+    *value = 0;
     while (store_row(statement, &failed))
-        value = (uint64_t)sqlite3_column_int64(statement, 0);
-    return value;
+        *value = (uint64_t)sqlite3_column_int64(statement, 0);
+    return !failed || open_failed(store, "cannot be read", error);
 }
 
 static bool take_epoch(struct store *store, struct wall_time now, struct error *error)
 {
-    uint64_t version = get_meta(store, "version");
+    uint64_t version = 0;
+    uint64_t last = 0;
+    if (!get_meta(store, "version", &version, error) || !get_meta(store, "epoch", &last, error))
+        return false;
     if (version > SCHEMA_VERSION)
         return error_set(error, ERROR_SYSTEM, "store-version",
                          "%s was written by a newer ivip (version %" PRIu64 ", this one knows %d)",
                          store->path, version, SCHEMA_VERSION);
-    uint64_t next = get_meta(store, "epoch") + 1;
-    store->epoch = next > now.ms / 1000 ? next : now.ms / 1000;
+    store->epoch = last + 1 > now.ms / 1000 ? last + 1 : now.ms / 1000;
     if (!store_begin(store) ||
         !store_run(store, STATEMENT_SET_META, "ti", "version", (int64_t)SCHEMA_VERSION) ||
         !store_run(store, STATEMENT_SET_META, "ti", "epoch", (int64_t)store->epoch) ||

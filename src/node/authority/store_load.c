@@ -5,6 +5,7 @@
 #include "base/cursor.h"
 #include "base/memory.h"
 #include "node/authority/command_json.h"
+#include "node/authority/rest_time.h"
 #include "node/authority/store_state.h"
 #include "wire/payload.h"
 
@@ -264,7 +265,9 @@ static json_t *audit_json(sqlite3_stmt *row)
 {
     json_t *json = json_object();
     json_t *what = json_loads(store_text(row, 5), JSON_DECODE_ANY, NULL);
-    json_object_set_new(json, "time_ms", json_integer(sqlite3_column_int64(row, 0)));
+    char time[TIME_TEXT_MAX];
+    struct wall_time at = {(uint64_t)sqlite3_column_int64(row, 0)};
+    json_object_set_new(json, "time", json_string(time_print(at, time)));
     json_object_set_new(json, "who", json_string(store_text(row, 1)));
     json_object_set_new(json, "with", json_string(store_text(row, 2)));
     json_object_set_new(json, "from", json_string(store_text(row, 3)));
