@@ -235,7 +235,7 @@ static const struct command_option options[] = {CONTROL_OPTION, {0}};
 
 const struct cli_command cli_doctor = {
     .name = "doctor",
-    .synopsis = "[FILE]",
+    .synopsis = "[FILE | --control SOCKET]",
     .summary = "what is wrong here",
     .help =
         "Looks at all that a node needs: its config, its key, the control socket and health of\n"

@@ -17,22 +17,20 @@ static json_int_t inner_mtu(json_int_t path_mtu, bool ipv6)
     return path_mtu > header ? path_mtu - header : 0;
 }
 
-static json_t *estimate(const char *text, struct error *error)
+static json_t *estimate(const struct address *etr, struct error *error)
 {
-    struct address etr;
     struct address source;
     uint32_t mtu = 0;
     char from[ADDRESS_TEXT_MAX];
     char to[ADDRESS_TEXT_MAX];
-    if (!address_parse(text, &etr, error))
-        return NULL;
-    if (!routes_find(&etr, &mtu, &source)) {
-        error_set(error, ERROR_NOT_FOUND, "no-route", "this machine has no route to %s", text);
+    (void)address_print(etr, to);
+    if (!routes_find(etr, &mtu, &source)) {
+        error_set(error, ERROR_NOT_FOUND, "no-route", "this machine has no route to %s", to);
         return NULL;
     }
-    return json_pack("{s:s, s:s, s:I, s:I}", "etr", address_print(&etr, to), "from",
-                     address_print(&source, from), "path_mtu", (json_int_t)mtu, "inner_mtu",
-                     inner_mtu(mtu, etr.family == FAMILY_IPV6));
+    return json_pack("{s:s, s:s, s:I, s:I}", "etr", to, "from", address_print(&source, from),
+                     "path_mtu", (json_int_t)mtu, "inner_mtu",
+                     inner_mtu(mtu, etr->family == FAMILY_IPV6));
 }
 
 // The ETRs that the ITR on this machine tunnels to, with what it knows of the way to each.
@@ -72,10 +70,13 @@ static int run(const struct arguments *arguments)
     json_t *list = json_array();
     for (size_t i = 0; i < arguments->count; i++) {
         struct error error = {0};
-        json_t *one = estimate(arguments->words[i], &error);
+        struct address etr;
+        bool parsed = address_parse(arguments->words[i], &etr, &error);
+        json_t *one = parsed ? estimate(&etr, &error) : NULL;
         if (one == NULL) {
             json_decref(list);
-            return report_error(&error, arguments->json);
+            return parsed ? report_error(&error, arguments->json)
+                          : usage_error(arguments->command, "%s", error.text);
         }
         (void)json_array_append_new(list, one);
     }
@@ -100,7 +101,7 @@ static const struct command_option options[] = {CONTROL_OPTION, {0}};
 
 const struct cli_command cli_mtu = {
     .name = "mtu",
-    .synopsis = "[ETR...]",
+    .synopsis = "[ETR... | --control SOCKET]",
     .summary = "largest packets that fit into a tunnel",
     .help =
         "Shows the path MTU from this machine to an ETR as the kernel knows it now, learned\n"

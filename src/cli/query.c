@@ -147,7 +147,9 @@ static int run(const struct arguments *arguments)
     struct query_answer answer;
     struct error error = {0};
     if (!query_server_find(arguments, server_text, &server, &error))
-        return report_error(&error, arguments->json);
+        return error.code == ERROR_INPUT && server_text != NULL
+                   ? usage_error(arguments->command, "%s", error.text)
+                   : report_error(&error, arguments->json);
     if (option_value(arguments, "watch") != NULL)
         return watch(arguments, &server, &question);
     if (!query_server_ask(&server, &question, &answer, &error))

@@ -13,12 +13,14 @@
 #include <netdb.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define TRIES_MAX 3
-#define WAIT_MS   1000
+#define TRIES_MAX           3
+#define WAIT_MS             1000
+#define NAME_MAX_CHARACTERS 253 // RFC 1035 §2.3.4, as written
 
 static struct instant now(void)
 {
@@ -27,26 +29,53 @@ static struct instant now(void)
     return (struct instant){(uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec};
 }
 
+// "NAME[:PORT]" taken apart; false where it cannot be one.
+static bool split_name(const char *text, char name[NAME_MAX_CHARACTERS + 1], uint16_t *port)
+{
+    static const char characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                     "0123456789.-_";
+    size_t length = strspn(text, characters);
+    if (length == 0 || length > NAME_MAX_CHARACTERS || text[0] == '-')
+        return false;
+    memcpy(name, text, length);
+    name[length] = '\0';
+    if (text[length] == '\0')
+        return true;
+    const char *digits = text + length + 1;
+    char *end = NULL;
+    errno = 0;
+    unsigned long number = strtoul(digits, &end, 10);
+    *port = (uint16_t)number;
+    return text[length] == ':' && digits[0] >= '0' && digits[0] <= '9' && *end == '\0' &&
+           errno == 0 && number > 0 && number <= UINT16_MAX;
+}
+
+// True where the text is meant as an address, so that no name needs to be looked up.
+static bool looks_like_address(const char *text)
+{
+    const char *colon = strchr(text, ':');
+    return text[0] == '[' || (colon != NULL && strchr(colon + 1, ':') != NULL) ||
+           text[strspn(text, "0123456789.:")] == '\0';
+}
+
 // "NAME[:PORT]" by the resolver.
 static bool resolve(const char *text, struct endpoint *server, struct error *error)
 {
-    char name[256];
-    size_t length = strcspn(text, ":");
-    if (length == 0 || length >= sizeof(name))
+    char name[NAME_MAX_CHARACTERS + 1];
+    uint16_t port = PORT_QUERY;
+    if (looks_like_address(text) || !split_name(text, name, &port))
         return error_set(error, ERROR_INPUT, "bad-server",
-                         "\"@%.60s\" is no server; write @ADDRESS, @ADDRESS:PORT or @NAME", text);
-    memcpy(name, text, length);
-    name[length] = '\0';
-    char port[8];
-    (void)snprintf(port, sizeof(port), "%d", PORT_QUERY);
-    const char *service = text[length] == ':' ? text + length + 1 : port;
-    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICSERV};
+                         "\"@%.60s\" is no server; write @ADDRESS, @ADDRESS:PORT, "
+                         "@[IPV6-ADDRESS]:PORT or @NAME, ports from 1 to 65535",
+                         text);
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
     struct addrinfo *found = NULL;
-    int result = getaddrinfo(name, service, &hints, &found);
+    int result = getaddrinfo(name, NULL, &hints, &found);
     if (result != 0 || found == NULL)
         return error_set(error, ERROR_UNAVAILABLE, "unknown-server", "the server %s is unknown: %s",
                          name, gai_strerror(result));
     *server = endpoint_of_socket_address(found->ai_addr);
+    server->port = port;
     freeaddrinfo(found);
     return true;
 }

@@ -196,7 +196,7 @@ static const struct command_option options[] = {
 
 const struct cli_command cli_sim = {
     .name = "sim",
-    .synopsis = "[FILE]",
+    .synopsis = "[FILE] [--seed NUMBER] [--runs NUMBER] [--trace]",
     .summary = "simulate Ivip networks in virtual time",
     .help =
         "Runs whole networks of a RUAS, query servers and ITRs, the very code that nodes run,\n"

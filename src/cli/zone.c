@@ -407,7 +407,7 @@ static const struct command_option options[] = {
 
 const struct cli_command cli_zone = {
     .name = "zone",
-    .synopsis = "FILE",
+    .synopsis = "FILE [--serial N | --previous ZONE]",
     .summary = "write the DNS zone in which QSRs find MABs and QSAs",
     .help = "Writes a zone file, unsigned, from a list of all MABs in YAML:\n"
             "\n"

@@ -12,6 +12,9 @@ from conftest import IVIP, ROOT, ivip
 
 USAGE_MAP = ("Usage: ivip map [--dry-run] [--at TIME] MICRONET ETR|zero\n"
              "More: ivip map --help\n")
+QUERY_USAGE = "Usage: ivip query [--watch] ADDRESS [@SERVER[:PORT]]\nMore: ivip query --help\n"
+NO_SERVER = ('is no server; write @ADDRESS, @ADDRESS:PORT, @[IPV6-ADDRESS]:PORT or @NAME, ports from '
+             '1 to 65535\n' + QUERY_USAGE)
 
 # words, status, standard error
 MISTAKES = [
@@ -41,10 +44,10 @@ MISTAKES = [
      "ivip: the node at /nonexistent does not answer: No such file or directory; is the node "
      "running?\n"),
     (["query", "@127.0.0.1"], 2,
-     "ivip: an ADDRESS to ask about was expected\n"
-     "Usage: ivip query [--watch] ADDRESS [@SERVER[:PORT]]\nMore: ivip query --help\n"),
-    (["query", "20.1.0.1", "@"], 1,
-     'ivip: "@" is no server; write @ADDRESS, @ADDRESS:PORT or @NAME\n'),
+     "ivip: an ADDRESS to ask about was expected\n" + QUERY_USAGE),
+    *((["query", "20.1.0.1", server], 2, f'ivip: "{server}" {NO_SERVER}') for server in
+      ("@", "@[::1", "@192.0.2.1:0", "@192.0.2.1:99999", "@[2001:db8::1]:x", "@-", "@ns.example:",
+       "@ns.example:65536", "@300.1.1.1")),
     (["snapshot", "/dev/null"], 1, "ivip: /dev/null is empty, or no file\n"),
     (["snapshot", "/etc/passwd"], 1, "ivip: /etc/passwd: this is not an Ivip snapshot\n"),
     (["user", "add"], 2,
@@ -54,7 +57,8 @@ MISTAKES = [
      "ivip: add USER, list [USER] or revoke ID was expected\n"
      "Usage: ivip token add USER [OPTIONS] | list [USER] | revoke ID\n"
      "More: ivip token --help\n"),
-    (["mtu", "x"], 1, 'ivip: "x" is not an IP address (like 192.0.2.1 or 2001:db8::1)\n'),
+    (["mtu", "x"], 2, 'ivip: "x" is not an IP address (like 192.0.2.1 or 2001:db8::1)\n'
+     "Usage: ivip mtu [ETR... | --control SOCKET]\nMore: ivip mtu --help\n"),
     (["schedule", "cancel", "x"], 2,
      "ivip: list or cancel NUMBER was expected\nUsage: ivip schedule list | cancel NUMBER\n"
      "More: ivip schedule --help\n"),
