@@ -80,16 +80,6 @@ static bool resolve(const char *text, struct endpoint *server, struct error *err
     return true;
 }
 
-// Where somebody on this machine reaches what listens there.
-static void make_reachable(struct endpoint *endpoint)
-{
-    if (!address_is_wildcard(&endpoint->address))
-        return;
-    endpoint->address = endpoint->address.family == FAMILY_IPV4
-                            ? address_from_ipv4(0x7f000001)
-                            : (struct address){.family = FAMILY_IPV6, .octets = {[15] = 1}};
-}
-
 // The query server that a node is, or the first that its ITR asks.
 static bool server_of_config(const json_t *config, struct endpoint *server)
 {
@@ -102,7 +92,7 @@ static bool server_of_config(const json_t *config, struct endpoint *server)
         const char *text = json_string_value(texts[i]);
         if (text == NULL || !endpoint_parse(text, PORT_QUERY, server, NULL))
             continue;
-        make_reachable(server);
+        *server = endpoint_reachable(server);
         return true;
     }
     return false;

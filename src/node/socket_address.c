@@ -48,3 +48,13 @@ bool address_is_wildcard(const struct address *address)
     static const uint8_t zeros[16];
     return address->family != FAMILY_NONE && memcmp(address->octets, zeros, sizeof(zeros)) == 0;
 }
+
+struct endpoint endpoint_reachable(const struct endpoint *listening)
+{
+    struct endpoint endpoint = *listening;
+    if (address_is_wildcard(&endpoint.address))
+        endpoint.address = endpoint.address.family == FAMILY_IPV4
+                               ? address_from_ipv4(0x7f000001)
+                               : (struct address){.family = FAMILY_IPV6, .octets = {[15] = 1}};
+    return endpoint;
+}

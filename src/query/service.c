@@ -30,6 +30,8 @@ struct service {
     struct targets next;  // the round under way
     size_t step;          // 0: SRV; then two for each target
     bool open;
+    bool unsigned_taken;
+    bool ended;  // some round has
     bool failed; // some question of this round had no good answer
     uint32_t ttl;
     unsigned failures;
@@ -68,6 +70,18 @@ struct service *service_new(const char *name, struct instant now)
     (void)snprintf(service->name, sizeof(service->name), "%s", name);
     service->due = now;
     return service;
+}
+
+void service_take_unsigned(struct service *service)
+{
+    service->unsigned_taken = true;
+}
+
+enum service_state service_state(const struct service *service)
+{
+    if (!service->ended)
+        return SERVICE_UNKNOWN;
+    return service->failures > 0 ? SERVICE_DOUBTED : SERVICE_SURE;
 }
 
 void service_free(struct service *service)
@@ -130,10 +144,18 @@ static void add_target(struct targets *targets, const struct dns_srv *srv)
     targets->items[place] = (struct target){.srv = *srv};
 }
 
+// What an answer counts as here.
+static enum dns_outcome outcome_for(const struct service *service, const struct dns_answer *answer)
+{
+    if (answer->outcome != DNS_INSECURE || !service->unsigned_taken)
+        return answer->outcome;
+    return answer->count > 0 ? DNS_SECURE : DNS_NOTHING;
+}
+
 static void take_targets(struct service *service, const struct dns_answer *answer)
 {
     service->next.count = 0;
-    if (answer->outcome != DNS_SECURE)
+    if (outcome_for(service, answer) != DNS_SECURE)
         return;
     for (size_t i = 0; i < answer->count; i++) {
         struct dns_srv srv;
@@ -151,12 +173,13 @@ static void take_addresses(struct service *service, const struct dns_answer *ans
     enum dns_type type = family == 0 ? DNS_A : DNS_AAAA;
     struct target *target = &service->next.items[(service->step - 1) / 2];
     struct addresses *addresses = &target->families[family];
-    for (size_t i = 0; answer->outcome == DNS_SECURE && i < answer->count; i++)
+    enum dns_outcome outcome = outcome_for(service, answer);
+    for (size_t i = 0; outcome == DNS_SECURE && i < answer->count; i++)
         if (addresses->count < SERVICE_ADDRESSES_MAX &&
             dns_address_decode(type, answer->records[i].bytes, answer->records[i].length,
                                &addresses->items[addresses->count]))
             addresses->count++;
-    if (answer->outcome == DNS_SECURE || answer->outcome == DNS_NOTHING)
+    if (outcome == DNS_SECURE || outcome == DNS_NOTHING)
         return;
     service->failed = true;
     for (size_t i = 0; i < service->known.count; i++) // as before, then
@@ -168,6 +191,7 @@ static void take_addresses(struct service *service, const struct dns_answer *ans
 static void end_round(struct service *service, struct instant now, bool failed)
 {
     service->step = 0;
+    service->ended = true;
     service->failures = failed ? service->failures + 1 : 0;
     service->due =
         instant_add(now, failed ? dns_back_off(service->failures) : dns_refresh(service->ttl));
@@ -236,13 +260,14 @@ static bool take_over(struct service *service, struct instant now)
 bool service_answer(struct service *service, struct instant now, const struct dns_answer *answer)
 {
     assert(service->open);
+    enum dns_outcome outcome = outcome_for(service, answer);
     service->open = false;
     service->due = now;
     if (answer->ttl < service->ttl)
         service->ttl = answer->ttl;
     if (service->step > 0) {
         take_addresses(service, answer);
-    } else if (answer->outcome == DNS_SECURE || answer->outcome == DNS_NOTHING) {
+    } else if (outcome == DNS_SECURE || outcome == DNS_NOTHING) {
         take_targets(service, answer);
     } else {
         end_round(service, now, true);

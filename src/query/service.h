@@ -5,7 +5,8 @@
 //     SRV -> A, AAAA of target 1 -> A, AAAA of target 2 ... -> a new list -> (TTL) -> SRV ...
 //
 // A core without I/O, with one question open at a time. Nothing that DNS fails to say shortens the
-// list: without an answer, or with one that is not validated, what is known goes on.
+// list: without an answer, or with one that is not validated, what is known goes on. (Where an
+// operator says that a zone is not signed, answers that are not are taken; service_take_unsigned.)
 #ifndef IVIP_QUERY_SERVICE_H
 #define IVIP_QUERY_SERVICE_H
 
@@ -53,7 +54,7 @@ struct dns_answer {
     enum dns_outcome outcome;
     uint32_t ttl; // seconds
     size_t count;
-    const struct dns_record *records; // only looked at where DNS_SECURE
+    const struct dns_record *records; // only looked at where DNS_SECURE or DNS_INSECURE
 };
 
 struct service_server {
@@ -67,6 +68,9 @@ struct service;
 struct service *service_new(const char *name, struct instant now);
 void service_free(struct service *service);
 
+// From now on answers that are not signed count as if they were.
+void service_take_unsigned(struct service *service);
+
 // True, and the question, when one is to be asked now; it is then open until service_answer.
 bool service_next_question(struct service *service, struct instant now,
                            struct dns_question *question);
@@ -79,6 +83,13 @@ struct instant service_deadline(const struct service *service);
 
 // The servers: `count` of them, until the next service_answer.
 const struct service_server *service_servers(const struct service *service, size_t *count);
+// How sure the list is.
+enum service_state {
+    SERVICE_UNKNOWN, // no round has ended yet
+    SERVICE_DOUBTED, // something in the last round had no good answer
+    SERVICE_SURE,    // DNS said all of it
+};
+enum service_state service_state(const struct service *service);
 // How long to wait after that many failures in a row.
 struct duration dns_back_off(unsigned failures);
 // How long an answer with that TTL is good.

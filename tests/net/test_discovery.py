@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import pytest
 import yaml
 
 from conftest import IVIP, TOP, Namespace, Network, Node, await_that
+from signed_zone import SignedZone
 
 WIRE = Path(TOP / "build" / "lab" / "wire")
 DOMAIN = "ivip.example"
@@ -28,70 +28,23 @@ ETR = "203.0.113.1"
 PATIENCE_SECONDS = 60.0
 
 
-class Zone:
-    """A zone written by `ivip zone`, signed by ldns-signzone and served by NSD."""
+class Zone(SignedZone):
+    """A zone written by `ivip zone`."""
 
     def __init__(self, place: Namespace, folder: Path) -> None:
-        self.place, self.folder = place, folder
-        folder.mkdir()
-        self.list = {"domain": DOMAIN, "ttl": "5s",
-                     "servers": [{"name": "ns1", "addresses": ["192.0.2.2"]}], "dsocs": []}
-        for label, mab in MABS.items():
-            self.list["dsocs"].append({"label": label, "mabs": [mab], "qsas": [
-                {"name": name, "addresses": [f"{prefix}.2"]}
-                for name, (prefix, _) in QSAS.items() if name.startswith(label)]})
-        self.key = self.make_key()
-        self.server: subprocess.Popen | None = None
-        (folder / "nsd.conf").write_text(f"""
-server:
-    ip-address: 192.0.2.2
-    username: ""
-    chroot: ""
-    zonesdir: "{folder}"
-    pidfile: "{folder}/nsd.pid"
-    database: ""
-    xfrdfile: "{folder}/xfrd.state"
-    zonelistfile: "{folder}/zone.list"
-    server-count: 1
-remote-control:
-    control-enable: no
-zone:
-    name: {DOMAIN}
-    zonefile: signed.zone
-""")
+        super().__init__(place, folder, DOMAIN, "192.0.2.2")
+        dsocs: list[dict] = [{"label": label, "mabs": [mab], "qsas": [
+            {"name": name, "addresses": [f"{prefix}.2"]}
+            for name, (prefix, _) in QSAS.items() if name.startswith(label)]}
+            for label, mab in MABS.items()]
+        self.list: dict = {"domain": DOMAIN, "ttl": "5s", "dsocs": dsocs,
+                           "servers": [{"name": "ns1", "addresses": ["192.0.2.2"]}]}
 
-    def run(self, *words: str | Path) -> str:
-        return subprocess.run([str(word) for word in words], cwd=self.folder, check=True,
-                              capture_output=True, text=True).stdout
-
-    def make_key(self) -> str:
-        return self.run("ldns-keygen", "-a", "ECDSAP256SHA256", "-k", DOMAIN).strip()
-
-    def sign(self, key: str | None = None) -> None:
+    def text(self) -> str:
         (self.folder / "list.yaml").write_text(yaml.safe_dump(self.list, sort_keys=False))
         zone = self.folder / "zone"
         words = ["--previous", str(zone)] if zone.exists() else []
-        text = self.run(IVIP, "zone", "list.yaml", *words)
-        zone.write_text(text)
-        self.run("ldns-signzone", "-n", "-f", "signed.zone", "zone", key or self.key)
-
-    def start(self) -> None:
-        self.server = subprocess.Popen(
-            self.place.command(shutil.which("nsd") or "/usr/sbin/nsd", "-d", "-c",
-                               self.folder / "nsd.conf"),
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def publish(self, key: str | None = None) -> None:
-        """Another zone, served at once."""
-        self.sign(key)
-        self.stop()
-        self.start()
-
-    def stop(self) -> None:
-        if self.server is not None:
-            self.server.terminate()
-            self.server.wait()
-            self.server = None
+        return self.run(IVIP, "zone", "list.yaml", *words)
 
 
 @dataclass
@@ -113,6 +66,10 @@ class System:
         servers = self.discovery()["dsocs"].get(label, [])
         return [server["server"] for server in servers
                 if server["response_ms"] is not None or server["avoided"]]
+
+    def await_order(self, label: str, *names: str, seconds: float = PATIENCE_SECONDS) -> None:
+        await_that(f"the QSAs of {label} are preferred in the order {names}",
+                   lambda: self.order(label) == addresses(*names), seconds)
 
     def cached(self, server: str) -> int:
         return sum(entry["cached"] for servers in self.discovery()["dsocs"].values()
@@ -192,7 +149,7 @@ def system(network: Network, tmp_path: Path) -> Iterator[System]:
                 "ruas": [{"key": nodes[label].public_key, "url": f"http://192.0.4.2:{port}"}]}})
         nodes["qsr"] = network.node(places["qsr"], {"name": "qsr", "qsr": {
             "listen": "192.0.5.2:4746", "domain": DOMAIN,
-            "trust_anchor": str(zone.folder / f"{zone.key}.key"), "dns": ["192.0.2.2"]}})
+            "trust_anchor": zone.trust_anchor, "dns": ["192.0.2.2"]}})
         for node in nodes.values():
             node.await_healthy()
         for label, port in (("acme", 4800), ("beta", 4900)):
@@ -206,23 +163,19 @@ def addresses(*names: str) -> list[str]:
 
 def test_nearest_qsa_of_each_dsoc(system: System) -> None:
     for label in MABS:
-        await_that(f"the QSAs of {label} are measured",
-                   lambda label=label: system.order(label) ==
-                   addresses(f"{label}-near", f"{label}-far"))
+        system.await_order(label, f"{label}-near", f"{label}-far")
         system.expect(MICRONETS[label][1], etr=ETR, status="mapped")
         assert system.cached(addresses(f"{label}-near")[0]) > 0
         assert system.cached(addresses(f"{label}-far")[0]) == 0
     assert system.query("8.8.8.8")["status"] == "not-in-mab"
     # The nearest dies: the other is asked, and what the dead one told is not used for long.
     system.nodes["acme-near"].stop(signal.SIGKILL)
-    await_that("the dead QSA is left", lambda: system.order("acme") ==
-               addresses("acme-far", "acme-near"), PATIENCE_SECONDS)
+    system.await_order("acme", "acme-far", "acme-near")
     system.expect(MICRONETS["acme"][1], etr=ETR, status="mapped")
     assert system.cached(addresses("acme-far")[0]) > 0
     # It comes back, is probed, and is preferred again.
     system.nodes["acme-near"].start()
-    await_that("the QSA that came back is preferred", lambda: system.order("acme") ==
-               addresses("acme-near", "acme-far"), 2 * PATIENCE_SECONDS)
+    system.await_order("acme", "acme-near", "acme-far", seconds=2 * PATIENCE_SECONDS)
 
 
 def test_zone_changes_are_followed(system: System) -> None:

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define QSR_SOURCES                                                                                \
+    "a QSR finds the QSAs of all MABs through DNS with \"domain\"; a QSC asks \"upstreams\" "      \
+    "(QSRs "                                                                                       \
+    "or QSAs), or finds the QSRs of its network with \"upstream_domain\"; there is "
 #define KEY "CO5YhLKVWoh0q9Ul+oJbMuCVOBAcZfBZ6u40k+xYDe4="
 
 struct broken {
@@ -93,28 +97,31 @@ static const struct broken broken[] = {
     {"qsa:\n  ruas:\n  - {key: " KEY ", url: \"http://192.0.2.1\"}\n  - {key: " KEY
      ", url: \"http://192.0.2.2\"}\n",
      "4:5: qsa.ruas[1]: this RUAS is listed twice"},
-    {"qsr: {}\n",
-     "1:6: qsr: a QSR asks \"upstreams\" (QSAs or QSRs), or finds the QSAs of all MABs through DNS "
-     "with \"domain\" and \"trust_anchor\"; there is neither"},
-    {"qsr: {upstreams: [192.0.2.1], domain: ivip.example, trust_anchor: F}\n",
-     "1:6: qsr: a QSR asks \"upstreams\" (QSAs or QSRs), or finds the QSAs of all MABs through DNS "
-     "with \"domain\" and \"trust_anchor\"; there is both"},
-    {"qsr: {domain: ivip.example}\n",
-     "1:6: qsr: with \"domain\", \"trust_anchor\" must name a file with DS or DNSKEY records that "
-     "sign what DNS says"},
-    {"qsr: {domain: ivip.example., trust_anchor: F}\n",
+    {"qsr: {}\n", "1:6: qsr: " QSR_SOURCES "none of these"},
+    {"qsr: {upstreams: [192.0.2.1], domain: ivip.example}\n",
+     "1:6: qsr: " QSR_SOURCES "more than one of these"},
+    {"qsr: {upstream_domain: isp.example, domain: ivip.example}\n",
+     "1:6: qsr: " QSR_SOURCES "more than one of these"},
+    {"qsr: {domain: ivip.example.}\n",
      "1:15: qsr.domain: \"ivip.example.\" is no domain; one such as ivip.example was expected (at "
      "most 160 characters, no dot at the end)"},
+    {"qsr: {upstream_domain: is/p.example}\n",
+     "1:24: qsr.upstream_domain: \"is/p.example\" is no domain; "},
     {"qsr: {upstreams: [192.0.2.1], dns: [192.0.2.53]}\n",
-     "1:6: qsr: \"trust_anchor\" and \"dns\" belong to \"domain\""},
+     "1:36: qsr.dns: \"upstreams\" are listed; nothing is asked of DNS"},
+    {"qsr: {domain: ivip.example, dnssec: off}\n",
+     "1:37: qsr.dnssec: the list of all MABs must be signed; \"off\" is only for "
+     "\"upstream_domain\""},
+    {"qsr: {upstream_domain: isp.example, dnssec: no}\n",
+     "1:45: qsr.dnssec: required or off was expected, not \"no\""},
+    {"itr: {upstreams: [192.0.2.1], domain: isp.example}\n",
+     "1:39: itr.domain: \"upstreams\" are listed already; an ITR asks these, or finds its query "
+     "servers through DNS"},
+    {"itr: {domain: .example}\n", "1:15: itr.domain: \".example\" is no domain; "},
     {"qsr: {upstreams: [192.0.2.1, \"192.0.2.1:4746\"]}\n",
      "1:30: qsr.upstreams[1]: 192.0.2.1:4746 is listed twice"},
     {"qsr: {listen: 192.0.2.1, upstreams: [192.0.2.1]}\n",
      "1:38: qsr.upstreams[0]: 192.0.2.1:4746 is this qsr itself"},
-    {"itr: {}\n", "1:6: itr: an ITR asks \"upstreams\" (QSRs or QSAs), or uses the \"qsa\" of its "
-                  "node; there is neither"},
-    {"itr: {upstreams: [192.0.2.1]}\n",
-     "1:6: itr: with \"upstreams\", \"mabs\" must list the MABs to handle"},
     {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: drop}\n",
      "1:62: itr.unmapped: hold, tunnel or pass was expected, not \"drop\""},
     {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: tunnel}\n",
@@ -137,13 +144,15 @@ static const struct broken broken[] = {
      "1:63: itr.ask_after: a number from 1 to 2 was expected, not \"3\""},
     {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], fallback_at: 192.0.2.9, fallback_for: "
      "[192.0.2.0/24]}\n",
-     "1:65: itr.fallback_at: only an ITR with all mappings (without \"upstreams\") can be others' "
-     "fallback"},
+     "1:65: itr.fallback_at: only an ITR with all mappings (of the \"qsa\" of its node) can be "
+     "others' fallback"},
     {"qsa: {ruas: [{key: " KEY
      ", url: \"http://192.0.2.1\"}]}\nitr: {unmapped: pass, pass_device: e}\n",
-     "2:17: itr.unmapped: an ITR without \"upstreams\" has all mappings; leave \"unmapped\" out"},
+     "2:17: itr.unmapped: an ITR that uses the \"qsa\" of its node has all mappings; leave "
+     "\"unmapped\" out"},
     {"qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\nitr: {ask_after: 2}\n",
-     "2:18: itr.ask_after: an ITR without \"upstreams\" does not ask; leave \"ask_after\" out"},
+     "2:18: itr.ask_after: an ITR that uses the \"qsa\" of its node does not ask; leave "
+     "\"ask_after\" out"},
     {"qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\nitr: {fallback_at: 192.0.2.9}\n",
      "2:20: itr.fallback_at: \"fallback_for\" is missing: the prefixes of the hosts whose packets "
      "may be handed over"},
@@ -269,12 +278,51 @@ static void test_values(void **state)
     json_t *described = config_describe(config);
     char *text = json_dumps(json_object_get(described, "itr"), JSON_COMPACT);
     assert_string_equal(
-        text, "{\"device\":\"tun7\",\"upstreams\":[\"192.0.2.1:4746\"],\"mabs\":["
-              "\"20.0.0.0/14\"],\"refuse\":[\"10.0.0.0/8\"],\"announce\":true,"
-              "\"hold_packets\":1,\"hold_time\":\"75ms\",\"unmapped\":\"hold\",\"ask_after\":1}");
+        text, "{\"device\":\"tun7\",\"mabs\":[\"20.0.0.0/14\"],\"refuse\":[\"10.0.0.0/8\"],"
+              "\"announce\":true,\"hold_packets\":1,\"hold_time\":\"75ms\",\"unmapped\":\"hold\","
+              "\"ask_after\":1,\"upstreams\":[\"192.0.2.1:4746\"]}");
     free(text);
     json_decref(described);
     config_free(config);
+}
+
+// Whom an ITR asks where its own section does not say.
+static void test_itr_upstreams(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *described;
+    } cases[] = {
+        {"itr: {}\n",
+         "{\"dnssec\":\"required\",\"trust_anchor\":\"/usr/share/dns/root.key\",\"dns\":[]}"},
+        {"itr: {domain: isp.example, dns: [192.0.2.53], dnssec: off}\n",
+         "{\"domain\":\"isp.example\",\"dnssec\":\"off\",\"dns\":[\"192.0.2.53:53\"]}"},
+        {"itr: {}\nqsr: {upstream_domain: isp.example}\n", "{\"upstreams\":[\"[::1]:4746\"]}"},
+        {"itr: {}\nqsr: {listen: \"192.0.2.1:99\", domain: ivip.example}\n",
+         "{\"upstreams\":[\"192.0.2.1:99\"]}"},
+        {"itr: {}\nqsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\n", "{}"},
+    };
+    static const char *const keys[] = {"upstreams", "domain", "dnssec", "trust_anchor", "dns"};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct error error = {0};
+        struct config *config = config_load(test_file(cases[i].text), &error);
+        if (config == NULL)
+            fail_msg("%s", error.text);
+        json_t *described = config_describe(config);
+        json_t *source = json_object();
+        for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+            json_t *value = json_object_get(json_object_get(described, "itr"), keys[k]);
+            if (value != NULL)
+                json_object_set(source, keys[k], value);
+        }
+        char *text = json_dumps(source, JSON_COMPACT);
+        assert_string_equal(text, cases[i].described);
+        assert_int_equal(config_itr_asks(config), i < 4);
+        free(text);
+        json_decref(source);
+        json_decref(described);
+        config_free(config);
+    }
 }
 
 static int tear_down(void **state)
@@ -287,10 +335,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broken),
-        cmocka_unit_test(test_no_file),
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_values),
+        cmocka_unit_test(test_broken),        cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_values),
+        cmocka_unit_test(test_itr_upstreams),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "node/config/config_check.h"
 #include "node/config/config_read.h"
+#include "node/socket_address.h"
 #include "query/querier.h"
 
 #include <assert.h>
@@ -20,10 +21,11 @@
 
 #define HOST_TEXT_MAX 65
 
-#define QSR_RESOLVERS_MAX 8
+#define RESOLVERS_MAX 8
 
-#define DEFAULT_STATE  "/var/lib/ivip"
-#define DEFAULT_DEVICE "ivip0"
+#define DEFAULT_STATE        "/var/lib/ivip"
+#define DEFAULT_DEVICE       "ivip0"
+#define DEFAULT_TRUST_ANCHOR "/usr/share/dns/root.key" // Debian's dns-root-data
 
 struct config_tree {
     struct config config;
@@ -72,8 +74,10 @@ static const struct config_key qsr_items[] = {
     {KEY("upstreams", endpoints, config_qsr, upstreams), .least = 1, .most = QUERIER_UPSTREAMS_MAX,
      .port = PORT_QUERY},
     {KEY("domain", text, config_qsr, domain)},
+    {KEY("upstream_domain", text, config_qsr, upstream_domain)},
     {KEY("trust_anchor", text, config_qsr, trust_anchor)},
-    {KEY("dns", endpoints, config_qsr, dns), .most = QSR_RESOLVERS_MAX, .port = PORT_DNS},
+    {KEY("dns", endpoints, config_qsr, dns), .most = RESOLVERS_MAX, .port = PORT_DNS},
+    {KEY("dnssec", dnssec, config_qsr, dnssec)},
 };
 KEYS(qsr, config_qsr);
 
@@ -81,6 +85,10 @@ static const struct config_key itr_items[] = {
     {KEY("device", text, config_itr, device)},
     {KEY("upstreams", endpoints, config_itr, upstreams), .most = QUERIER_UPSTREAMS_MAX,
      .port = PORT_QUERY},
+    {KEY("domain", text, config_itr, domain)},
+    {KEY("trust_anchor", text, config_itr, trust_anchor)},
+    {KEY("dns", endpoints, config_itr, dns), .most = RESOLVERS_MAX, .port = PORT_DNS},
+    {KEY("dnssec", dnssec, config_itr, dnssec)},
     {KEY("mabs", prefixes, config_itr, mabs)},
     {KEY("refuse", prefixes, config_itr, refuse)},
     {KEY("announce", bool, config_itr, announce)},
@@ -133,13 +141,16 @@ static void qsr_defaults(void *section, struct config_memory *memory)
     struct config_qsr *config = section;
     config->listen = everywhere(PORT_QUERY);
     config->domain = config_memory_text(memory, "");
-    config->trust_anchor = config_memory_text(memory, "");
+    config->upstream_domain = config_memory_text(memory, "");
+    config->trust_anchor = config_memory_text(memory, DEFAULT_TRUST_ANCHOR);
 }
 
 static void itr_defaults(void *section, struct config_memory *memory)
 {
     struct config_itr *config = section;
     config->device = config_memory_text(memory, DEFAULT_DEVICE);
+    config->domain = config_memory_text(memory, "");
+    config->trust_anchor = config_memory_text(memory, DEFAULT_TRUST_ANCHOR);
     config->hold_packets = 1024;
     config->hold_time = duration_s(2);
     config->ask_after = 1;
@@ -183,9 +194,22 @@ static void top_defaults(struct config *config, struct config_memory *memory)
     config->log = LOG_LEVEL_INFO;
 }
 
-// Names that follow from others.
+// An ITR beside a caching server asks that, if nothing else is said.
+static void derive_upstream(struct config *config, struct config_memory *memory)
+{
+    struct config_itr *asking = config->itr;
+    if (asking == NULL || config->qsr == NULL || config->qsa != NULL ||
+        asking->upstreams.count > 0 || asking->domain[0] != '\0')
+        return;
+    asking->upstreams.count = 1;
+    asking->upstreams.items = config_memory_new(memory, 1, sizeof(struct endpoint));
+    asking->upstreams.items[0] = endpoint_reachable(&config->qsr->listen);
+}
+
+// What follows from other keys.
 static void derive(struct config *config, struct config_memory *memory)
 {
+    derive_upstream(config, memory);
     if (config->control != NULL)
         return;
     size_t size = strlen(CONFIG_CONTROL_DIRECTORY) + strlen(config->name) + sizeof("/.sock");
@@ -206,6 +230,12 @@ static bool read_document(struct config_reader *reader, struct config_tree *tree
         return false;
     derive(&tree->config, &tree->memory);
     return config_check(reader, &tree->config);
+}
+
+bool config_itr_asks(const struct config *config)
+{
+    return config->itr->upstreams.count > 0 || config->itr->domain[0] != '\0' ||
+           config->qsa == NULL;
 }
 
 struct config *config_load(const char *path, struct error *error)

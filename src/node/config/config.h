@@ -77,12 +77,17 @@ struct config_qsa {
     uint32_t threads;              // that answer; 0: as many as there are processors
 };
 
+enum config_dnssec { CONFIG_DNSSEC_REQUIRED, CONFIG_DNSSEC_OFF };
+
 struct config_qsr {
     struct endpoint listen;            // [::]:4746
     struct config_endpoints upstreams; // QSAs or QSRs; none: found through DNS
-    char *domain;                      // where DNS lists all MABs; "": upstreams are configured
-    char *trust_anchor;                // with a domain: file with DS or DNSKEY records
-    struct config_endpoints dns; // with a domain: resolvers; none: from the root of the DNS on
+    char *domain;                      // where DNS lists all MABs and their QSAs; or ""
+    char *upstream_domain;             // a QSC: the domain whose QSRs it asks; or ""
+    char *trust_anchor;                // for either domain: file with DS or DNSKEY records
+    struct config_endpoints dns; // resolvers; none: with `domain` from the root of the DNS on, with
+                                 // `upstream_domain` those of the system
+    enum config_dnssec dnssec;   // of upstream_domain; required
 };
 
 // What an ITR does with a packet while it asks for its mapping.
@@ -90,9 +95,14 @@ enum config_unmapped { CONFIG_UNMAPPED_HOLD, CONFIG_UNMAPPED_TUNNEL, CONFIG_UNMA
 
 struct config_itr {
     char *device;                      // TUN device to make; "ivip0"
-    struct config_endpoints upstreams; // QSRs or QSAs; none: the qsa of this node
-    struct config_prefixes mabs;   // with upstreams: the MABs to handle; else the only ones, or all
-    struct config_prefixes refuse; // with upstreams: ETR prefixes refused
+    struct config_endpoints upstreams; // QSCs, QSRs or QSAs to ask
+    char *domain; // without upstreams: the domain whose query servers it asks; "": the host's,
+                  // or, where the node has a qsa, none: that has all mappings
+    char *trust_anchor;            // for the domain: file with DS or DNSKEY records
+    struct config_endpoints dns;   // resolvers; none: those of the system
+    enum config_dnssec dnssec;     // of the domain; required
+    struct config_prefixes mabs;   // the only MABs to handle; none: all
+    struct config_prefixes refuse; // caching: ETR prefixes refused besides those it learns of
     bool announce;                 // a DITR: install MAB routes for the BGP daemon to learn
     uint32_t hold_packets;         // most packets held while asking; 1024
     struct duration hold_time;     // longest a packet is held; 2 s
@@ -126,6 +136,9 @@ struct config {
     struct config_itr *itr;
     struct config_etr *etr;
 };
+
+// Whether the node's ITR asks query servers; otherwise it has all mappings, from the node's qsa.
+bool config_itr_asks(const struct config *config);
 
 // Reads and checks a file. Errors name file, line and column and say what was expected.
 struct config *config_load(const char *path, struct error *error);

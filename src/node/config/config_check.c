@@ -123,18 +123,18 @@ static bool check_itr_address(struct config_reader *reader, const struct config_
 }
 
 // What is only for packets whose mapping must be asked for.
-static bool check_unmapped(struct config_reader *reader, const struct config_itr *itr)
+static bool check_unmapped(struct config_reader *reader, const struct config *config)
 {
-    bool asks = itr->upstreams.count > 0;
+    const struct config_itr *itr = config->itr;
+    bool asks = config_itr_asks(config);
     if (!asks && itr->unmapped != CONFIG_UNMAPPED_HOLD)
-        return config_refuse_key(
-            reader, "itr.unmapped", NO_INDEX,
-            "an ITR without \"upstreams\" has all mappings; leave \"unmapped\" "
-            "out");
+        return config_refuse_key(reader, "itr.unmapped", NO_INDEX,
+                                 "an ITR that uses the \"qsa\" of its node has all mappings; "
+                                 "leave \"unmapped\" out");
     if (!asks && itr->ask_after != 1)
-        return config_refuse_key(
-            reader, "itr.ask_after", NO_INDEX,
-            "an ITR without \"upstreams\" does not ask; leave \"ask_after\" out");
+        return config_refuse_key(reader, "itr.ask_after", NO_INDEX,
+                                 "an ITR that uses the \"qsa\" of its node does not ask; leave "
+                                 "\"ask_after\" out");
     return true;
 }
 
@@ -184,10 +184,10 @@ static bool check_taking_over(struct config_reader *reader, const struct config 
         return config_refuse_key(reader, "itr.fallback_at", NO_INDEX,
                                  "\"fallback_for\" is missing: the prefixes of the hosts whose "
                                  "packets may be handed over");
-    if (itr->upstreams.count > 0)
+    if (config_itr_asks(config))
         return config_refuse_key(reader, "itr.fallback_at", NO_INDEX,
-                                 "only an ITR with all mappings (without \"upstreams\") can be "
-                                 "others' fallback");
+                                 "only an ITR with all mappings (of the \"qsa\" of its node) can "
+                                 "be others' fallback");
     if (config->etr != NULL)
         return config_refuse_key(reader, "itr.fallback_at", NO_INDEX,
                                  "a node with an etr cannot be others' fallback: it would deliver "
@@ -205,18 +205,41 @@ static bool check_usage(struct config_reader *reader, const struct config *confi
     return true;
 }
 
+// DNS names every server below the domain: so it has room for the labels before it.
+static bool check_domain(struct config_reader *reader, const char *key, const char *domain)
+{
+    const char *label = domain;
+    bool good = strlen(domain) <= DISCOVERY_DOMAIN_MAX;
+    while (good) {
+        size_t length = strcspn(label, ".");
+        good = dns_label_valid(label, length);
+        if (label[length] == '\0')
+            break;
+        label += length + 1;
+    }
+    return good || config_refuse_key(reader, key, NO_INDEX,
+                                     "\"%.80s\" is no domain; one such as ivip.example was "
+                                     "expected (at most %d characters, no dot at the end)",
+                                     domain, DISCOVERY_DOMAIN_MAX);
+}
+
+// Either the servers are listed, or DNS is where they are found.
+static bool check_itr_source(struct config_reader *reader, const struct config_itr *itr)
+{
+    bool found = itr->domain[0] != '\0';
+    if (itr->upstreams.count > 0 && found)
+        return config_refuse_key(reader, "itr.domain", NO_INDEX,
+                                 "\"upstreams\" are listed already; an ITR asks these, or finds "
+                                 "its query servers through DNS");
+    return (!found || check_domain(reader, "itr.domain", itr->domain)) &&
+           check_peers(reader, "itr.dns", &itr->dns);
+}
+
 static bool check_itr(struct config_reader *reader, const struct config *config)
 {
     const struct config_itr *itr = config->itr;
-    if (itr->upstreams.count == 0 && config->qsa == NULL)
-        return config_refuse_key(reader, "itr", NO_INDEX,
-                                 "an ITR asks \"upstreams\" (QSRs or QSAs), or uses the \"qsa\" of "
-                                 "its node; there is neither");
-    if (itr->upstreams.count > 0 && itr->mabs.count == 0)
-        return config_refuse_key(reader, "itr", NO_INDEX,
-                                 "with \"upstreams\", \"mabs\" must list the MABs to handle");
-    return check_device(reader, "itr.device", itr->device) &&
-           check_mabs(reader, "itr.mabs", &itr->mabs) && check_unmapped(reader, itr) &&
+    return check_device(reader, "itr.device", itr->device) && check_itr_source(reader, itr) &&
+           check_mabs(reader, "itr.mabs", &itr->mabs) && check_unmapped(reader, config) &&
            check_fallback(reader, itr) && check_pass(reader, itr) &&
            check_taking_over(reader, config) && check_usage(reader, config) &&
            check_peers(reader, "itr.upstreams", &itr->upstreams);
@@ -281,44 +304,30 @@ static bool check_listeners(struct config_reader *reader, const struct config *c
     return true;
 }
 
-// DNS names every server below the domain: so it has room for the labels before it.
-static bool check_domain(struct config_reader *reader, const char *key, const char *domain)
-{
-    const char *label = domain;
-    bool good = strlen(domain) <= DISCOVERY_DOMAIN_MAX;
-    while (good) {
-        size_t length = strcspn(label, ".");
-        good = dns_label_valid(label, length);
-        if (label[length] == '\0')
-            break;
-        label += length + 1;
-    }
-    return good || config_refuse_key(reader, key, NO_INDEX,
-                                     "\"%.80s\" is no domain; one such as ivip.example was "
-                                     "expected (at most %d characters, no dot at the end)",
-                                     domain, DISCOVERY_DOMAIN_MAX);
-}
-
 // Either the servers are listed, or DNS is where they are found.
 static bool check_qsr_source(struct config_reader *reader, const struct config_qsr *qsr)
 {
     bool listed = qsr->upstreams.count > 0;
-    bool found = qsr->domain[0] != '\0';
-    if (listed == found)
+    bool finds_all = qsr->domain[0] != '\0';
+    bool finds_upstreams = qsr->upstream_domain[0] != '\0';
+    if (listed + finds_all + finds_upstreams != 1)
         return config_refuse_key(reader, "qsr", NO_INDEX,
-                                 "a QSR asks \"upstreams\" (QSAs or QSRs), or finds the QSAs of "
-                                 "all MABs through DNS with \"domain\" and \"trust_anchor\"; "
-                                 "there is %s",
-                                 listed ? "both" : "neither");
-    if (!found && (qsr->trust_anchor[0] != '\0' || qsr->dns.count > 0))
-        return config_refuse_key(reader, "qsr", NO_INDEX,
-                                 "\"trust_anchor\" and \"dns\" belong to \"domain\"");
-    if (found && qsr->trust_anchor[0] == '\0')
-        return config_refuse_key(reader, "qsr", NO_INDEX,
-                                 "with \"domain\", \"trust_anchor\" must name a file with DS or "
-                                 "DNSKEY records that sign what DNS says");
-    return !found || (check_domain(reader, "qsr.domain", qsr->domain) &&
-                      check_peers(reader, "qsr.dns", &qsr->dns));
+                                 "a QSR finds the QSAs of all MABs through DNS with \"domain\"; a "
+                                 "QSC asks \"upstreams\" (QSRs or QSAs), or finds the QSRs of its "
+                                 "network with \"upstream_domain\"; there is %s",
+                                 listed || finds_all || finds_upstreams ? "more than one of these"
+                                                                        : "none of these");
+    if (listed && qsr->dns.count > 0)
+        return config_refuse_key(reader, "qsr.dns", NO_INDEX,
+                                 "\"upstreams\" are listed; nothing is asked of DNS");
+    if (finds_all && qsr->dnssec == CONFIG_DNSSEC_OFF)
+        return config_refuse_key(reader, "qsr.dnssec", NO_INDEX,
+                                 "the list of all MABs must be signed; \"off\" is only for "
+                                 "\"upstream_domain\"");
+    return (!finds_all || check_domain(reader, "qsr.domain", qsr->domain)) &&
+           (!finds_upstreams ||
+            check_domain(reader, "qsr.upstream_domain", qsr->upstream_domain)) &&
+           check_peers(reader, "qsr.dns", &qsr->dns);
 }
 
 // A caching server that asks itself would never answer.

@@ -87,26 +87,56 @@ static json_t *of_qsa(const struct config_qsa *qsa)
                      of_duration(qsa->caching_time), "threads", (json_int_t)qsa->threads);
 }
 
-// Only the way in which it gets its servers: a config with both is refused.
-static json_t *of_qsr(const struct config_qsr *qsr)
+// How DNS is asked, for a domain that servers are found below.
+static void add_dns(json_t *json, const char *trust_anchor, const struct config_endpoints *dns,
+                    enum config_dnssec dnssec)
 {
-    if (qsr->domain[0] == '\0')
-        return json_pack("{s:o, s:o}", "listen", of_endpoint(&qsr->listen), "upstreams",
-                         of_endpoints(&qsr->upstreams));
-    return json_pack("{s:o, s:o, s:o, s:o}", "listen", of_endpoint(&qsr->listen), "domain",
-                     json_text(qsr->domain), "trust_anchor", json_text(qsr->trust_anchor), "dns",
-                     of_endpoints(&qsr->dns));
+    static const char *const words[] = {"required", "off"};
+    (void)json_object_set_new(json, "dnssec", json_string(words[dnssec]));
+    if (dnssec == CONFIG_DNSSEC_REQUIRED)
+        (void)json_object_set_new(json, "trust_anchor", json_text(trust_anchor));
+    (void)json_object_set_new(json, "dns", of_endpoints(dns));
 }
 
-static json_t *of_itr(const struct config_itr *itr)
+// Only the way in which it gets its servers: a config with two of them is refused.
+static json_t *of_qsr(const struct config_qsr *qsr)
+{
+    json_t *json = json_pack("{s:o}", "listen", of_endpoint(&qsr->listen));
+    if (qsr->upstreams.count > 0) {
+        (void)json_object_set_new(json, "upstreams", of_endpoints(&qsr->upstreams));
+        return json;
+    }
+    if (qsr->domain[0] != '\0')
+        (void)json_object_set_new(json, "domain", json_text(qsr->domain));
+    else
+        (void)json_object_set_new(json, "upstream_domain", json_text(qsr->upstream_domain));
+    add_dns(json, qsr->trust_anchor, &qsr->dns, qsr->dnssec);
+    return json;
+}
+
+// An ITR that asks: whom, or where it finds out.
+static void add_upstreams(json_t *json, const struct config_itr *itr)
+{
+    if (itr->upstreams.count > 0) {
+        (void)json_object_set_new(json, "upstreams", of_endpoints(&itr->upstreams));
+        return;
+    }
+    if (itr->domain[0] != '\0')
+        (void)json_object_set_new(json, "domain", json_text(itr->domain));
+    add_dns(json, itr->trust_anchor, &itr->dns, itr->dnssec);
+}
+
+static json_t *of_itr(const struct config_itr *itr, bool asks)
 {
     static const char *const unmapped[] = {"hold", "tunnel", "pass"};
-    json_t *json = json_pack(
-        "{s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:s, s:I}", "device", json_text(itr->device),
-        "upstreams", of_endpoints(&itr->upstreams), "mabs", of_prefixes(&itr->mabs), "refuse",
-        of_prefixes(&itr->refuse), "announce", (int)itr->announce, "hold_packets",
-        (json_int_t)itr->hold_packets, "hold_time", of_duration(itr->hold_time), "unmapped",
-        unmapped[itr->unmapped], "ask_after", (json_int_t)itr->ask_after);
+    json_t *json =
+        json_pack("{s:o, s:o, s:o, s:b, s:I, s:o, s:s, s:I}", "device", json_text(itr->device),
+                  "mabs", of_prefixes(&itr->mabs), "refuse", of_prefixes(&itr->refuse), "announce",
+                  (int)itr->announce, "hold_packets", (json_int_t)itr->hold_packets, "hold_time",
+                  of_duration(itr->hold_time), "unmapped", unmapped[itr->unmapped], "ask_after",
+                  (json_int_t)itr->ask_after);
+    if (asks)
+        add_upstreams(json, itr);
     if (itr->usage_to[0] != '\0') {
         (void)json_object_set_new(json, "usage_to", json_text(itr->usage_to));
         (void)json_object_set_new(json, "usage_every", of_duration(itr->usage_every));
@@ -143,7 +173,7 @@ json_t *config_describe(const struct config *config)
     if (config->qsr != NULL)
         (void)json_object_set_new(json, "qsr", of_qsr(config->qsr));
     if (config->itr != NULL)
-        (void)json_object_set_new(json, "itr", of_itr(config->itr));
+        (void)json_object_set_new(json, "itr", of_itr(config->itr, config_itr_asks(config)));
     if (config->etr != NULL)
         (void)json_object_set_new(json, "etr", of_etr(config->etr));
     return json;

@@ -74,6 +74,7 @@ config_read_value config_read_number;           // uint32_t
 config_read_value config_read_duration;         // struct duration: "75ms", "10s", "5m", "1h"
 config_read_value config_read_log_level;        // enum log_level
 config_read_value config_read_unmapped;         // enum config_unmapped
+config_read_value config_read_dnssec;           // enum config_dnssec: "required", "off"
 config_read_value config_read_address;          // struct address
 config_read_value config_read_endpoint;         // struct endpoint
 config_read_value config_read_endpoint_or_none; // struct endpoint; "none": FAMILY_NONE

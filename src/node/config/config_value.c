@@ -125,21 +125,43 @@ bool config_read_log_level(struct config_reader *reader, yaml_node_t *node,
                          text);
 }
 
+// One of several words: its place among them, or `count` where it is none, which is refused.
+static size_t read_word(struct config_reader *reader, const yaml_node_t *node,
+                        const char *const *words, size_t count, const char *expected)
+{
+    const char *text = scalar(reader, node, expected);
+    size_t place = 0;
+    if (text == NULL)
+        return count;
+    while (place < count && strcmp(text, words[place]) != 0)
+        place++;
+    if (place == count)
+        (void)config_refuse(reader, node, "%s was expected, not \"%.40s\"", expected, text);
+    return place;
+}
+
 bool config_read_unmapped(struct config_reader *reader, yaml_node_t *node,
                           const struct config_key *key, void *field)
 {
     (void)key;
-    static const char *const names[] = {"hold", "tunnel", "pass"};
-    const char *text = scalar(reader, node, "hold, tunnel or pass");
-    if (text == NULL)
+    static const char *const words[] = {"hold", "tunnel", "pass"};
+    size_t place = read_word(reader, node, words, 3, "hold, tunnel or pass");
+    if (place == 3)
         return false;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        if (strcmp(text, names[i]) == 0) {
-            *(enum config_unmapped *)field = (enum config_unmapped)i;
-            return true;
-        }
-    }
-    return config_refuse(reader, node, "hold, tunnel or pass was expected, not \"%.40s\"", text);
+    *(enum config_unmapped *)field = (enum config_unmapped)place;
+    return true;
+}
+
+bool config_read_dnssec(struct config_reader *reader, yaml_node_t *node,
+                        const struct config_key *key, void *field)
+{
+    (void)key;
+    static const char *const words[] = {"required", "off"};
+    size_t place = read_word(reader, node, words, 2, "required or off");
+    if (place == 2)
+        return false;
+    *(enum config_dnssec *)field = (enum config_dnssec)place;
+    return true;
 }
 
 bool config_read_address(struct config_reader *reader, yaml_node_t *node,

@@ -130,8 +130,9 @@ struct finder *finder_open(struct node *node, const struct config_qsr *config, s
     finder->changed = changed;
     finder->state = state;
     finder->domain = config->domain;
-    finder->resolver =
-        resolver_open(node, config->trust_anchor, &config->dns, on_answer, finder, error);
+    const struct resolver_config dns = {.trust_anchor = config->trust_anchor,
+                                        .servers = &config->dns};
+    finder->resolver = resolver_open(node, &dns, on_answer, finder, error);
     if (finder->resolver == NULL) {
         memory_free(finder);
         return NULL;

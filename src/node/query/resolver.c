@@ -54,7 +54,7 @@ static void give_answer(struct lookup *lookup, int problem, const struct ub_resu
     struct resolver *resolver = lookup->resolver;
     struct dns_record records[RECORDS_MAX];
     struct dns_answer answer = {.outcome = outcome_of(problem, result), .records = records};
-    if (answer.outcome == DNS_SECURE)
+    if ((answer.outcome == DNS_SECURE || answer.outcome == DNS_INSECURE) && result->havedata)
         for (; answer.count < RECORDS_MAX && result->data[answer.count] != NULL; answer.count++)
             records[answer.count] = (struct dns_record){(const uint8_t *)result->data[answer.count],
                                                         (size_t)result->len[answer.count]};
@@ -125,9 +125,13 @@ static bool set_options(struct ub_ctx *context, struct error *error)
            set(context, "infra-keep-probing:", "yes", error);
 }
 
-static bool set_servers(struct ub_ctx *context, const struct config_endpoints *servers,
+static bool set_servers(struct ub_ctx *context, const struct resolver_config *config,
                         struct error *error)
 {
+    const struct config_endpoints *servers = config->servers;
+    if (servers->count == 0 && config->of_system && ub_ctx_resolvconf(context, NULL) != 0)
+        return error_set(error, ERROR_SYSTEM, "no-resolver",
+                         "/etc/resolv.conf cannot be read; name the resolvers to ask with \"dns\"");
     for (size_t i = 0; i < servers->count; i++) {
         char address[ADDRESS_TEXT_MAX];
         char text[ADDRESS_TEXT_MAX + 8];
@@ -141,43 +145,50 @@ static bool set_servers(struct ub_ctx *context, const struct config_endpoints *s
     return true;
 }
 
-static bool set_trust(struct ub_ctx *context, const char *path, struct error *error)
+static bool read_trust(struct ub_ctx *context, const char *path, struct error *error)
 {
     if (access(path, R_OK) != 0)
         return error_set(error, ERROR_INPUT, "no-trust-anchor",
-                         "trust anchor %s cannot be read: %s", path, strerror(errno));
+                         "trust anchor %s cannot be read: %s (the root's comes with Debian's "
+                         "package dns-root-data; \"trust_anchor\" names another)",
+                         path, strerror(errno));
     int problem = ub_ctx_add_ta_file(context, path);
+    return problem == 0 || error_set(error, ERROR_INPUT, "no-trust-anchor",
+                                     "trust anchor %s is not used: %s", path, ub_strerror(problem));
+}
+
+static bool set_trust(struct ub_ctx *context, const char *path, struct error *error)
+{
+    if (path != NULL && !read_trust(context, path, error))
+        return false;
     // The first look at local zones makes libunbound read all it was given. ("test." is for
     // experiments, which should be able to use it.)
-    if (problem == 0)
-        problem = ub_ctx_zone_remove(context, "test.");
+    int problem = ub_ctx_zone_remove(context, "test.");
     return problem == 0 ||
            error_set(error, ERROR_INPUT, "no-trust-anchor",
                      "trust anchor %s is not used: %s; it holds DS or DNSKEY records as in a zone "
                      "file",
-                     path, ub_strerror(problem));
+                     path == NULL ? "(none)" : path, ub_strerror(problem));
 }
 
-static struct ub_ctx *make_context(const char *trust_anchor, const struct config_endpoints *servers,
-                                   struct error *error)
+static struct ub_ctx *make_context(const struct resolver_config *config, struct error *error)
 {
     struct ub_ctx *context = ub_ctx_create();
     if (context == NULL) {
         error_set(error, ERROR_SYSTEM, "no-resolver", "libunbound does not start");
         return NULL;
     }
-    if (set_options(context, error) && set_servers(context, servers, error) &&
-        ub_ctx_async(context, 1) == 0 && set_trust(context, trust_anchor, error))
+    if (set_options(context, error) && set_servers(context, config, error) &&
+        ub_ctx_async(context, 1) == 0 && set_trust(context, config->trust_anchor, error))
         return context;
     ub_ctx_delete(context);
     return NULL;
 }
 
-struct resolver *resolver_open(struct node *node, const char *trust_anchor,
-                               const struct config_endpoints *servers, resolver_answered *answered,
-                               void *state, struct error *error)
+struct resolver *resolver_open(struct node *node, const struct resolver_config *config,
+                               resolver_answered *answered, void *state, struct error *error)
 {
-    struct ub_ctx *context = make_context(trust_anchor, servers, error);
+    struct ub_ctx *context = make_context(config, error);
     if (context == NULL)
         return NULL;
     struct resolver *resolver = memory_new(sizeof(*resolver));

@@ -15,11 +15,16 @@ struct resolver;
 typedef void resolver_answered(void *state, const struct dns_question *question,
                                const struct dns_answer *answer);
 
-// `trust_anchor`: a file with DS or DNSKEY records in the form of a zone file, which is read here.
-// `servers`: the resolvers to ask; none: those of the DNS from its root on.
-struct resolver *resolver_open(struct node *node, const char *trust_anchor,
-                               const struct config_endpoints *servers, resolver_answered *answered,
-                               void *state, struct error *error);
+struct resolver_config {
+    const char *trust_anchor; // file with DS or DNSKEY records in the form of a zone file, which is
+                              // read by resolver_open; NULL: nothing is validated, so every answer
+                              // is DNS_INSECURE
+    const struct config_endpoints *servers; // the resolvers to ask
+    bool of_system; // without `servers`: those of /etc/resolv.conf, not the DNS from its root on
+};
+
+struct resolver *resolver_open(struct node *node, const struct resolver_config *config,
+                               resolver_answered *answered, void *state, struct error *error);
 // Nothing is answered any more when it returns. Waits for libunbound's thread to end.
 void resolver_close(struct resolver *resolver);
 

@@ -5,6 +5,7 @@
 #include "node/core_pump.h"
 #include "node/query/finder.h"
 #include "node/query/query_report.h"
+#include "node/query/upstream_finder.h"
 #include "query/qsr.h"
 
 #include <stdio.h>
@@ -17,8 +18,8 @@
 
 struct role_qsr {
     struct node *node;
-    struct finder *finder; // NULL: upstreams are configured
-    size_t upstream_count;
+    struct finder *finder;             // with `domain`; else NULL
+    struct upstream_finder *upstreams; // with `upstream_domain`; else NULL
     struct qsr *qsr;
     struct core_pump *pump;
 };
@@ -73,6 +74,8 @@ static void write_metrics(void *state, struct metrics_page *page)
     query_report_udp(udp_counters(core_pump_udp(role->pump)), "qsr", page);
     if (role->finder != NULL)
         finder_write_metrics(role->finder, page);
+    if (role->upstreams != NULL)
+        upstream_finder_write_metrics(role->upstreams, page);
 }
 
 static json_t *status(void *state)
@@ -90,6 +93,8 @@ static json_t *status(void *state)
         query_status_teller(&teller));
     if (role->finder != NULL)
         (void)json_object_set_new(json, "discovery", finder_status(role->finder));
+    if (role->upstreams != NULL)
+        (void)json_object_set_new(json, "upstreams", upstream_finder_status(role->upstreams));
     return json;
 }
 
@@ -99,13 +104,17 @@ static bool healthy(void *state, char *why, size_t size)
     struct role_qsr *role = state;
     if (role->finder != NULL)
         return finder_healthy(role->finder, why, size);
-    for (size_t i = 0; i < role->upstream_count; i++) {
+    const struct querier *querier = qsr_querier(role->qsr);
+    size_t count = querier_group_size(querier, 0);
+    if (role->upstreams != NULL && count == 0)
+        return upstream_finder_healthy(role->upstreams, why, size);
+    for (size_t i = 0; i < count; i++) {
         struct querier_upstream upstream;
-        querier_upstream(qsr_querier(role->qsr), 0, i, &upstream);
+        querier_upstream(querier, 0, i, &upstream);
         if (!upstream.avoided)
             return true;
     }
-    (void)snprintf(why, size, "none of the %zu upstream servers answers", role->upstream_count);
+    (void)snprintf(why, size, "none of the %zu upstream servers answers", count);
     return false;
 }
 
@@ -114,6 +123,7 @@ static void stop(void *state)
     struct role_qsr *role = state;
     core_pump_close(role->pump);
     finder_close(role->finder);
+    upstream_finder_close(role->upstreams);
     qsr_free(role->qsr);
     memory_free(role);
 }
@@ -155,15 +165,16 @@ static bool reload(void *state, const struct config *config, struct error *error
         return error_set(error, ERROR_CONFLICT, "needs-restart",
                          "qsr.listen cannot change without a restart");
     if (strcmp(old->domain, config->qsr->domain) != 0 ||
+        strcmp(old->upstream_domain, config->qsr->upstream_domain) != 0 ||
         strcmp(old->trust_anchor, config->qsr->trust_anchor) != 0 ||
-        !same_endpoints(&old->dns, &config->qsr->dns))
+        old->dnssec != config->qsr->dnssec || !same_endpoints(&old->dns, &config->qsr->dns))
         return error_set(error, ERROR_CONFLICT, "needs-restart",
-                         "qsr.domain, trust_anchor and dns cannot change without a restart");
+                         "qsr.domain, upstream_domain, trust_anchor, dns and dnssec cannot change "
+                         "without a restart");
     if (!core_config(config->qsr, &core, error))
         return false;
-    if (role->finder != NULL)
+    if (role->finder != NULL || role->upstreams != NULL)
         return true;
-    role->upstream_count = core.querier.upstream_count;
     qsr_set_upstreams(role->qsr, node_now(role->node), core.querier.upstreams,
                       core.querier.upstream_count);
     core_pump_drain(role->pump);
@@ -176,6 +187,33 @@ static void on_found(void *state)
     core_pump_drain(role->pump);
 }
 
+static void on_upstreams(void *state, const struct querier_server *servers, size_t count)
+{
+    struct role_qsr *role = state;
+    qsr_set_group(role->qsr, node_now(role->node), 0, servers, count);
+    core_pump_drain(role->pump);
+}
+
+// Servers that are not configured are looked for.
+static bool open_finder(struct role_qsr *role, const struct config_qsr *config, struct error *error)
+{
+    if (config->domain[0] != '\0') {
+        role->finder = finder_open(role->node, config, role->qsr, on_found, role, error);
+        return role->finder != NULL;
+    }
+    if (config->upstream_domain[0] == '\0')
+        return true;
+    const struct upstream_finder_config finder = {
+        .role = "qsr",
+        .domain = config->upstream_domain,
+        .trust_anchor = config->trust_anchor,
+        .dns = &config->dns,
+        .dnssec = config->dnssec,
+    };
+    role->upstreams = upstream_finder_open(role->node, &finder, on_upstreams, role, error);
+    return role->upstreams != NULL;
+}
+
 bool role_qsr_start(struct node *node, struct error *error)
 {
     const struct config_qsr *config = node_config(node)->qsr;
@@ -184,19 +222,11 @@ bool role_qsr_start(struct node *node, struct error *error)
         return false;
     struct role_qsr *role = memory_new(sizeof(*role));
     role->node = node;
-    role->upstream_count = core.querier.upstream_count;
     role->qsr = qsr_new(&core, node_seed(node), node_now(node));
     role->pump = core_pump_open(node, &config->listen, &functions, role->qsr, error);
-    if (role->pump == NULL) {
+    if (role->pump == NULL || !open_finder(role, config, error)) {
         stop(role);
         return false;
-    }
-    if (config->domain[0] != '\0') {
-        role->finder = finder_open(node, config, role->qsr, on_found, role, error);
-        if (role->finder == NULL) {
-            stop(role);
-            return false;
-        }
     }
     node_add_role(node, &(struct role){"qsr", role, write_metrics, status, healthy, reload, stop});
     return true;

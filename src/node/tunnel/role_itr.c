@@ -25,7 +25,6 @@
 #define READ_OCTETS     (2 * ARENA_BYTES)
 #define ARENA_BYTES     ((size_t)1024 * 1024)
 #define WATCH_MS        250 // how often MABs are looked after
-#define QUESTIONS_MAX   4096
 #define ARENA_ALIGNMENT ((size_t)16)
 
 static void flush(struct role_itr *role)
@@ -165,7 +164,7 @@ static bool ask_questions(struct role_itr *role)
     struct address address;
     bool any = false;
     for (; itr_next_question(role->itr, &address); any = true)
-        if (!querier_ask(role->querier, node_now(role->node), &address))
+        if (!role_itr_ask(role, &address))
             itr_failed(role->itr, node_now(role->node), &address);
     return any;
 }
@@ -245,18 +244,6 @@ static void on_packets(void *state)
     role_itr_drive(role);
 }
 
-static void on_datagram(void *state, const struct endpoint *from, const uint8_t *bytes,
-                        size_t length)
-{
-    struct role_itr *role = state;
-    querier_input(role->querier, node_now(role->node), from, bytes, length);
-}
-
-static void on_datagrams_end(void *state)
-{
-    role_itr_drive(state);
-}
-
 // Probes MABs, or compares them with what the QSA of this node has.
 static void on_watch(uv_timer_t *timer)
 {
@@ -270,7 +257,8 @@ static void on_watch(uv_timer_t *timer)
     struct address address;
     mab_routes_begin_probes(role->mabs);
     while (mab_routes_next_probe(role->mabs, node_now(role->node), &address))
-        (void)querier_ask(role->querier, node_now(role->node), &address);
+        if (!role_itr_ask(role, &address) && querier_group_size(role->querier, 0) == 0)
+            mab_routes_failed(role->mabs, &address);
     role_itr_drive(role);
 }
 
@@ -290,38 +278,6 @@ void role_itr_remove_mab(struct role_itr *role, const struct prefix *mab)
     (void)itr_remove_mab(role->itr, mab);
 }
 
-static bool contains(const struct config_prefixes *prefixes, const struct prefix *prefix)
-{
-    for (size_t i = 0; i < prefixes->count; i++)
-        if (prefix_equal(&prefixes->items[i], prefix))
-            return true;
-    return false;
-}
-
-// A caching ITR's MABs and refused prefixes are those of its config.
-static void follow_config(struct role_itr *role, const struct config_itr *config)
-{
-    for (size_t i = mab_routes_count(role->mabs); i > 0; i--) {
-        bool served;
-        struct prefix mab = *mab_routes_at(role->mabs, i - 1, &served);
-        if (!contains(&config->mabs, &mab))
-            role_itr_remove_mab(role, &mab);
-    }
-    for (size_t i = 0; i < config->mabs.count; i++)
-        role_itr_add_mab(role, &config->mabs.items[i]);
-    itr_set_refused(role->itr, config->refuse.items, config->refuse.count);
-}
-
-static bool same_upstreams(const struct config_itr *a, const struct config_itr *b)
-{
-    if (a->upstreams.count != b->upstreams.count)
-        return false;
-    for (size_t i = 0; i < a->upstreams.count; i++)
-        if (!endpoint_equal(&a->upstreams.items[i], &b->upstreams.items[i]))
-            return false;
-    return true;
-}
-
 // What happens to packets without mapping, and who takes them over.
 static bool same_choices(const struct config_itr *a, const struct config_itr *b)
 {
@@ -339,12 +295,12 @@ static bool reload(void *state, const struct config *config, struct error *error
     const struct config_itr *after = config->itr;
     if (after == NULL || strcmp(before->device, after->device) != 0 ||
         before->announce != after->announce || before->hold_packets != after->hold_packets ||
-        before->hold_time.ns != after->hold_time.ns || !same_upstreams(before, after) ||
+        before->hold_time.ns != after->hold_time.ns || !role_itr_same_upstreams(before, after) ||
         !same_choices(before, after))
         return error_set(error, ERROR_INPUT, "needs-restart",
                          "itr: only mabs, refuse and fallback_for can change without a restart");
     if (role->querier != NULL)
-        follow_config(role, after);
+        role_itr_follow_config(role, after);
     role->mabs_due = true; // with all mappings: on the next watch
     role->refused_due = true;
     role_itr_reload_fallback(role, after);
@@ -365,15 +321,13 @@ static void release(struct role_itr *role)
     usage_reporter_stop(role->reporter);
     if (role->tun != NULL)
         tun_stop_reading(role->tun);
-    if (role->udp != NULL)
-        udp_close(role->udp);
+    role_itr_leave_upstreams(role);
     mab_routes_free(role->mabs);
     raw_sender_close(role->sender);
     raw_sender_close(role->other_way);
     raw_receiver_close(role->receiver);
     etr_free(role->taking_over);
     tun_close(role->tun);
-    querier_free(role->querier);
     itr_free(role->itr);
     memory_free(role->arena);
 }
@@ -384,18 +338,6 @@ static void stop(void *state)
     release(role);
     uv_close((uv_handle_t *)&role->timer, handle_closed);
     uv_close((uv_handle_t *)&role->watch, handle_closed);
-}
-
-static bool open_querier(struct role_itr *role, const struct config_itr *config,
-                         struct error *error)
-{
-    struct querier_config querier = {.open_max = QUESTIONS_MAX, .cached_max = ITR_CACHED_MAX};
-    struct endpoint any = {.address = {.family = FAMILY_IPV6}};
-    for (size_t i = 0; i < config->upstreams.count && i < QUERIER_UPSTREAMS_MAX; i++)
-        querier.upstreams[querier.upstream_count++] = config->upstreams.items[i];
-    role->querier = querier_new(&querier, node_seed(role->node), node_now(role->node));
-    role->udp = udp_open(role->node, &any, on_datagram, on_datagrams_end, role, error);
-    return role->udp != NULL;
 }
 
 static enum itr_unmapped core_unmapped(enum config_unmapped unmapped)
@@ -450,11 +392,11 @@ static bool open_all(struct role_itr *role, const struct config_itr *config, str
         return false;
     role->mabs = mab_routes_new(tun_index(role->tun),
                                 config->announce ? ROUTE_PROTOCOL_ANNOUNCED : ROUTE_PROTOCOL_LOCAL);
-    if (config->upstreams.count == 0)
+    if (!config_itr_asks(node_config(role->node)))
         return role_itr_use_qsa(role, error) && role_itr_open_fallback(role, error);
-    if (!open_querier(role, config, error))
+    if (!role_itr_use_upstreams(role, error))
         return false;
-    follow_config(role, config);
+    role_itr_follow_config(role, config);
     return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/tunnel/role_itr_state.h"
 
+#include "node/query/query_report.h"
 #include "node/tunnel/forwarding.h"
 
 #include <stdio.h>
@@ -102,6 +103,8 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
     write_reasons(counters, page);
     write_sender(raw_sender_counters(role->sender), page);
     write_hold(role, page);
+    if (role->finder != NULL)
+        upstream_finder_write_metrics(role->finder, page);
     metrics_gauge(page, "ivip_itr_cached", "Ranges in the cache",
                   (double)mapping_cache_count(itr_cache(role->itr)));
     metrics_gauge(page, "ivip_itr_etrs", "ETRs that packets were tunnelled to",
@@ -157,6 +160,11 @@ json_t *role_itr_status(void *state)
     json_object_set_new(status, "held", integer(hold_packets(itr_hold(role->itr))));
     json_object_set_new(status, "cached", integer(mapping_cache_count(itr_cache(role->itr))));
     json_object_set_new(status, "etrs", integer(etr_paths_count(itr_paths(role->itr))));
+    if (role->querier != NULL)
+        json_object_set_new(status, "servers",
+                            query_status_group(role->querier, 0, node_now(role->node)));
+    if (role->finder != NULL)
+        json_object_set_new(status, "upstreams", upstream_finder_status(role->finder));
     json_object_set_new(status, "not_tunnelled", reasons);
     json_object_set_new(status, "mabs", mabs_json(role));
     return status;
@@ -176,6 +184,8 @@ bool role_itr_healthy(void *state, char *why, size_t size)
         ipv6 |= !is_ipv4;
     }
     if (!forwarding_works(ipv4, ipv6, false, why, size))
+        return false;
+    if (role->finder != NULL && !upstream_finder_healthy(role->finder, why, size))
         return false;
     if (count == 0) {
         (void)snprintf(why, size, "no MAB is known yet");

@@ -2,6 +2,7 @@
 // What the files of the ITR's shell share.
 //
 //     role_itr.c         start, stop, reload; the packet path and the loop that drives the cores
+//     role_itr_upstreams.c  the side towards query servers, configured or found
 //     role_itr_qsa.c     the side towards the QSA of the same node
 //     role_itr_fallback.c  takes over packets that other ITRs have no mapping for
 //     role_itr_report.c  metrics, status, health, control commands
@@ -9,6 +10,7 @@
 #define IVIP_NODE_TUNNEL_ROLE_ITR_STATE_H
 
 #include "node/node.h"
+#include "node/query/upstream_finder.h"
 #include "node/tunnel/mab_routes.h"
 #include "node/tunnel/raw_socket.h"
 #include "node/tunnel/tun.h"
@@ -31,6 +33,7 @@ struct role_itr {
     struct usage_reporter *reporter; // with usage_to; else NULL
     struct querier *querier;         // a caching ITR's; NULL: full-database
     struct udp *udp;                 // with the querier
+    struct upstream_finder *finder;  // with the querier, where its servers are not configured
     void *qsa;                       // full-database: state of the qsa role of this node
     bool mabs_due;                   // its MABs have changed and are to be looked at
     bool refused_due;                // its refused prefixes have
@@ -57,6 +60,15 @@ void role_itr_reload_fallback(struct role_itr *role, const struct config_itr *co
 
 void role_itr_add_mab(struct role_itr *role, const struct prefix *mab);
 void role_itr_remove_mab(struct role_itr *role, const struct prefix *mab);
+
+// Caching: makes the querier, and finds whom it asks.
+bool role_itr_use_upstreams(struct role_itr *role, struct error *error);
+void role_itr_leave_upstreams(struct role_itr *role);
+bool role_itr_same_upstreams(const struct config_itr *a, const struct config_itr *b);
+// Asks for a mapping; false where there is nobody to ask, or too much is asked already.
+bool role_itr_ask(struct role_itr *role, const struct address *address);
+// Takes over which MABs and refused prefixes the config names.
+void role_itr_follow_config(struct role_itr *role, const struct config_itr *config);
 
 // Full-database: finds the qsa role of this node; an error where there is none.
 bool role_itr_use_qsa(struct role_itr *role, struct error *error);

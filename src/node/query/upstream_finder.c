@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/query/upstream_finder.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "node/query/resolver.h"
+#include "node/query/upstream_store.h"
+#include "query/discovery.h"
+
+#include <resolv.h>
+#include <stdio.h>
+#include <string.h>
+
+struct upstream_finder {
+    struct node *node;
+    const char *role;
+    void (*changed)(void *state, const struct querier_server *servers, size_t count);
+    void *state;
+    char domain[DISCOVERY_DOMAIN_MAX + 1];
+    struct locator *locator;
+    struct resolver *resolver;
+    uv_timer_t timer;
+    bool started;
+    bool answered; // anything, so far
+    enum dns_outcome last;
+};
+
+// The domain of the host, as its resolver has it: "search" or "domain" in /etc/resolv.conf, or what
+// follows the first dot of its name.
+static bool find_host_domain(char *domain, size_t size)
+{
+    struct __res_state resolver;
+    memset(&resolver, 0, sizeof(resolver));
+    if (res_ninit(&resolver) != 0)
+        return false;
+    const char *found = resolver.dnsrch[0] != NULL ? resolver.dnsrch[0] : "";
+    size_t length = strlen(found);
+    while (length > 0 && found[length - 1] == '.')
+        length--;
+    bool fits = length > 0 && length < size;
+    if (fits) {
+        memcpy(domain, found, length);
+        domain[length] = '\0';
+    }
+    res_nclose(&resolver);
+    return fits;
+}
+
+// Telling
+
+static void tell(const struct upstream_finder *finder)
+{
+    size_t count;
+    const struct service_server *found = locator_servers(finder->locator, &count);
+    struct querier_server servers[LOCATOR_SERVERS_MAX];
+    for (size_t i = 0; i < count; i++)
+        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
+    log_info(finder->role, "%zu query servers of %s to ask (%s)", count, finder->domain,
+             locator_source_name(locator_source(finder->locator)));
+    finder->changed(finder->state, servers, count);
+}
+
+static void keep(const struct upstream_finder *finder)
+{
+    size_t count;
+    struct error error;
+    const struct service_server *found = locator_servers(finder->locator, &count);
+    if (!upstream_store_save(node_config(finder->node)->state, finder->role, finder->domain, found,
+                             count, &error))
+        log_warning(finder->role, "%s", error.text);
+}
+
+// Asking
+
+static void on_timer(uv_timer_t *timer);
+
+static void ask(struct upstream_finder *finder)
+{
+    struct dns_question question;
+    struct instant now = node_now(finder->node);
+    while (locator_next_question(finder->locator, now, &question))
+        resolver_ask(finder->resolver, &question);
+    struct instant deadline = locator_deadline(finder->locator);
+    if (deadline.ns == INSTANT_NEVER.ns) {
+        (void)uv_timer_stop(&finder->timer);
+        return;
+    }
+    uint64_t wait = instant_since(deadline, now).ns;
+    (void)uv_timer_start(&finder->timer, on_timer, (wait + 999999) / 1000000, 0);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct upstream_finder *finder = timer->data;
+    if (!finder->started && locator_source(finder->locator) == LOCATOR_REMEMBERED)
+        tell(finder);
+    finder->started = true;
+    ask(finder);
+}
+
+// Says when answers change from good to bad or back, not each time.
+static void note_outcome(struct upstream_finder *finder, const struct dns_question *question,
+                         enum dns_outcome outcome)
+{
+    enum dns_outcome said = outcome == DNS_NOTHING ? DNS_SECURE : outcome;
+    if (finder->answered && said == finder->last)
+        return;
+    finder->answered = true;
+    finder->last = said;
+    log_info(finder->role, "DNS for %s: %s", question->name, dns_outcome_name(outcome));
+}
+
+static void on_answer(void *state, const struct dns_question *question,
+                      const struct dns_answer *answer)
+{
+    struct upstream_finder *finder = state;
+    note_outcome(finder, question, answer->outcome);
+    if (locator_answer(finder->locator, node_now(finder->node), question, answer)) {
+        keep(finder);
+        tell(finder);
+    }
+    ask(finder);
+}
+
+// Opening
+
+static bool find_domain(struct upstream_finder *finder, const char *configured, struct error *error)
+{
+    if (configured[0] != '\0')
+        (void)snprintf(finder->domain, sizeof(finder->domain), "%s", configured);
+    else if (!find_host_domain(finder->domain, sizeof(finder->domain)))
+        return error_set(error, ERROR_INPUT, "no-domain",
+                         "this host knows no domain of its own (\"search\" in /etc/resolv.conf); "
+                         "name one with \"domain\", or the servers to ask with \"upstreams\"");
+    return true;
+}
+
+static void remember(struct upstream_finder *finder)
+{
+    struct service_server servers[LOCATOR_SERVERS_MAX];
+    size_t count = upstream_store_load(node_config(finder->node)->state, finder->role,
+                                       finder->domain, servers, LOCATOR_SERVERS_MAX);
+    if (count > 0)
+        locator_remember(finder->locator, servers, count);
+}
+
+static bool open_resolver(struct upstream_finder *finder,
+                          const struct upstream_finder_config *config, struct error *error)
+{
+    bool validates = config->dnssec == CONFIG_DNSSEC_REQUIRED;
+    const struct resolver_config dns = {
+        .trust_anchor = validates ? config->trust_anchor : NULL,
+        .servers = config->dns,
+        .of_system = true,
+    };
+    finder->resolver = resolver_open(finder->node, &dns, on_answer, finder, error);
+    return finder->resolver != NULL;
+}
+
+struct upstream_finder *upstream_finder_open(
+    struct node *node, const struct upstream_finder_config *config,
+    void (*changed)(void *state, const struct querier_server *servers, size_t count), void *state,
+    struct error *error)
+{
+    struct upstream_finder *finder = memory_new(sizeof(*finder));
+    finder->node = node;
+    finder->role = config->role;
+    finder->changed = changed;
+    finder->state = state;
+    if (!find_domain(finder, config->domain, error) || !open_resolver(finder, config, error)) {
+        memory_free(finder);
+        return NULL;
+    }
+    const struct locator_config core = {
+        .domain = finder->domain,
+        .asks_qscs = config->asks_qscs,
+        .take_unsigned = config->dnssec == CONFIG_DNSSEC_OFF,
+    };
+    finder->locator = locator_new(&core, node_now(node));
+    remember(finder);
+    (void)uv_timer_init(node_loop(node), &finder->timer);
+    finder->timer.data = finder;
+    // After privileges were dropped: libunbound's thread starts with the first question.
+    (void)uv_timer_start(&finder->timer, on_timer, 0, 0);
+    return finder;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
+void upstream_finder_close(struct upstream_finder *finder)
+{
+    if (finder == NULL)
+        return;
+    resolver_close(finder->resolver);
+    locator_free(finder->locator);
+    finder->locator = NULL;
+    uv_close((uv_handle_t *)&finder->timer, on_closed);
+}
+
+// Reports
+
+bool upstream_finder_healthy(const struct upstream_finder *finder, char *why, size_t size)
+{
+    size_t count;
+    (void)locator_servers(finder->locator, &count);
+    if (count > 0)
+        return true;
+    (void)snprintf(why, size, "DNS names no query servers of %s; its last answer: %s",
+                   finder->domain, finder->answered ? dns_outcome_name(finder->last) : "none yet");
+    return false;
+}
+
+void upstream_finder_write_metrics(const struct upstream_finder *finder, struct metrics_page *page)
+{
+    const struct locator_counters *counters = locator_counters(finder->locator);
+    static const char answers[] = "ivip_upstream_answers_total";
+    static const char servers[] = "ivip_upstream_servers";
+    char labels[64];
+    size_t count;
+    (void)locator_servers(finder->locator, &count);
+    metrics_describe(page, answers, "counter",
+                     "Answers of DNS about query servers to ask, by what validation made of them");
+    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++) {
+        (void)snprintf(labels, sizeof(labels), "role=\"%s\",outcome=\"%s\"", finder->role,
+                       dns_outcome_name((enum dns_outcome)outcome));
+        metrics_value(page, answers, labels, (double)counters->answers[outcome]);
+    }
+    metrics_describe(page, servers, "gauge", "Query servers to ask, by where they are known from");
+    (void)snprintf(labels, sizeof(labels), "role=\"%s\",source=\"%s\"", finder->role,
+                   locator_source_name(locator_source(finder->locator)));
+    metrics_value(page, servers, labels, (double)count);
+}
+
+json_t *upstream_finder_status(const struct upstream_finder *finder)
+{
+    const struct locator_counters *counters = locator_counters(finder->locator);
+    json_t *answers = json_object();
+    size_t count;
+    (void)locator_servers(finder->locator, &count);
+    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++)
+        (void)json_object_set_new(answers, dns_outcome_name((enum dns_outcome)outcome),
+                                  json_integer((json_int_t)counters->answers[outcome]));
+    return json_pack("{s:s, s:s, s:I, s:o}", "domain", finder->domain, "source",
+                     locator_source_name(locator_source(finder->locator)), "servers",
+                     (json_int_t)count, "answers", answers);
+}

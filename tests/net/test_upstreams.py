@@ -1,0 +1,141 @@
+"""ITRs and QSCs that find whom to ask below the domain of their network, which NSD serves signed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Namespace, Network, await_that
+from signed_zone import SignedZone
+from test_tunnel import HERE, QUERY, SITE, Internet
+
+DOMAIN = "isp.example"
+ZONE = """$ORIGIN isp.example.
+$TTL 5
+@ IN SOA ns1 hostmaster 1 3600 600 86400 5
+@ IN NS ns1
+ns1 IN A {address}
+"""
+PATIENCE_SECONDS = 60.0
+
+
+class Domain(SignedZone):
+    """isp.example: `lists` says which servers each service has, as (priority, port)."""
+
+    def __init__(self, place: Namespace, folder: Path) -> None:
+        super().__init__(place, folder, DOMAIN, QUERY)
+        self.lists: dict[str, list[tuple[int, int]]] = {"qsr": [(10, 4746)]}
+
+    def text(self) -> str:
+        lines = [f"_ivip-{service}._udp IN SRV {priority} 0 {port} ns1"
+                 for service, servers in self.lists.items() for priority, port in servers]
+        return ZONE.format(address=QUERY) + "\n".join(lines) + "\n"
+
+
+class FoundInternet(Internet):
+    """The ITR's query server is found below isp.example; another one is at port 4747."""
+
+    dnssec = "required"
+
+    def start_mappings(self, network: Network) -> dict:
+        super().start_mappings(network)
+        self.other = subprocess.Popen(self.query.command(
+            sys.executable, HERE / "query_server.py", QUERY, "4747", self.state))
+        self.zone = Domain(self.query, network.folder / "zone")
+        if self.dnssec == "required":
+            self.zone.publish()
+        else:
+            self.zone.serve_unsigned()
+        return {}
+
+    def itr_config(self, announce: bool) -> dict:
+        config = super().itr_config(announce)
+        del config["upstreams"]
+        config |= {"domain": DOMAIN, "dns": [QUERY], "dnssec": self.dnssec}
+        if self.dnssec == "required":
+            config["trust_anchor"] = self.zone.trust_anchor
+        return config
+
+    def servers(self) -> list[str]:
+        status = self.node.ask(command="status")["roles"]["itr"]
+        return [server["server"] for server in status["servers"]]
+
+    def await_servers(self, *ports: int) -> None:
+        wanted = [f"{QUERY}:{port}" for port in ports]
+        await_that(f"the ITR asks {wanted}", lambda: sorted(self.servers()) == wanted,
+                   PATIENCE_SECONDS)
+
+    def bogus(self) -> int:
+        """Answers of DNS that were refused for their signatures, or the lack of them."""
+        try:
+            status = self.node.ask(command="status")["roles"]["itr"]
+        except OSError:  # starting
+            return 0
+        return int(status["upstreams"]["answers"]["bogus"])
+
+    def reaches(self) -> bool:
+        """Whether a ping comes back from the site."""
+        return self.host.run("ping", "-c1", "-W2", SITE, check=False).returncode == 0
+
+    def close(self) -> None:
+        super().close()
+        self.zone.stop()
+        self.other.kill()
+        self.other.wait()
+
+
+@pytest.fixture
+def internet(network: Network, request: pytest.FixtureRequest) -> Iterator[FoundInternet]:
+    FoundInternet.dnssec = getattr(request, "param", "required")
+    made = FoundInternet(network)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_upstreams_by_domain(internet: FoundInternet) -> None:
+    """Found, changed, forged, kept over a restart without DNS."""
+    internet.await_servers(4746)
+    await_that("a ping gets through", internet.reaches)
+    # QSCs come into use: the ITR goes to them.
+    internet.zone.lists["qsc"] = [(10, 4747)]
+    internet.zone.publish()
+    internet.await_servers(4747)
+    await_that("a ping gets through", internet.reaches)
+    upstreams = internet.node.ask(command="status")["roles"]["itr"]["upstreams"]
+    assert (upstreams["domain"], upstreams["source"]) == (DOMAIN, "qsc")
+    # Somebody else's signature changes nothing.
+    internet.zone.lists["qsc"] = [(10, 666)]
+    internet.zone.publish(internet.zone.make_key())
+    await_that("the forged answers are refused", lambda: internet.bogus() >= 2, PATIENCE_SECONDS)
+    internet.await_servers(4747)
+    # Without DNS, after a restart, it asks those it asked before.
+    internet.zone.stop()
+    internet.node.stop()
+    internet.node.start()
+    internet.node.await_healthy()
+    internet.await_servers(4747)
+    upstreams = internet.node.ask(command="status")["roles"]["itr"]["upstreams"]
+    assert upstreams["source"] == "remembered"
+    await_that("a ping gets through", internet.reaches)
+
+
+@pytest.mark.parametrize("internet", ["off"], indirect=True)
+def test_unsigned_domain(internet: FoundInternet) -> None:
+    """An unsigned domain serves where the operator said so, and only there."""
+    internet.await_servers(4746)
+    await_that("a ping gets through", internet.reaches)
+    internet.node.stop()
+    config = internet.itr_config(False) | {"dnssec": "required",
+                                           "trust_anchor": internet.zone.trust_anchor}
+    internet.node.write_config({"name": "itr2", "state": str(internet.folder / "other"),
+                                "itr": config})
+    internet.node.start()
+    await_that("unsigned answers are refused", lambda: internet.bogus() >= 2, PATIENCE_SECONDS)
+    assert internet.servers() == []
+    health = internet.node.ask(command="health")
+    assert "DNS names no query servers of isp.example" in str(health)
