@@ -11,7 +11,7 @@ SECONDS_EACH ?= 60
 SOAK_SECONDS ?= 3600
 TOPOLOGY ?= fig3
 
-.PHONY: all dependencies build demo check lab bench lint format fuzz soak install clean help
+.PHONY: all dependencies build demo demo-drtm check lab bench lint format fuzz soak install clean help
 
 all: build
 
@@ -34,6 +34,11 @@ demo:
 	@$(DEPENDENCIES) build lab
 	@$(MAKE) --no-print-directory build
 	@lab/demo $(DEMO_OPTIONS)
+
+demo-drtm:
+	@$(DEPENDENCIES) build lab
+	@$(MAKE) --no-print-directory build
+	@lab/demo drtm $(DEMO_OPTIONS)
 
 lab:
 	@$(DEPENDENCIES) build lab
@@ -77,6 +82,7 @@ clean:
 help:
 	@echo 'make            build build/ivip (installs missing Debian packages when run as root)'
 	@echo 'sudo make demo  bring up a mini-Internet, move real packets through it, measure'
+	@echo 'sudo make demo-drtm   the same for query servers found through DNS, and their faults'
 	@echo 'sudo make lab   bring it up and keep it up (TOPOLOGY=fig3); take it down with'
 	@echo '                sudo build/ivip lab down'
 	@echo 'sudo make check build with gcc, clang and the sanitizers, run every test'

@@ -21,10 +21,14 @@ from ivip_lab.problem import Problem
 SNAP_BYTES = 160           # headers, twice, and some payload
 BUFFER_KIB = 16384
 NANOSECOND_MAGIC = 0xA1B23C4D
-ETHERNET_BYTES = 14
+FILE_HEADER_BYTES = 24
+RECORD_HEADER_BYTES = 16
+# Octets before the IP header, by link type: Ethernet; "cooked", of a capture on all devices.
+LINK_BYTES = {1: 14, 276: 20}
 IN_IP = {4: "IPv4", 41: "IPv6"}    # protocol numbers of an inner packet
 ICMP = {1, 58}
 TCP = 6
+UDP = 17
 ECHO_REQUEST = {(1, 8), (58, 128)}
 
 
@@ -45,6 +49,7 @@ class Packet:
     headers: tuple[Header, ...]  # outermost first
     echo: int | None            # sequence number of an echo request
     tcp_payload: int            # octets
+    udp_payload: bytes          # as far as it was captured
 
     @property
     def outer(self) -> Header:
@@ -93,33 +98,54 @@ def read_packet(time_ns: int, data: bytes) -> Packet | None:
     inner = headers[-1]
     echo = None
     payload = 0
+    datagram = b""
     if inner.protocol in ICMP and len(data) >= 8 and (inner.protocol, data[0]) in ECHO_REQUEST:
         echo = int.from_bytes(data[6:8])
     elif inner.protocol == TCP and len(data) >= 20:
         network_header = 40 if ":" in inner.source else 20
         payload = inner.length - network_header - (data[12] >> 4) * 4
-    return Packet(time_ns, tuple(headers), echo, payload)
+    elif inner.protocol == UDP:
+        datagram = data[8:]
+    return Packet(time_ns, tuple(headers), echo, payload, datagram)
 
 
-def read_capture(file: Path) -> list[Packet]:
-    data = file.read_bytes()
-    if len(data) < 24 or struct.unpack_from("=I", data)[0] != NANOSECOND_MAGIC:
-        raise Problem(f"{file} is no capture with nanoseconds")
-    packets = []
-    place = 24
-    while place + 16 <= len(data):
-        seconds, nanoseconds, kept, _length = struct.unpack_from("=IIII", data, place)
-        place += 16
-        packet = read_packet(seconds * 1_000_000_000 + nanoseconds,
-                             data[place + ETHERNET_BYTES:place + kept])
-        place += kept
-        if packet is not None:
-            packets.append(packet)
-    return packets
+class CaptureFile:
+    """A file of captured packets that may still grow."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.packets: list[Packet] = []
+        self._place = 0
+        self._link_bytes = 0
+
+    def read_on(self) -> None:
+        """Adds the packets that were written since the last time."""
+        with self.file.open("rb") as opened:
+            opened.seek(self._place)
+            data = opened.read()
+        place = 0
+        if self._place == 0:
+            if len(data) < FILE_HEADER_BYTES:
+                return
+            if struct.unpack_from("=I", data)[0] != NANOSECOND_MAGIC:
+                raise Problem(f"{self.file} is no capture with nanoseconds")
+            self._link_bytes = LINK_BYTES[struct.unpack_from("=I", data, 20)[0]]
+            place = FILE_HEADER_BYTES
+        while place + RECORD_HEADER_BYTES <= len(data):
+            seconds, nanoseconds, kept, _length = struct.unpack_from("=IIII", data, place)
+            begin = place + RECORD_HEADER_BYTES
+            if begin + kept > len(data):
+                break  # being written
+            packet = read_packet(seconds * 1_000_000_000 + nanoseconds,
+                                 data[begin + self._link_bytes:begin + kept])
+            if packet is not None:
+                self.packets.append(packet)
+            place = begin + kept
+        self._place += place
 
 
 class Capture:
-    """tcpdump on one device of a node, from start to stop."""
+    """tcpdump on one device of a node ("any": all of them), from start to stop."""
 
     def __init__(self, lab: Lab, node: str, device: str, only: str, folder: Path) -> None:
         self.node = node
@@ -130,7 +156,7 @@ class Capture:
                 "--time-stamp-precision=nano", "-s", str(SNAP_BYTES), "-B", str(BUFFER_KIB),
                 "-Z", "root", only]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        self._packets: list[Packet] | None = None
+        self._content = CaptureFile(self.file)
         self._said = ""
         assert self._tcpdump.stderr is not None
         for line in self._tcpdump.stderr:
@@ -158,9 +184,9 @@ class Capture:
 
     @property
     def packets(self) -> list[Packet]:
-        if self._packets is None:
-            self._packets = read_capture(self.file)
-        return self._packets
+        """All so far; may be asked again while more come."""
+        self._content.read_on()
+        return self._content.packets
 
 
 @contextlib.contextmanager

@@ -14,9 +14,11 @@ from ivip_lab.namespace import run_ip
 from ivip_lab.ports import PORT_REST
 
 from . import tools
-from .capture import TCP, Packet, capturing
+from .capture import capturing
+from .demo import Demo
+from .moments import acknowledged_ns, commanded_ns, first_through, lost_requests
 from .report import NotHeld, Step
-from .steps import Demo, pcap_filter
+from .steps import pcap_filter
 
 COMMANDER = "H2"             # whence the owner of N5 commands: any host with a token will do
 USER = "n5"
@@ -38,33 +40,6 @@ class Move:
 
     from_ack: float      # from the acknowledgement at the commander to the first packet
     from_command: float  # from the command's first packet
-
-
-def acknowledged_ns(packets: list[Packet], server: str, command: tools.Command) -> int:
-    """When the answer to a command arrived: the last segment with payload from the RUAS."""
-    times = [packet.time_ns for packet in packets
-             if packet.inner.source == server and packet.inner.protocol == TCP
-             and packet.tcp_payload > 0 and command.begin_ns <= packet.time_ns <= command.end_ns]
-    if not times:
-        raise NotHeld(f"no answer to {command} was captured")
-    return times[-1]
-
-
-def commanded_ns(packets: list[Packet], server: str, command: tools.Command) -> int:
-    """When the first packet of a command left."""
-    times = [packet.time_ns for packet in packets if packet.inner.target == server
-             and command.begin_ns <= packet.time_ns <= command.end_ns]
-    if not times:
-        raise NotHeld(f"{command} was not captured")
-    return times[0]
-
-
-def first_through(packets: list[Packet], source: str, etr: str, after_ns: int) -> int:
-    for packet in packets:
-        if packet.time_ns > after_ns and packet.tunnelled and packet.inner.source == source \
-                and packet.outer.target == etr:
-            return packet.time_ns
-    raise NotHeld(f"no packet from {source} came through {etr}")
 
 
 def moves(demo: Demo, step: Step, family: int, count: int,
@@ -114,19 +89,6 @@ def moves(demo: Demo, step: Step, family: int, count: int,
                              f"{node}_sent": pings[node].sent, f"{node}_lost": lost})
     step.measured(f"median {medians['H1']:.1f} ms (DITR), {medians['H3']:.1f} ms (caching ITR), "
                   f"worst {max(worsts.values()):.1f} ms; {lost_in_all} packets lost")
-
-
-def lost_requests(sent: list[Packet], arrived: list[Packet], source: str, target: str) -> int:
-    """Echo requests that left a host and never arrived. ping numbers them modulo 65,536; no flood
-    here is that long."""
-    def numbers(packets: list[Packet]) -> set[int | None]:
-        return {packet.echo for packet in packets if packet.echo is not None
-                and packet.inner.source == source and packet.inner.target == target}
-
-    left = numbers(sent)
-    if not left:
-        raise NotHeld(f"no packet from {source} was captured")
-    return len(left - numbers(arrived))
 
 
 # ---- traffic engineering

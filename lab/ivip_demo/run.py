@@ -1,4 +1,4 @@
-"""The command: `make demo`."""
+"""The command: `make demo` and `make demo-drtm`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -18,46 +17,28 @@ from ivip_lab.problem import Problem
 from ivip_lab.record import Record
 from ivip_lab.topology import find_topology
 
-from . import moves, steps
+from . import drtm, fig3
+from .demo import Demo
 from .report import Report, Step
-from .steps import Demo
+from .script import Script
 
-MOVES = {4: 20, 6: 10}
-
-STEPS: list[tuple[str, Callable[[Demo, Step], None]]] = [
-    ("Conventional hosts: H1 to H6, no Ivip involved", steps.conventional),
-    ("H1, in a network without Ivip, to IH9 through the DITR", steps.through_ditr),
-    ("The path as traceroute sees it", steps.trace_tunnel),
-    ("H3 to IH9 through its own network's caching ITR", steps.through_own_itr),
-    ("The way back: IH9 to H1, no tunnel", steps.reverse),
-    ("Networks without an ITR: N1 and N3", steps.without_itr),
-    ("Every host to every SPI host", steps.everyone),
-    ("Packets that no longer fit: path MTU", steps.path_mtu),
-    ("Transfers: curl and iperf3", steps.transfers),
-    (f"ivip map under traffic, {MOVES[4]} times", partial(moves.moves, family=4, count=MOVES[4])),
-    (f"The same over IPv6, {MOVES[6]} times", partial(moves.moves, family=6, count=MOVES[6])),
-    ("A micronet split between two ETRs", moves.engineering),
-    ("Mapped to zero and back", moves.zero_and_back),
-    ("Wrong commands", moves.wrong_commands),
-    ("The RUAS killed and restarted under traffic", moves.ruas_killed),
-    ("N5's link to N3 cut: one command restores it", moves.link_cut),
-]
+SCRIPTS = {script.topology: script for script in (fig3.SCRIPT, drtm.SCRIPT)}
 
 
-def bring_up(demo_report: Report, name: str, scratch: Path) -> Demo | None:
+def bring_up(demo_report: Report, script: Script, name: str, scratch: Path) -> Demo | None:
     """The first step: the lab. None when it did not come up."""
     made: list[Demo] = []
 
     def work(step: Step) -> None:
         begin = time.monotonic()
-        step.command("#", "ivip lab up fig3")
-        lab = engine.up(find_topology("fig3"), name, step.show)
+        step.command("#", f"ivip lab up {script.topology}")
+        lab = engine.up(find_topology(script.topology), name, step.show)
         made.append(Demo(lab, scratch))
         count = len(lab.topology.nodes)
         step.measured(f"{count} nodes, {len(lab.topology.links)} links, BGP and Ivip ready in "
                       f"{time.monotonic() - begin:.1f} s")
 
-    demo_report.step("The lab: figure 3 in network namespaces", work)
+    demo_report.step(script.first, work)
     return made[0] if made else None
 
 
@@ -74,15 +55,19 @@ def take_down(demo_report: Report, name: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        prog="make demo", description="Brings up figure 3 and measures what Ivip does in it. "
-        "Exit status 0 only when every step held.")
-    parser.add_argument("--name", default="demo", help="name of the lab (demo)")
+        prog="lab/demo", description="Brings up a topology, measures what Ivip does in it, and takes "
+        "it down. Exit status 0 only when every step held.")
+    parser.add_argument("topology", nargs="?", default="fig3", choices=sorted(SCRIPTS),
+                        help="what to show (fig3)")
+    parser.add_argument("--name", help="name of the lab (demo-TOPOLOGY)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")
     parser.add_argument("--only", metavar="WORDS", action="append",
                         help="only steps whose title holds this (may be repeated)")
     parser.add_argument("--keep", action="store_true", help="leave the lab up at the end")
     arguments = parser.parse_args()
+    script = SCRIPTS[arguments.topology]
+    name = arguments.name or f"demo-{script.topology}"
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if os.geteuid() != 0:
         print("demo: namespaces need root: sudo make demo", file=sys.stderr)
@@ -91,20 +76,20 @@ def main() -> int:
     report = Report()
     scratch = Path(tempfile.mkdtemp(prefix="ivip-demo-"))
     try:
-        if Record(arguments.name).exists():
-            engine.down(arguments.name)  # of a demo that was killed
-        demo = bring_up(report, arguments.name, scratch)
-        for title, work in STEPS if demo else []:
+        if Record(name).exists():
+            engine.down(name)  # of a demo that was killed
+        demo = bring_up(report, script, name, scratch)
+        for title, work in script.steps if demo else []:
             if not arguments.only or any(words in title for words in arguments.only):
                 report.step(title, partial(work, demo))
         if demo and not arguments.keep:
-            take_down(report, arguments.name)
+            take_down(report, name)
     except Problem as problem:
         print(f"demo: {problem}", file=sys.stderr)
         return 1
     finally:
-        if not arguments.keep and Record(arguments.name).exists():
-            engine.down(arguments.name)
+        if not arguments.keep and Record(name).exists():
+            engine.down(name)
         shutil.rmtree(scratch, ignore_errors=True)
     report.print_table()
     if arguments.json:

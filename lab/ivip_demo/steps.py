@@ -5,36 +5,20 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
-from ivip_lab.lab import Lab
 from ivip_lab.plan import FAMILIES
 from ivip_lab.problem import Problem
 
 from . import tools
 from .capture import Packet, capturing, tshark
+from .demo import Demo
 from .report import Step
 
 # Octets that a tunnel adds: the outer header and nothing else.
 TUNNEL_BYTES = {4: 20, 6: 40}
 TRANSFER_BYTES = 16 * 1024 * 1024
 IPERF_SECONDS = 2
-
-
-@dataclass
-class Demo:
-    lab: Lab
-    folder: Path  # for captures and files of the demo
-
-    def address(self, node: str, family: int) -> str:
-        return str(self.lab.plan.address(node, family))
-
-    def micronet(self, family: int) -> str:
-        """The micronet of N5."""
-        spi = self.lab.topology.networks["N5"].spi
-        assert spi is not None
-        return next(str(prefix) for prefix in spi.prefixes if prefix.version == family)
 
 
 def path_text(nodes: list[str]) -> str:

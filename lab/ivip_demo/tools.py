@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ivip_lab import ivip
 from ivip_lab.lab import Lab
+from ivip_lab.ports import PORT_METRICS
 from ivip_lab.problem import Problem
 
 COMMAND_SECONDS = 120
@@ -86,20 +87,26 @@ def ping(lab: Lab, node: str, target: str, family: int, count: int = 5,
 
 
 class Flood:
-    """An echo request each millisecond from a node, until stopped (flood.py)."""
+    """An echo request every so often from a node, until stopped (flood.py)."""
 
-    def __init__(self, lab: Lab, node: str, target: str, family: int) -> None:
+    def __init__(self, lab: Lab, node: str, target: str, family: int,
+                 interval_us: int = FLOOD_INTERVAL_US) -> None:
         self.node = node
         self._program = subprocess.Popen(
             lab.command_in(node, ["/usr/bin/python3", str(FLOOD_PROGRAM),
-                                  str(lab.plan.address(target, family)), str(FLOOD_INTERVAL_US)]),
+                                  str(lab.plan.address(target, family)), str(interval_us)]),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._summed_up: Ping | None = None
+
+    def interrupt(self) -> None:
+        """Sends no more; the last answers may still come."""
+        if self._program.poll() is None:
+            self._program.send_signal(signal.SIGINT)
 
     def stop(self) -> Ping:
         """Sends no more, waits for the last answers, and sums up."""
         if self._summed_up is None:
-            self._program.send_signal(signal.SIGINT)
+            self.interrupt()
             output = self._program.communicate(timeout=COMMAND_SECONDS)[0]
             try:
                 self._summed_up = Ping(**json.loads(output), first_ms=None)
@@ -118,6 +125,23 @@ def flooding(lab: Lab, nodes: list[str], target: str, family: int) -> Iterator[l
         for flood in floods:
             with contextlib.suppress(Problem):
                 flood.stop()
+
+
+# ---- counters
+
+
+def metrics(lab: Lab, node: str) -> dict[str, float]:
+    """The counters and gauges of a node's Ivip daemon, by name with labels: 'ivip_x{reason="short"}'."""
+    page = run(lab, node, "curl", "-sS", f"http://127.0.0.1:{PORT_METRICS}/metrics", check=True).stdout
+    lines = [line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in lines}
+
+
+def total(lab: Lab, node: str, name: str, **labels: str) -> float:
+    """The sum of all samples of a metric that have those labels."""
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    return sum(value for sample, value in metrics(lab, node).items()
+               if sample.split("{")[0] == name and all(label in sample for label in wanted))
 
 
 # ---- paths

@@ -78,17 +78,17 @@ def mab_list(lab: Lab) -> dict:
 
 
 def network_zone(lab: Lab, zone: str, serial: int) -> str:
-    """The query servers of a network, and of the domains below: preferred as they are listed."""
+    """The query servers of networks: those of this domain and of the domains below it."""
     topology = lab.topology
     names = set(servers(lab))
     records = []
-    for domain, listed in topology.domains.items():
+    for domain, roles in topology.domains.items():
         if domain != zone and not domain.endswith(f".{zone}"):
             continue
-        for place, name in enumerate(listed):
-            names.add(name)
-            records.append(f"_ivip-qsr._udp.{domain}. SRV {10 * (place + 1)} 0 {PORT_QUERY} "
-                           f"{name.lower()}.{zone}.")
+        for role, listed in roles.items():
+            names |= set(listed)
+            records += [f"_ivip-{role}._udp.{domain}. SRV {10 * (place + 1)} 0 {PORT_QUERY} "
+                        f"{name.lower()}.{zone}." for place, name in enumerate(listed)]
     for name in sorted(names):
         for address in lab.plan.nodes[name].addresses.values():
             kind = "A" if isinstance(address, ipaddress.IPv4Address) else "AAAA"

@@ -43,7 +43,9 @@ def qsas_of(topology: Topology, dsocs: list[Dsoc]) -> list[Node]:
 def upstream_nodes(topology: Topology, node: Node, role: str) -> list[Node]:
     """Whom the QSR, QSC or ITR of a node asks."""
     if domain := node.roles[role].domain:
-        return [topology.nodes[name] for name in topology.domains[domain]]
+        listed = topology.domains[domain]
+        names = listed["qsr"] if role == "qsc" else listed.get("qsc", listed["qsr"])
+        return [topology.nodes[name] for name in names]
     if role == "qsr":
         return topology.with_role("qsa")
     for near in ("qsc", "qsr") if role == "itr" else ("qsr",):

@@ -22,7 +22,8 @@ def describe(lab: Lab) -> dict:
         "dsocs": [{"name": dsoc.name, "ruas": dsoc.ruas, "sites": list(dsoc.sites),
                    "mabs": [str(mab) for mab in dsoc.mabs]} for dsoc in topology.dsocs.values()],
         "domain": topology.domain or None,
-        "domains": {domain: list(servers) for domain, servers in topology.domains.items()},
+        "domains": {domain: {role: list(listed) for role, listed in roles.items()}
+                    for domain, roles in topology.domains.items()},
         "users": {user: {"uabs": [str(uab) for uab in uabs]}
                   for user, uabs in topology.users.items()},
         "networks": [describe_network(lab, name) for name in topology.networks],
@@ -128,7 +129,9 @@ def show_text(lab: Lab) -> str:
                            [[dsoc.name, dsoc.ruas, " ".join(dsoc.sites),
                              ", ".join(map(str, dsoc.mabs))] for dsoc in topology.dsocs.values()]))
         parts.append(table(["DOMAIN", "LISTS"], [[topology.domain, "all MABs and their QSAs"]] + [
-            [domain, " ".join(servers)] for domain, servers in topology.domains.items()]))
+            [domain, "; ".join(f"{ROLE_NAMES[role]}s: {' '.join(listed)}"
+                               for role, listed in roles.items())]
+            for domain, roles in topology.domains.items()]))
     parts.append(f"Run something on a node: ivip lab exec --lab {lab.name} "
                  f"{whole['nodes'][0]['name']} -- ip route")
     return "\n\n".join(parts)

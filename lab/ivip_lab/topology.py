@@ -114,7 +114,8 @@ class Topology:
     links: tuple[Link, ...]
     dsocs: dict[str, Dsoc]
     domain: str                          # where DNS lists all MABs and their QSAs; "": nowhere
-    domains: dict[str, tuple[str, ...]]  # query servers that each names, those preferred first
+    domains: dict[str, dict[str, tuple[str, ...]]]  # those of networks: query servers by the role
+                                                    # they are listed for, preferred ones first
     users: dict[str, tuple[Prefix, ...]]
 
     @property
@@ -246,15 +247,19 @@ def read_domain(value: Value) -> str:
     return domain
 
 
-def read_domains(value: Value, nodes: dict[str, Node]) -> dict[str, tuple[str, ...]]:
-    domains: dict[str, tuple[str, ...]] = {}
+def read_domains(value: Value, nodes: dict[str, Node]) -> dict[str, dict[str, tuple[str, ...]]]:
+    domains: dict[str, dict[str, tuple[str, ...]]] = {}
     for name, entry in value.entries():
         if not all(LABEL.fullmatch(label) for label in name.split(".")):
             raise entry.wrong(f'"{name}" is no domain')
-        for server in entry.texts():
-            if server not in nodes or not {"qsr", "qsc"} & nodes[server].roles.keys():
-                raise entry.wrong(f"{server} is no node with the role qsr or qsc")
-        domains[name] = tuple(entry.texts())
+        domains[name] = {}
+        for role, listed in entry.fields("qsr", "qsc").items():
+            for server in listed.texts():
+                if server not in nodes or not {"qsr", "qsc"} & nodes[server].roles.keys():
+                    raise listed.wrong(f"{server} is no node with the role qsr or qsc")
+            domains[name][role] = tuple(listed.texts())
+        if not domains[name].get("qsr"):
+            raise entry.wrong('"qsr" is missing')
     return domains
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from ivip_demo import moves, steps, tools
 from ivip_demo.capture import capturing
+from ivip_demo.demo import Demo
 from ivip_demo.report import Report
-from ivip_demo.steps import Demo
 from ivip_lab import ivip
 from ivip_lab import lab as engine
 from ivip_lab.lab import Lab

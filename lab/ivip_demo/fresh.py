@@ -1,0 +1,55 @@
+"""Destinations that nobody asked for yet: what the first packet to one takes shows who can be asked.
+
+One end-user network's space is divided into micronets of single addresses; its host answers for all
+of them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import time
+
+from ivip_lab.namespace import run_ip
+
+from . import tools
+from .demo import Demo
+from .report import NotHeld, Step
+from .traffic import COMMANDER
+
+PATIENCE_SECONDS = 5
+
+
+class Fresh:
+    """The addresses of a network, each to be used once for each query server that is asked."""
+
+    def __init__(self, demo: Demo, network: str, host: str) -> None:
+        self._demo = demo
+        whole = ipaddress.ip_network(demo.micronet(4, network))
+        etr = demo.address(demo.etr_of(network, 4), 4)
+        commands: list[dict] = [{"do": "map", "micronet": str(whole), "etr": "zero"},
+                                {"do": "delete", "micronet": str(whole)}]
+        commands += [{"do": "define", "micronet": f"{address}/32", "etr": etr} for address in whole]
+        tools.must(tools.user(demo.lab, COMMANDER, demo.owner(network), "apply", "-",
+                              text=json.dumps(commands)))
+        run_ip(["-n", demo.lab.namespace(host), "route", "replace", "local", str(whole), "dev", "lo"])
+        self._unused = iter(list(whole))
+
+    def first_ms(self, source: str) -> float:
+        """Sends packets to a new destination until one is answered: milliseconds from the first
+        packet to the first answer."""
+        address = str(next(self._unused))
+        begin = time.monotonic()
+        answer = tools.read_ping(tools.run(self._demo.lab, source, "ping", "-n", "-c", "1", "-W",
+                                           str(PATIENCE_SECONDS), address).stdout)
+        if answer.first_ms is None:
+            raise NotHeld(f"{source} had no answer from {address}, asked for the first time, within "
+                          f"{time.monotonic() - begin:.1f} s")
+        return answer.first_ms
+
+    def show(self, step: Step, sources: list[str]) -> float:
+        """The same from several hosts, one after the other, shown; returns the longest."""
+        times = {source: self.first_ms(source) for source in sources}
+        step.show("first packet to a destination that nobody asked for before, answered after: "
+                  + ", ".join(f"{source} {ms:.0f} ms" for source, ms in times.items()))
+        return max(times.values())
