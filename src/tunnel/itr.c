@@ -57,7 +57,9 @@ struct itr *itr_new(const struct itr_config *config, struct random_seed seed, st
     itr->cache = mapping_cache_new(limit_or(config->cached_max, ITR_CACHED_MAX));
     itr->hold = hold_new(config->hold_packets, config->hold_time, random_key(&itr->random));
     itr->paths = etr_paths_new(limit_or(config->etrs_max, ITR_ETRS_MAX), random_key(&itr->random));
-    itr->usage = usage_new(limit_or(config->usage_max, ITR_USAGE_MAX), random_key(&itr->random));
+    struct hash_key key = random_key(&itr->random);
+    itr->usage = config->usage != NULL ? usage_new_in(config->usage, key)
+                                       : usage_new(limit_or(config->usage_max, ITR_USAGE_MAX), key);
     itr->unmapped = config->unmapped;
     itr->fallback = config->fallback;
     itr->pass_mtu = config->pass_mtu < IPV6_MTU_MIN ? IPV6_MTU_MIN : config->pass_mtu;

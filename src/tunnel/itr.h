@@ -67,6 +67,8 @@ struct itr_config {
     size_t cached_max;       // the limits above, when 0
     size_t etrs_max;
     size_t usage_max;
+    struct usage_memory *usage; // counters that outlive the process, or NULL: the ITR's own. Stays
+                                // the caller's, and must outlive the ITR
 };
 
 enum itr_verdict { ITR_TUNNEL, ITR_PATH, ITR_HELD, ITR_ICMP, ITR_DROP, ITR_PASS, ITR_FORWARD };

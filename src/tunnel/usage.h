@@ -9,7 +9,9 @@
 #define IVIP_TUNNEL_USAGE_H
 
 #include "base/hash.h"
+#include "base/instant.h"
 #include "base/range.h"
+#include "tunnel/usage_memory.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -23,7 +25,11 @@ struct usage {
     uint64_t octets;
 };
 
+// Counters in memory of the table's own, of at most `limit` micronets.
 struct usage_table *usage_new(size_t limit, struct hash_key key);
+// Counters in memory that outlives the process (usage_memory.h): those in it go on. The memory
+// stays the caller's and must outlive the table.
+struct usage_table *usage_new_in(struct usage_memory *memory, struct hash_key key);
 void usage_free(struct usage_table *table);
 
 void usage_add(struct usage_table *table, const struct range *range, uint64_t packets,
@@ -34,11 +40,13 @@ bool usage_take(struct usage_table *table, struct usage *usage);
 // Walks all without taking: from *place 0 on; false at the end.
 bool usage_next(const struct usage_table *table, size_t *place, struct usage *usage);
 size_t usage_count(const struct usage_table *table);
-// Adds to the common record.
-void usage_add_uncounted(struct usage_table *table, uint64_t packets, uint64_t octets);
-// Takes the common record out.
-struct usage usage_take_uncounted(struct usage_table *table);
 // The common record; its range means nothing.
 struct usage usage_uncounted(const struct usage_table *table);
+// What is counted now belongs to this period; periods are numbered upwards.
+uint64_t usage_period(const struct usage_table *table);
+// When the period began.
+struct wall_time usage_since(const struct usage_table *table);
+// Forgets all records and the common one, as if at once: the next period begins.
+void usage_next_period(struct usage_table *table, struct wall_time now);
 
 #endif

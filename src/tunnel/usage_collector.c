@@ -3,50 +3,34 @@
 
 #include <assert.h>
 
-void usage_collector_start(struct usage_collector *collector, uint64_t boot, struct duration period,
-                           struct wall_time now)
-{
-    assert(period.ns >= 1000000);
-    *collector = (struct usage_collector){boot, period, now};
-}
-
 static uint64_t period_of(const struct usage_collector *collector, struct wall_time time)
 {
+    assert(collector->period.ns >= 1000000);
     return time.ms / (collector->period.ns / 1000000);
 }
 
-bool usage_collector_due(const struct usage_collector *collector, struct wall_time now)
+bool usage_collector_due(const struct usage_collector *collector, const struct usage_table *table,
+                         struct wall_time now)
 {
-    return period_of(collector, now) != period_of(collector, collector->from);
+    return period_of(collector, now) != period_of(collector, usage_since(table));
 }
 
-bool usage_collector_take(const struct usage_collector *collector, struct usage_table *table,
-                          uint64_t number, struct wall_time now, struct usage_report *report)
+bool usage_collector_report(const struct usage_collector *collector,
+                            const struct usage_table *table, size_t *place, uint64_t number,
+                            struct wall_time now, struct usage_report *report)
 {
-    struct usage usage;
-    struct usage other = usage_take_uncounted(table);
+    struct usage usage = {0};
+    if (*place == 0)
+        usage = usage_uncounted(table); // in the first report
     report->boot = collector->boot;
     report->number = number;
-    report->from = collector->from;
-    report->to = now.ms < collector->from.ms ? collector->from : now;
-    report->other_packets = other.packets;
-    report->other_octets = other.octets;
+    report->from = usage_since(table);
+    report->to = now.ms < report->from.ms ? report->from : now;
+    report->other_packets = usage.packets;
+    report->other_octets = usage.octets;
     report->count = 0;
-    while (report->count < USAGE_RECORDS_MAX && usage_take(table, &usage))
+    while (report->count < USAGE_RECORDS_MAX && usage_next(table, place, &usage))
         report->records[report->count++] =
             (struct usage_record){usage.range, usage.packets, usage.octets};
-    return report->count > 0 || other.packets > 0;
-}
-
-void usage_collector_put_back(struct usage_table *table, const struct usage_report *report)
-{
-    for (uint32_t i = 0; i < report->count; i++)
-        usage_add(table, &report->records[i].range, report->records[i].packets,
-                  report->records[i].octets);
-    usage_add_uncounted(table, report->other_packets, report->other_octets);
-}
-
-void usage_collector_next(struct usage_collector *collector, struct wall_time now)
-{
-    collector->from = now;
+    return report->count > 0 || report->other_packets > 0;
 }

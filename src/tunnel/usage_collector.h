@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Turns the usage table of an ITR into reports, one or more for each period of wall time.
 //
-//     packets -> usage table -> collector -> report -> spool (durable) -> RUAS
-//                    ^                          |
-//                    +------- put back ---------+   where the spool has no room
+//     packets -> usage table -> collector -> reports -> spool (durable) -> RUAS
+//                    ^                                    |
+//                    +----------- next period ------------+
 //
-// A report counts from the moment it is durable: until then its records can be put back, and are
-// then part of a later one. So a full disk costs the knowledge in which minute traffic came, not
-// the traffic.
+// The table keeps what it counted until all reports of its period are durable, in one transaction
+// that names the period. Until then nothing has happened, and the next try makes other reports of
+// all that was counted by then. So a full disk costs the knowledge in which minute traffic came,
+// not the traffic; and a process that is killed in between finds, where the table's memory outlived
+// it, by the number of the period whether it is reported.
 #ifndef IVIP_TUNNEL_USAGE_COLLECTOR_H
 #define IVIP_TUNNEL_USAGE_COLLECTOR_H
 
@@ -18,25 +20,18 @@
 #include <stdbool.h>
 
 struct usage_collector {
-    uint64_t boot;
+    uint64_t boot; // a random number, different at each start
     struct duration period;
-    struct wall_time from; // begin of what is being counted
 };
 
-// Begins to count; `boot` is a random number, different at each start.
-void usage_collector_start(struct usage_collector *collector, uint64_t boot, struct duration period,
-                           struct wall_time now);
 // True when a period has ended: periods begin at multiples of their length. A clock that was set
 // back ends one, too.
-bool usage_collector_due(const struct usage_collector *collector, struct wall_time now);
-// Takes up to USAGE_RECORDS_MAX records out of the table into report `number`. False where there
-// are none left.
-bool usage_collector_take(const struct usage_collector *collector, struct usage_table *table,
-                          uint64_t number, struct wall_time now, struct usage_report *report);
-// Puts the records of a report back that could not be made durable. Nothing may have been counted
-// since.
-void usage_collector_put_back(struct usage_table *table, const struct usage_report *report);
-// All of the period was taken: the next begins.
-void usage_collector_next(struct usage_collector *collector, struct wall_time now);
+bool usage_collector_due(const struct usage_collector *collector, const struct usage_table *table,
+                         struct wall_time now);
+// Fills report `number` with up to USAGE_RECORDS_MAX records from *place on, which is 0 at first.
+// False at the end.
+bool usage_collector_report(const struct usage_collector *collector,
+                            const struct usage_table *table, size_t *place, uint64_t number,
+                            struct wall_time now, struct usage_report *report);
 
 #endif

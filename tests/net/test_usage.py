@@ -14,6 +14,8 @@ RUAS = "198.18.6.1"
 
 
 class Reporting(Internet):
+    every = "1s"
+
     def start_mappings(self, network: Network) -> dict:
         self.network = network
         self.ruas_place = network.namespace("ruas")
@@ -33,7 +35,7 @@ class Reporting(Internet):
 
     def itr_config(self, announce: bool) -> dict:
         return super().itr_config(announce) | {
-            "usage_to": f"http://{RUAS}:4747", "usage_every": "1s"}
+            "usage_to": f"http://{RUAS}:4747", "usage_every": self.every}
 
     def list_itr(self) -> None:
         """Only now does the RUAS know the ITR's key."""
@@ -57,6 +59,18 @@ class Reporting(Internet):
 @pytest.fixture
 def reporting(network: Network):
     made = Reporting(network)
+    yield made
+    made.close()
+
+
+class ReportingSeldom(Reporting):
+    """Within a test no period ends but by a restart."""
+    every = "1h"
+
+
+@pytest.fixture
+def reporting_seldom(network: Network):
+    made = ReportingSeldom(network)
     yield made
     made.close()
 
@@ -125,3 +139,45 @@ def test_forged_reports_are_refused(reporting: Reporting) -> None:
         answer = net.ruas_place.run("curl", "-s", "-X", "POST", "--data-binary", body, url).stdout
         assert '"bad-report"' in answer
     assert net.packets() == 0
+
+
+def restart_killed(net: Reporting) -> None:
+    net.node.stop(signal.SIGKILL)
+    net.node.start()
+    await_that("the ITR works", lambda: " 0% packet loss" in net.ping(SITE, check=False).stdout)
+
+
+def test_what_was_counted_outlives_a_kill(reporting_seldom: Reporting) -> None:
+    """kill -9 in the middle of a period, again and again: what the ITR tunnelled in it is reported
+    by the next process."""
+    net = reporting_seldom
+    net.list_itr()
+    for _ in range(5):
+        net.ping(SITE)
+        restart_killed(net)
+    assert net.node.stop() == 0
+    net.node.start()
+    sent = net.delivered()
+    assert sent >= 5 * 6
+    await_that("all is reported", lambda: net.packets() == sent)
+    await_that("nothing waits", lambda: net.waiting() == 0)
+    assert net.packets() == sent
+    assert net.node.metrics()["ivip_itr_usage_damaged_total"] == 0
+
+
+def test_damaged_counters_are_begun_anew(reporting_seldom: Reporting) -> None:
+    net = reporting_seldom
+    net.list_itr()
+    net.ping(SITE)
+    net.node.stop(signal.SIGKILL)
+    net.node.control.with_suffix(".usage").write_bytes(b"\xff" * 100_000)
+    net.node.start()
+    net.node.await_healthy()
+    assert "is begun anew, and the counters of usage in it are lost" in net.node.log()
+    assert net.node.metrics()["ivip_itr_usage_damaged_total"] == 1
+    lost = net.delivered()
+    net.ping(SITE)
+    restart_killed(net)
+    assert net.node.stop() == 0
+    net.node.start()
+    await_that("the rest is reported", lambda: net.packets() == net.delivered() - lost)

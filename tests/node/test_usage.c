@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Usage from the ITR's table to the RUAS's ledger, over crashes of both, lost answers and disks
-// that are full: every packet whose report became durable counts exactly once.
+// Usage from the ITR's counters to the RUAS's ledger, over kills of both, lost answers and disks
+// that are full: every packet counts exactly once.
 #include "../check.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "node/authority/usage_ledger.h"
 #include "node/tunnel/usage_spool.h"
@@ -24,25 +25,35 @@ struct world {
     char itr_folder[64];
     char ruas_folder[64];
     struct secret_key key;
-    struct usage_table *table; // lost with the ITR
+    void *counters; // what outlives the ITR
+    struct usage_table *table;
     struct usage_collector collector;
     struct usage_spool *spool;
     struct usage_ledger *ledger;
     struct wall_time now;
     uint64_t counted[MICRONETS]; // octets that must be in the ledger in the end
-    uint64_t volatile_octets[MICRONETS];
     uint64_t boots;
 };
 
+// As a process that finds what the one before it left.
 static void start_itr(struct world *world)
 {
     struct hash_key hash = {{1, 2}};
     struct error error = {0};
-    world->table = usage_new(MICRONETS, hash);
+    size_t dropped;
     world->spool = usage_spool_open(world->itr_folder, &error);
     assert_non_null(world->spool);
-    usage_collector_start(&world->collector, ++world->boots, duration_s(60), world->now);
-    memset(world->volatile_octets, 0, sizeof(world->volatile_octets));
+    struct usage_memory *memory = usage_memory_resume(
+        world->counters, usage_memory_size(MICRONETS), MICRONETS, usage_spool_owner(world->spool),
+        usage_spool_reported(world->spool), world->now, &dropped, &error);
+    assert_int_equal(dropped, 0);
+    if (memory == NULL) {
+        assert_int_equal(world->boots, 0);
+        memory = usage_memory_begin(world->counters, MICRONETS, usage_spool_owner(world->spool),
+                                    usage_spool_reported(world->spool), world->now);
+    }
+    world->table = usage_new_in(memory, hash);
+    world->collector = (struct usage_collector){++world->boots, duration_s(60)};
 }
 
 static void stop_itr(struct world *world)
@@ -64,7 +75,7 @@ static void count_traffic(struct world *world)
     uint64_t octets = 1 + random_below(&world->random, 100000);
     struct range micronet = {FAMILY_IPV4, {(20u << 24) + i * 16}, {16}};
     usage_add(world->table, &micronet, 1, octets);
-    world->volatile_octets[i] += octets;
+    world->counted[i] += octets;
 }
 
 // From now on no file may grow: as on a full disk.
@@ -76,35 +87,43 @@ static void set_disk_full(bool full)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-static bool put_report(struct world *world, struct usage_report *report, bool full)
+static bool put_reports(struct world *world, size_t *made)
 {
     static uint8_t bytes[USAGE_REPORT_BYTES_MAX];
+    static struct usage_report report;
     struct error error = {0};
-    size_t length = usage_report_write(report, &world->key, bytes);
-    set_disk_full(full);
-    bool put = usage_spool_put(world->spool, bytes, length, &error);
-    set_disk_full(false);
-    assert_int_equal(put, !full);
-    return put;
+    size_t place = 0;
+    for (*made = 0;
+         usage_collector_report(&world->collector, world->table, &place,
+                                usage_spool_next_number(world->spool), world->now, &report);
+         (*made)++)
+        if (!usage_spool_put(world->spool, bytes, usage_report_write(&report, &world->key, bytes),
+                             &error))
+            return false;
+    return *made == 0 || usage_spool_commit(world->spool, usage_period(world->table), &error);
 }
 
-static void report(struct world *world, bool full)
+// Ends a period. The ITR may be killed when its reports are durable, and before it knows that.
+static void report(struct world *world, bool full, bool killed)
 {
-    static struct usage_report report;
     world->now.ms += 60000;
-    assert_true(usage_collector_due(&world->collector, world->now));
-    while (usage_collector_take(&world->collector, world->table,
-                                usage_spool_next_number(world->spool), world->now, &report)) {
-        if (!put_report(world, &report, full)) {
-            usage_collector_put_back(world->table, &report);
-            return;
-        }
+    assert_true(usage_collector_due(&world->collector, world->table, world->now));
+    size_t waiting = usage_spool_count(world->spool);
+    size_t made;
+    set_disk_full(full);
+    bool kept = put_reports(world, &made);
+    set_disk_full(false);
+    assert_int_equal(kept, made == 0 ? usage_count(world->table) == 0 : !full);
+    assert_int_equal(usage_spool_count(world->spool), waiting + (kept ? made : 0));
+    if (killed) {
+        stop_itr(world);
+        start_itr(world);
+        if (kept && made > 0)
+            assert_int_equal(usage_count(world->table), 0);
+    } else if (kept) {
+        usage_next_period(world->table, world->now);
+        assert_false(usage_collector_due(&world->collector, world->table, world->now));
     }
-    for (size_t i = 0; i < MICRONETS; i++)
-        world->counted[i] += world->volatile_octets[i];
-    memset(world->volatile_octets, 0, sizeof(world->volatile_octets));
-    usage_collector_next(&world->collector, world->now);
-    assert_false(usage_collector_due(&world->collector, world->now));
 }
 
 // Sends the oldest report. The request, the answer, or one of the two machines may be lost.
@@ -185,6 +204,7 @@ static void run_seed(uint64_t seed)
     strcpy(world.ruas_folder, "/tmp/ivip-usage-ruas-XXXXXX");
     assert_non_null(mkdtemp(world.itr_folder));
     assert_non_null(mkdtemp(world.ruas_folder));
+    world.counters = memory_new(usage_memory_size(MICRONETS));
     start_itr(&world);
     start_ruas(&world);
     for (int step = 0; step < STEPS; step++) {
@@ -192,10 +212,11 @@ static void run_seed(uint64_t seed)
         if (what < 55)
             count_traffic(&world);
         else if (what < 70)
-            report(&world, random_below(&world.random, 10) < 2);
+            report(&world, random_below(&world.random, 10) < 2,
+                   random_below(&world.random, 10) < 2);
         else if (what < 92)
             deliver(&world, true);
-        else if (what < 96) { // what was not durable yet dies with the ITR
+        else if (what < 96) {
             stop_itr(&world);
             start_itr(&world);
         } else {
@@ -203,12 +224,13 @@ static void run_seed(uint64_t seed)
             start_ruas(&world);
         }
     }
-    report(&world, false);
+    report(&world, false, false);
     while (usage_spool_count(world.spool) > 0)
         deliver(&world, false);
     check_totals(&world);
     stop_itr(&world);
     usage_ledger_close(world.ledger);
+    memory_free(world.counters);
     remove_folder(world.itr_folder);
     remove_folder(world.ruas_folder);
 }

@@ -365,18 +365,6 @@ static void test_usage_is_counted_for_each_micronet(void **state)
     assert_int_equal(usage.packets, 1);
 }
 
-static void test_usage_of_too_many_micronets_goes_to_one_record(void **state)
-{
-    struct bench *bench = *state;
-    struct usage_table *table = itr_usage(bench->itr);
-    for (uint64_t i = 0; i < 6; i++) {
-        struct range range = {FAMILY_IPV4, {i}, {1}};
-        usage_add(table, &range, 1, 100);
-    }
-    assert_int_equal(usage_count(table), 4);
-    assert_int_equal(usage_uncounted(table).octets, 200);
-}
-
 static void test_full_database(void **state)
 {
     struct bench *bench = *state;
@@ -619,7 +607,6 @@ int main(void)
         WITH_BENCH(test_paths_are_found_out_again),
         WITH_BENCH(test_rules_hold_for_etrs_already_in_use),
         WITH_BENCH(test_usage_is_counted_for_each_micronet),
-        WITH_BENCH(test_usage_of_too_many_micronets_goes_to_one_record),
         WITH_BENCH(test_hands_over_to_the_fallback_while_it_asks),
         WITH_BENCH(test_a_fallback_that_is_refused_gets_nothing),
         WITH_BENCH(test_lets_go_as_it_came),

@@ -329,6 +329,7 @@ static void release(struct role_itr *role)
     etr_free(role->taking_over);
     tun_close(role->tun);
     itr_free(role->itr);
+    usage_reporter_free(role->reporter);
     memory_free(role->arena);
 }
 
@@ -376,14 +377,17 @@ static bool open_all(struct role_itr *role, const struct config_itr *config, str
     if (config->unmapped == CONFIG_UNMAPPED_PASS &&
         !open_other_way(role, config, &core.pass_mtu, error))
         return false;
-    role->itr = itr_new(&core, node_seed(role->node), node_now(role->node));
-    role->arena = memory_new(ARENA_BYTES);
-    role->announce = config->announce;
     if (config->usage_to[0] != '\0') {
-        role->reporter = usage_reporter_start(role->node, config, itr_usage(role->itr), error);
+        role->reporter = usage_reporter_open(role->node, config, error);
         if (role->reporter == NULL)
             return false;
+        core.usage = usage_reporter_memory(role->reporter);
     }
+    role->itr = itr_new(&core, node_seed(role->node), node_now(role->node));
+    if (role->reporter != NULL)
+        usage_reporter_start(role->reporter, itr_usage(role->itr));
+    role->arena = memory_new(ARENA_BYTES);
+    role->announce = config->announce;
     role->sender = raw_sender_open(NULL, error);
     if (role->sender == NULL)
         return false;

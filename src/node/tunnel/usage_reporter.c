@@ -4,7 +4,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "node/http/http_client.h"
+#include "node/tunnel/usage_counters.h"
 #include "node/tunnel/usage_spool.h"
+#include "tunnel/itr.h"
 #include "tunnel/usage_collector.h"
 
 #include <stdio.h>
@@ -15,9 +17,10 @@
 
 struct usage_reporter {
     struct node *node;
-    struct usage_table *table;
     struct usage_collector collector;
     struct usage_spool *spool;
+    struct usage_counters *counters;
+    struct usage_table *table; // in the counters; NULL before the start
     struct http_client *client;
     struct http_fetch *fetch; // the report under way, or NULL
     uint64_t sending;         // its number
@@ -31,23 +34,37 @@ struct usage_reporter {
     uint8_t bytes[USAGE_REPORT_BYTES_MAX];
 };
 
-// What was counted becomes durable; what does not, stays in the table.
+// Puts reports of all that was counted into the spool; `made` becomes how many.
+static bool put_reports(struct usage_reporter *reporter, struct wall_time now, size_t *made,
+                        struct error *error)
+{
+    size_t place = 0;
+    *made = 0;
+    while (usage_collector_report(&reporter->collector, reporter->table, &place,
+                                  usage_spool_next_number(reporter->spool), now,
+                                  &reporter->report)) {
+        size_t length =
+            usage_report_write(&reporter->report, node_key(reporter->node), reporter->bytes);
+        if (!usage_spool_put(reporter->spool, reporter->bytes, length, error))
+            return false;
+        (*made)++;
+    }
+    return true;
+}
+
+// What was counted becomes durable, all of it or nothing; then the next period begins.
 static void make_reports(struct usage_reporter *reporter)
 {
     struct wall_time now = node_wall_time(reporter->node);
-    while (usage_collector_take(&reporter->collector, reporter->table,
-                                usage_spool_next_number(reporter->spool), now, &reporter->report)) {
-        struct error error;
-        size_t length =
-            usage_report_write(&reporter->report, node_key(reporter->node), reporter->bytes);
-        if (!usage_spool_put(reporter->spool, reporter->bytes, length, &error)) {
-            usage_collector_put_back(reporter->table, &reporter->report);
-            if (reporter->not_kept++ == 0)
-                log_error("itr", "usage is counted on, but not kept: %s", error.text);
-            break;
-        }
+    struct error error;
+    size_t made;
+    if (put_reports(reporter, now, &made, &error) &&
+        (made == 0 || usage_spool_commit(reporter->spool, usage_period(reporter->table), &error))) {
+        usage_next_period(reporter->table, now);
+        return;
     }
-    usage_collector_next(&reporter->collector, now);
+    if (reporter->not_kept++ == 0)
+        log_error("itr", "usage is counted on, but not kept: %s", error.text);
 }
 
 static void send_next(struct usage_reporter *reporter);
@@ -96,42 +113,69 @@ static void send_next(struct usage_reporter *reporter)
                              ANSWER_BYTES_MAX, duration_s(POST_SECONDS), on_answer, reporter);
 }
 
-struct usage_reporter *usage_reporter_start(struct node *node, const struct config_itr *config,
-                                            struct usage_table *table, struct error *error)
+struct usage_reporter *usage_reporter_open(struct node *node, const struct config_itr *config,
+                                           struct error *error)
 {
     struct usage_spool *spool = usage_spool_open(node_config(node)->state, error);
     if (spool == NULL)
         return NULL;
+    struct usage_counters *counters =
+        usage_counters_open(node_config(node)->control, ITR_USAGE_MAX, usage_spool_owner(spool),
+                            usage_spool_reported(spool), node_wall_time(node), error);
+    if (counters == NULL) {
+        usage_spool_close(spool);
+        return NULL;
+    }
     struct usage_reporter *reporter = memory_new(sizeof(*reporter));
     struct random_source random;
     random_init(&random, node_seed(node));
     reporter->node = node;
-    reporter->table = table;
     reporter->spool = spool;
+    reporter->counters = counters;
     reporter->client = http_client_new(node);
     reporter->wait_seconds = 1;
     size_t size = strlen(config->usage_to) + sizeof("/v1/usage");
     reporter->url = memory_new(size);
     (void)snprintf(reporter->url, size, "%s/v1/usage", config->usage_to);
-    usage_collector_start(&reporter->collector, random_u64(&random), config->usage_every,
-                          node_wall_time(node));
+    reporter->collector = (struct usage_collector){random_u64(&random), config->usage_every};
     return reporter;
+}
+
+struct usage_memory *usage_reporter_memory(const struct usage_reporter *reporter)
+{
+    return usage_counters_memory(reporter->counters);
+}
+
+void usage_reporter_start(struct usage_reporter *reporter, struct usage_table *table)
+{
+    reporter->table = table;
+    make_reports(reporter);
 }
 
 void usage_reporter_stop(struct usage_reporter *reporter)
 {
     if (reporter == NULL)
         return;
-    make_reports(reporter);
+    if (reporter->table != NULL)
+        make_reports(reporter);
+    reporter->table = NULL;
     http_client_free(reporter->client);
+    reporter->client = NULL;
+}
+
+void usage_reporter_free(struct usage_reporter *reporter)
+{
+    if (reporter == NULL)
+        return;
     usage_spool_close(reporter->spool);
+    usage_counters_close(reporter->counters);
     memory_free(reporter->url);
     memory_free(reporter);
 }
 
 void usage_reporter_watch(struct usage_reporter *reporter)
 {
-    if (usage_collector_due(&reporter->collector, node_wall_time(reporter->node)))
+    if (usage_collector_due(&reporter->collector, reporter->table, node_wall_time(reporter->node)))
         make_reports(reporter);
     send_next(reporter);
 }
@@ -145,14 +189,17 @@ void usage_reporter_write_metrics(const struct usage_reporter *reporter, struct 
     metrics_counter(page, "ivip_itr_usage_not_kept_total",
                     "Times that usage could not be put on disk and was counted on",
                     reporter->not_kept);
+    metrics_counter(page, "ivip_itr_usage_damaged_total",
+                    "Counters of usage that were found damaged at the start and dropped",
+                    usage_counters_dropped(reporter->counters));
 }
 
 json_t *usage_reporter_status(const struct usage_reporter *reporter)
 {
-    return json_pack("{s:s, s:I, s:I, s:I}", "to", reporter->url, "waiting",
+    return json_pack("{s:s, s:I, s:I, s:I, s:I}", "to", reporter->url, "waiting",
                      (json_int_t)usage_spool_count(reporter->spool), "acknowledged",
-                     (json_int_t)reporter->acknowledged, "not_kept",
-                     (json_int_t)reporter->not_kept);
+                     (json_int_t)reporter->acknowledged, "not_kept", (json_int_t)reporter->not_kept,
+                     "damaged", (json_int_t)usage_counters_dropped(reporter->counters));
 }
 
 bool usage_reporter_healthy(const struct usage_reporter *reporter, char *why, size_t size)

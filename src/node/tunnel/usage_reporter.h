@@ -16,11 +16,17 @@
 
 struct usage_reporter;
 
-// The table stays the caller's and must outlive the reporter.
-struct usage_reporter *usage_reporter_start(struct node *node, const struct config_itr *config,
-                                            struct usage_table *table, struct error *error);
+// Opens what is kept: the spool, and the counters that a process before may have left.
+struct usage_reporter *usage_reporter_open(struct node *node, const struct config_itr *config,
+                                           struct error *error);
+// Where the ITR shall count.
+struct usage_memory *usage_reporter_memory(const struct usage_reporter *reporter);
+// Begins: what was left is reported first. The table is one in that memory.
+void usage_reporter_start(struct usage_reporter *reporter, struct usage_table *table);
 // Makes the last reports; they are sent after the next start.
 void usage_reporter_stop(struct usage_reporter *reporter);
+// After the table was freed.
+void usage_reporter_free(struct usage_reporter *reporter);
 // To be called a few times a second.
 void usage_reporter_watch(struct usage_reporter *reporter);
 

@@ -18,11 +18,23 @@ struct usage_spool;
 struct usage_spool *usage_spool_open(const char *directory, struct error *error);
 void usage_spool_close(struct usage_spool *spool);
 
+// Whose counters are reported through this spool: a random number made with it.
+uint64_t usage_spool_owner(const struct usage_spool *spool);
+// The last period of the counters (tunnel/usage_memory.h) whose reports have been kept here.
+uint64_t usage_spool_reported(const struct usage_spool *spool);
 // The number of the next report: never one that was used before, in this boot or another.
 uint64_t usage_spool_next_number(const struct usage_spool *spool);
-// Keeps a report of that number; when this returns true it is durable.
+
+// Keeps all reports of a period, or none:
+//
+//     usage_spool_put each, with the number above; usage_spool_commit
+//
+// When commit returns true they are durable, and the period is reported. Where one of the two
+// returns false, nothing of it is kept.
 bool usage_spool_put(struct usage_spool *spool, const uint8_t *bytes, size_t length,
                      struct error *error);
+bool usage_spool_commit(struct usage_spool *spool, uint64_t period, struct error *error);
+
 // The oldest report; 0 where there is none, else its length.
 size_t usage_spool_first(struct usage_spool *spool, uint64_t *number,
                          uint8_t bytes[USAGE_REPORT_BYTES_MAX]);
