@@ -4,11 +4,15 @@
 #include "node/http/http_server.h"
 #include "test_node.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define HEADER_TOO_LARGE (64 * 1024)
 
@@ -314,6 +318,49 @@ static void test_tls(void **state)
     assert_int_equal(wrong.result, CURLE_SSL_PINNEDPUBKEYNOTMATCH);
 }
 
+// A client that sends an octet now and then, and nothing else.
+struct trickle {
+    int sock;
+    uv_timer_t timer;
+    unsigned sent;
+    bool cut;
+};
+
+static void send_octet(uv_timer_t *timer)
+{
+    struct trickle *trickle = timer->data;
+    char end = 0;
+    ssize_t got = recv(trickle->sock, &end, 1, MSG_DONTWAIT);
+    trickle->cut =
+        got == 0 || (got < 0 && errno != EAGAIN) || send(trickle->sock, "G", 1, MSG_NOSIGNAL) != 1;
+    trickle->sent++;
+}
+
+// Whoever sends slowly does not hold its place; one who waits for an answer, and one who sends
+// requests one after the other, does.
+static void test_a_slow_request_is_cut(void **state)
+{
+    (void)state;
+    http_server_set_patience(server, duration_ms(400));
+    struct trickle trickle = {.sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_local(server).port),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    assert_int_equal(connect(trickle.sock, (struct sockaddr *)&to, sizeof(to)), 0);
+    (void)uv_timer_init(node_loop(node), &trickle.timer);
+    trickle.timer.data = &trickle;
+    (void)uv_timer_start(&trickle.timer, send_octet, 10, 10);
+    struct call slow_answer = {0};
+    uv_thread_t thread = begin(&slow_answer, "/never");
+    test_run_until(node, &trickle.cut);
+    assert_true(trickle.sent > 10);
+    uv_close((uv_handle_t *)&trickle.timer, NULL);
+    (void)close(trickle.sock);
+    (void)uv_timer_start(&later, answer_later, 800, 0);
+    finish(&slow_answer, thread);
+    assert_int_equal(slow_answer.status, 202);
+}
+
 static void test_port_taken(void **state)
 {
     (void)state;
@@ -335,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large_headers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_before_answer, set_up, tear_down),
         cmocka_unit_test_prestate_setup_teardown(test_tls, set_up, tear_down, tls),
+        cmocka_unit_test_setup_teardown(test_a_slow_request_is_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_port_taken, set_up, tear_down),
     };
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_ALL) != 0)

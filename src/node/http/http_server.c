@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "node/http/certificate.h"
+#include "node/http/http_connections.h"
 #include "node/http/json_error.h"
 #include "node/socket_address.h"
 
@@ -25,12 +26,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONNECTIONS_MAX          1024
-#define CONNECTIONS_PER_PEER_MAX 256
-#define CONNECTION_MEMORY        (32 * 1024) // holds the request line and all headers
-#define IDLE_SECONDS             30
-#define BACKLOG                  256
-#define REPLY_HEADERS_MAX        8
+#define CONNECTION_MEMORY (32 * 1024) // holds the request line and all headers
+#define IDLE_SECONDS      30
+#define BACKLOG           256
+#define REPLY_HEADERS_MAX 8
 
 // TLS 1.3 alone: every client of this interface is newer than it, and it leaves nothing to choose.
 #define TLS_PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3"
@@ -40,6 +39,7 @@ struct http_server {
     http_handler *handler;
     void *state;
     struct MHD_Daemon *daemon;
+    struct http_connections *connections;
     struct endpoint local;
     uv_poll_t poll;
     uv_timer_t timer;
@@ -163,6 +163,7 @@ static enum MHD_Result hand_over(struct http_exchange *exchange)
 {
     struct http_server *server = exchange->server;
     exchange->handed_over = true;
+    http_connection_whole(exchange->connection);
     if (exchange->too_large) {
         struct error error;
         error_set(&error, ERROR_LIMIT, "body-too-large",
@@ -205,10 +206,10 @@ static void on_completed(void *state, struct MHD_Connection *connection, void **
                          enum MHD_RequestTerminationCode code)
 {
     (void)state;
-    (void)connection;
     (void)code;
     struct http_exchange *exchange = *context;
     *context = NULL;
+    http_connection_wait(connection);
     if (exchange == NULL)
         return;
     list_remove(&exchange->node);
@@ -255,8 +256,7 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int sock,
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     struct MHD_OptionItem options[] = {
         {MHD_OPTION_LISTEN_SOCKET, sock, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, NULL},
-        {MHD_OPTION_PER_IP_CONNECTION_LIMIT, CONNECTIONS_PER_PEER_MAX, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, NULL},
         {MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, NULL},
@@ -275,8 +275,10 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int sock,
             (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, certificate->certificate_pem};
         tls[2] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0, priority};
     }
-    return MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_NOTIFY_COMPLETED,
-                            on_completed, NULL, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
+    return MHD_start_daemon(flags, 0, http_connections_accept, server->connections, on_request,
+                            server, MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+                            MHD_OPTION_NOTIFY_CONNECTION, http_connections_notify,
+                            server->connections, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
 // Lets libuv watch the daemon's epoll descriptor.
@@ -305,6 +307,7 @@ struct http_server *http_server_open(struct node *node, const struct endpoint *l
     server->handler = handler;
     server->state = state;
     list_init(&server->exchanges);
+    server->connections = http_connections_new(node_loop(node));
     int sock = listen_on(listen_at, &server->local, error);
     if (sock >= 0) {
         server->daemon = start_daemon(server, sock, tls ? &certificate : NULL);
@@ -316,6 +319,7 @@ struct http_server *http_server_open(struct node *node, const struct endpoint *l
     }
     certificate_release(&certificate);
     if (server->daemon == NULL) {
+        http_connections_close(server->connections);
         memory_free(server);
         return NULL;
     }
@@ -352,6 +356,7 @@ void http_server_close(struct http_server *server)
     if (server->open_handles > 0)
         (void)uv_poll_stop(&server->poll);
     MHD_stop_daemon(server->daemon);
+    http_connections_close(server->connections);
     assert(list_empty(&server->exchanges));
     if (server->open_handles == 0) {
         memory_free(server);
@@ -359,6 +364,11 @@ void http_server_close(struct http_server *server)
     }
     uv_close((uv_handle_t *)&server->poll, on_handle_closed);
     uv_close((uv_handle_t *)&server->timer, on_handle_closed);
+}
+
+void http_server_set_patience(struct http_server *server, struct duration patience)
+{
+    http_connections_set_patience(server->connections, patience);
 }
 
 struct endpoint http_server_local(const struct http_server *server)

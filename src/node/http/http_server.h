@@ -23,6 +23,8 @@ struct http_server *http_server_open(struct node *node, const struct endpoint *l
 // Ends open exchanges and frees the server.
 void http_server_close(struct http_server *server);
 struct endpoint http_server_local(const struct http_server *server);
+// How long a connection may take to bring one whole request; HTTP_REQUEST_SECONDS without this.
+void http_server_set_patience(struct http_server *server, struct duration patience);
 
 // What was asked; texts are valid until the exchange is answered.
 const char *http_method(const struct http_exchange *exchange);                   // "GET"

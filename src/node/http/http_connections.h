@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The connections of an HTTP server, and how many and how long anybody may have them.
+//
+// libmicrohttpd ends connections that are silent. A peer that sends an octet now and then is not,
+// and holds its place for ever; one with an IPv6 network of its own has as many addresses as it
+// wants. So each connection has some seconds for a whole request, TLS handshake included, and
+// places are counted by source: an IPv4 address, or an IPv6 /64.
+//
+//     accepted -> waits for a request -> answered -> waits for the next
+//                  `- too long: cut
+#ifndef IVIP_NODE_HTTP_HTTP_CONNECTIONS_H
+#define IVIP_NODE_HTTP_HTTP_CONNECTIONS_H
+
+#include "base/instant.h"
+
+#include <microhttpd.h>
+#include <uv.h>
+
+#define HTTP_CONNECTIONS_MAX            1024 // of one server
+#define HTTP_CONNECTIONS_PER_SOURCE_MAX 256
+#define HTTP_REQUEST_SECONDS            30 // from the connection, or the answer before, to the whole
+
+struct http_connections;
+
+// `loop` must run until http_connections_close has had its turn in it.
+struct http_connections *http_connections_new(uv_loop_t *loop);
+// To be called when libmicrohttpd has closed all of them; frees it.
+void http_connections_close(struct http_connections *connections);
+// Another time than HTTP_REQUEST_SECONDS, for connections that begin to wait from now on.
+void http_connections_set_patience(struct http_connections *connections, struct duration patience);
+
+// The callbacks that libmicrohttpd wants: MHD_AcceptPolicyCallback, MHD_NotifyConnectionCallback.
+enum MHD_Result http_connections_accept(void *connections, const struct sockaddr *address,
+                                        socklen_t length);
+void http_connections_notify(void *connections, struct MHD_Connection *connection, void **context,
+                             enum MHD_ConnectionNotificationCode code);
+// The request is whole: the client has done its part.
+void http_connection_whole(struct MHD_Connection *connection);
+// It was answered: the next request is waited for.
+void http_connection_wait(struct MHD_Connection *connection);
+
+#endif

@@ -1,0 +1,59 @@
+"""The HTTP servers of a node under connections that want nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from conftest import Network, await_that
+
+# Opens connections, four from each of so many addresses of one /64, says how many were not closed
+# at once, and keeps them until its standard input ends.
+HOLD = """
+import select, socket, sys
+held = []
+for number in range(4 * int(sys.argv[1])):
+    try:
+        one = socket.create_connection(("2001:db8:1::1", 9746), 5,
+                                       (f"2001:db8:1::{number % int(sys.argv[1]) + 2:x}", 0))
+        one.sendall(b"G")
+        held.append(one)
+    except OSError:
+        pass
+poll = select.poll()
+for one in held:
+    poll.register(one, select.POLLIN)
+closed = set()
+while True:
+    ready = {descriptor for descriptor, _ in poll.poll(1000)}
+    if not ready:
+        break
+    for descriptor in ready:
+        poll.unregister(descriptor)
+    closed |= ready
+print(len(held) - len(closed), flush=True)
+sys.stdin.read()
+"""
+ADDRESSES = 300
+
+
+def test_one_network_cannot_take_all_connections(network: Network) -> None:
+    """Sources are counted by /64: whoever has one has 2^64 addresses."""
+    place = network.namespace("node")
+    place.ip("address add 192.0.2.1/32 dev lo")
+    batch = "".join(f"address add 2001:db8:1::{last:x}/128 dev lo\n"
+                    for last in range(1, ADDRESSES + 2))
+    place.run("ip", "-6", "-batch", "-", text=batch)
+    node = network.node(place, {"name": "node", "metrics": "[::]:9746",
+                                "qsr": {"listen": "192.0.2.1:4746",
+                                        "upstreams": ["192.0.2.1:4745"]}})
+    await_that("the node answers", lambda: place.run(
+        "curl", "-sS", "http://192.0.2.1:9746/", check=False).returncode == 0)
+    with subprocess.Popen(place.command(sys.executable, "-c", HOLD, str(ADDRESSES)),
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        assert int(holder.stdout.readline()) == 256
+        page = place.run("curl", "-sS", "http://192.0.2.1:9746/metrics").stdout
+        assert "ivip_udp_datagrams_total" in page
+        holder.communicate("")
+    assert node.process is not None and node.process.poll() is None
