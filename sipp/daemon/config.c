@@ -19,6 +19,7 @@
 //     mobile SEQUENCE STATION KEYFILE     we are a mobile host with this home sequence
 //     serve-mobile ADDRESS KEYFILE   we are the home station of this mobile host
 //     serve-addresses POOL [HIGH]    we are a configuration server
+//     leases FILE                    where it remembers whom it gave what
 //     gateway DEVICE                 a TUN device for IPv4
 //     ipv4-here PREFIX PROVIDER      IPv4 hosts behind the gateway, and their provider's prefix
 //     ipv4 PREFIX PROVIDER SOURCE [VIA]   IPv4 hosts elsewhere: their provider, which of ours to
@@ -264,6 +265,14 @@ static bool apply_serve_addresses(struct sippd *sippd, struct line *line, struct
     return true;
 }
 
+static bool apply_leases(struct sippd *sippd, struct line *line, struct error *error)
+{
+    const char *file = argument(line, 0);
+    return node_serves_configuration(sippd->node)
+               ? leases_open(sippd, file, error)
+               : error_set(error, ERROR_INPUT, "no-pool", "no line above says serve-addresses");
+}
+
 static bool apply_gateway(struct sippd *sippd, struct line *line, struct error *error)
 {
     return gateway_open(sippd, argument(line, 0), error);
@@ -317,6 +326,7 @@ static const struct statement statements[] = {
     {"mobile", 3, 3, apply_mobile},
     {"serve-mobile", 2, 2, apply_serve_mobile},
     {"serve-addresses", 1, 2, apply_serve_addresses},
+    {"leases", 1, 1, apply_leases},
     {"gateway", 1, 1, apply_gateway},
     {"ipv4-here", 2, 2, apply_ipv4_here},
     {"ipv4", 3, 4, apply_ipv4},

@@ -25,6 +25,15 @@ static void say_sequence(struct sippd *sippd, const char *what, const struct seq
     log_info("sippd", "%s %s", what, path_print(sippd->names, &path, text));
 }
 
+static void say_conflict(struct sippd *sippd, const struct node_event *event)
+{
+    const uint8_t *link = event->link.octets;
+    char text[NAME_TEXT_MAX];
+    log_warning("sippd", "%s is ours, but the node at %02x:%02x:%02x:%02x:%02x:%02x uses it too",
+                names_print(sippd->names, sequence_identity(&event->sequence), text), link[0],
+                link[1], link[2], link[3], link[4], link[5]);
+}
+
 static void handle_event(struct sippd *sippd, const struct node_event *event)
 {
     switch (event->kind) {
@@ -41,9 +50,17 @@ static void handle_event(struct sippd *sippd, const struct node_event *event)
     case EVENT_ERROR:
         control_event(sippd, event);
         break;
+    case EVENT_LEASE:
+        leases_event(sippd, event);
+        break;
+    case EVENT_CONFLICT:
+        say_conflict(sippd, event);
+        break;
     case EVENT_PACKET:
         if (sippd->gateway != NULL && event->payload_type == SIPP_PAYLOAD_IPV4)
             gateway_event(sippd, event);
+        else
+            node_refuse(sippd->node, sippd_now(sippd), event, ICMP_NO_PAYLOAD_TYPE);
         break;
     }
 }
@@ -59,10 +76,11 @@ void sippd_settle(struct sippd *sippd)
 {
     struct node_output output;
     struct node_event event;
-    while (node_next_output(sippd->node, &output))
-        port_send(sippd->ports[output.interface], &output.link, output.bytes, output.length);
+    // Events first, as a lease is written down before its host hears of it.
     while (node_next_event(sippd->node, &event))
         handle_event(sippd, &event);
+    while (node_next_output(sippd->node, &output))
+        port_send(sippd->ports[output.interface], &output.link, output.bytes, output.length);
     struct instant deadline = node_next_deadline(sippd->node);
     uint64_t wait = instant_since(deadline, sippd_now(sippd)).ns / 1000000 + 1;
     (void)uv_timer_start(&sippd->timer, timer_due, wait, 0);
@@ -92,6 +110,7 @@ static void start(struct sippd *sippd)
         (void)uv_signal_start(&sippd->stop_signals[i], stop, signals[i]);
     }
     sippd->names = names_new();
+    sippd->leases = -1;
 }
 
 static void finish(struct sippd *sippd)
@@ -105,6 +124,7 @@ static void finish(struct sippd *sippd)
     control_close(sippd);
     gateway_close(sippd);
     kernel_close(sippd);
+    leases_close(sippd);
     uv_walk(&sippd->loop, close_handle, NULL);
     (void)uv_run(&sippd->loop, UV_RUN_DEFAULT);
     ports_close(sippd);

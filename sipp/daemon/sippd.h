@@ -5,6 +5,7 @@
 //     gateway.c   TUN device: IPv4 hosts, by their C-bit addresses
 //     kernel.c    netlink: routes that a routing daemon learned, carrier of links
 //     control.c   commands of the `sipp` tool
+//     leases.c    what a configuration server has given out
 //     config.c    the file that says what the node is
 //     privileges.c  what the process may do once all is open
 #ifndef SIPP_DAEMON_SIPPD_H
@@ -38,6 +39,7 @@ struct sippd {
     struct gateway *gateway; // NULL where there is none
     struct control *control;
     struct kernel *kernel;
+    int leases;    // the file of them, or -1
     bool checking; // the file is only read: nothing is opened, nothing in the system changes
     char user[SIPPD_USER_MAX]; // the account to run as; empty: the one that started it
     uid_t uid;
@@ -95,6 +97,12 @@ bool kernel_learn(struct sippd *sippd, struct error *error);
 // Offers a prefix of ours to the routing daemon, as an IPv6 route in the kernel's table.
 bool kernel_offer(struct sippd *sippd, const struct sipp_prefix *prefix, struct error *error);
 void kernel_close(struct sippd *sippd);
+
+// ---- leases.c: reads what earlier runs gave out, and writes down what is given out from now on.
+// The node must serve addresses already.
+bool leases_open(struct sippd *sippd, const char *file, struct error *error);
+void leases_event(struct sippd *sippd, const struct node_event *event);
+void leases_close(struct sippd *sippd);
 
 // ---- privileges.c
 // Remembers the account that privileges_drop changes to; false where there is none of the name.

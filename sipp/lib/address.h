@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // SIPP addresses and prefixes: 64 bits, and contiguous masks over them (overview §2).
 //
-//     global unicast   |C| provider 31 | subscriber, subnet, node 32 |     C = 1: the node is
-//     IPv4-only cluster          | prefix n | zeros                            |     any router
-//     "at" the prefix local-use        |01111101| subnet 8 | link address 48         | multicast
-//     |C1111111| flags 4 | scope 4 | group 48       |
+//   global unicast  |C| provider 31 | subscriber, subnet, node 32 |  C = 1: it knows IPv4 only
+//   cluster         | prefix n      | zeros                       |  any router "at" the prefix
+//   local-use       |01111101| subnet 8 | link address 48         |
+//   multicast       |C1111111| 000T | scope 4 | group 48          |
 //
 // An address is held as one number in host byte order, so that masks and comparisons are single
 // machine instructions; bit 0 is the leftmost, the C-bit.
@@ -122,6 +122,11 @@ uint32_t sipp_address_to_ipv4(struct sipp_address address);
 struct sipp_address sipp_local_use(uint8_t subnet, const uint8_t *link, unsigned length);
 // The link address inside a local-use address.
 struct link_address sipp_local_use_link(struct sipp_address address);
+// The subnet inside it: 0 where the address means something on one link only.
+static inline uint8_t sipp_local_use_subnet(struct sipp_address address)
+{
+    return (uint8_t)(address.bits >> 48);
+}
 
 // The multicast address of a permanent group (the T flag clear); `group` is cut to 48 bits.
 struct sipp_address sipp_multicast(enum sipp_scope scope, uint64_t group);

@@ -14,14 +14,16 @@ struct node *node_new(const struct node_config *config, struct random_seed seed,
     if (node->config.errors_per_second == 0)
         node->config.errors_per_second = NODE_ERRORS_DEFAULT;
     node->started = now;
-    node->error_tokens_at = now;
-    node->error_tokens = 1000000000;
+    node->errors = limiter_new(node->config.errors_per_second, now);
+    node->answers = limiter_new(NODE_ANSWERS_DEFAULT, now);
+    node->conflicts_told = limiter_new(1, now);
     random_init(&node->random, seed);
     node->forwarding = forwarding_new();
     random_bytes(&node->random, node->neighbour_key.bytes, sizeof(node->neighbour_key.bytes));
     node->associations = associations_new(&node->random);
     table_init(&node->neighbours);
-    list_init(&node->neighbour_ages);
+    table_init(&node->deferrals);
+    list_init(&node->deferral_ages);
     heap_init(&node->timers);
     queue_init(&node->outputs, NODE_OUTPUTS_MAX);
     queue_init(&node->events, NODE_EVENTS_MAX);
@@ -38,6 +40,7 @@ void node_free(struct node *node)
     if (node == NULL)
         return;
     neighbours_release(node);
+    designated_release(node);
     queue_release(&node->outputs);
     queue_release(&node->events);
     heap_release(&node->timers);
@@ -55,6 +58,8 @@ uint16_t node_add_interface(struct node *node, const struct interface *interface
     struct link *link = &node->links[node->link_count];
     link->interface = *interface;
     link->carrier = true;
+    list_init(&link->known);
+    list_init(&link->sought);
     link->local_use = interface->point_to_point ? SIPP_ADDRESS_NONE
                                                 : sipp_local_use(0, interface->link.octets, 6);
     return node->link_count++;
@@ -260,6 +265,11 @@ const char *node_counter_name(enum node_counter counter)
         [DROP_QUEUE_FULL] = "drop-queue-full",
         [DROP_NOT_OURS] = "drop-not-ours",
         [DROP_NO_CARRIER] = "drop-no-carrier",
+        [DROP_DEFERRED] = "drop-deferred",
+        [DROP_NEIGHBOURS] = "drop-neighbours",
+        [DROP_ANSWER_LIMIT] = "drop-answer-limit",
+        [DROP_POOL_EMPTY] = "drop-pool-empty",
+        [COUNT_CONFLICTS] = "conflicts",
     };
     assert(counter < NODE_COUNTERS);
     return names[counter];

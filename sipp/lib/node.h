@@ -24,7 +24,9 @@
 #define NODE_OWN_MAX        32   // own address sequences and groups
 #define NODE_LEVELS_MAX     64   // prefixes of the hierarchy that a router stands in
 #define NODE_SERVED_MAX     64   // prefixes of IPv4 hosts behind a gateway
-#define NODE_NEIGHBOURS_MAX 4096 // the one heard of longest ago gives way
+#define NODE_NEIGHBOURS_MAX 4096 // known on one link; the one heard of longest ago gives way
+#define NODE_SOUGHT_MAX     256  // asked for on one link; the one asked for longest gives way
+#define NODE_DEFERRALS_MAX  1024 // senders and groups that other routers bring to our links
 #define NODE_OUTPUTS_MAX    1024 // packets waiting to be pulled; more are dropped and counted
 #define NODE_EVENTS_MAX     1024
 #define NODE_BINDINGS_MAX   1024 // mobile hosts of a home station
@@ -37,7 +39,7 @@ struct interface {
     struct link_address link;
     uint16_t mtu;
     bool point_to_point; // a tunnel: no link addresses, nobody to look for
-    bool site_boundary;  // packets to groups of site scope or less do not pass
+    bool site_boundary;  // lies outside of the site: what has site scope does not pass
 };
 
 // A prefix of the hierarchy that this router's own addresses lie in (overview §2.1.2).
@@ -55,7 +57,8 @@ struct node_config {
     uint64_t clock; // milliseconds since 1970 at `now` of node_new; numbers registrations
 };
 
-#define NODE_ERRORS_DEFAULT 1000
+#define NODE_ERRORS_DEFAULT  1000
+#define NODE_ANSWERS_DEFAULT 1000 // a second, to Where-Are-You and other questions from links
 
 struct node *node_new(const struct node_config *config, struct random_seed seed,
                       struct instant now);
@@ -95,9 +98,16 @@ bool node_serve_mobile(struct node *node, struct sipp_address mobile, const stru
 void node_be_mobile(struct node *node, const struct sequence *home, const struct path *station,
                     const struct mobile_key *key);
 // Configuration server: hand out node numbers from the right below `pool` (of 1 to 63 bits), behind
-// the addresses of `high` (count 0 for none).
+// the addresses of `high` (count 0 for none). What is given out comes as EVENT_LEASE, once, before
+// the answer can be pulled; whoever keeps it tells the next run of the node by node_add_lease, so
+// that no number is given out twice.
 void node_serve_configuration(struct node *node, const struct sipp_prefix *pool,
                               const struct sequence *high);
+bool node_serves_configuration(const struct node *node);
+// False where the number is none of the pool's ("bad-lease"), somebody has it already
+// ("lease-twice") or NODE_LEASES_MAX are given out ("leases-full").
+bool node_add_lease(struct node *node, const struct link_address *link, uint64_t number,
+                    struct error *error);
 
 enum node_verdict {
     NODE_DONE,    // dropped, answered, kept or handed to events
@@ -149,6 +159,8 @@ enum node_event_kind {
     EVENT_CONFIGURED, // the node gave itself, or was given, `sequence`
     EVENT_ATTACHED,   // a mobile host uses the base station in `sequence`, or is home again
     EVENT_REGISTERED, // home station and mobile host agree on `sequence`
+    EVENT_LEASE,      // the host at `link` got `number` of the pool
+    EVENT_CONFLICT,   // the node at `link` uses the address in `sequence`, which is ours
 };
 
 struct node_event {
@@ -160,8 +172,15 @@ struct node_event {
     const uint8_t *payload;   // valid until the next call on the node
     size_t length;
     struct sequence sequence;
+    struct link_address link;
+    uint64_t number;
 };
 bool node_next_event(struct node *node, struct node_event *event);
+
+// Tells the sender of a delivered packet (EVENT_PACKET, before the next call on the node) that
+// nobody here takes it; `code` is ICMP_NO_PAYLOAD_TYPE or ICMP_NO_PORT.
+void node_refuse(struct node *node, struct instant now, const struct node_event *event,
+                 enum icmp_unreachable_code code);
 
 // When node_tick wants to be called next.
 struct instant node_next_deadline(const struct node *node);
@@ -189,6 +208,11 @@ enum node_counter {
     DROP_QUEUE_FULL,
     DROP_NOT_OURS, // a tunnelled packet for nobody here
     DROP_NO_CARRIER,
+    DROP_DEFERRED,     // another router is designated to bring it to the link
+    DROP_NEIGHBOURS,   // a neighbour that was not learned: the link is full of them
+    DROP_ANSWER_LIMIT, // a question that was not answered: too many
+    DROP_POOL_EMPTY,   // no number left for a host that asked for one
+    COUNT_CONFLICTS,   // somebody claims an address that another node has
     NODE_COUNTERS,
 };
 const char *node_counter_name(enum node_counter counter);

@@ -127,19 +127,83 @@ void node_serve_configuration(struct node *node, const struct sipp_prefix *pool,
         node->server.leases = memory_new_array(NODE_LEASES_MAX, sizeof(struct lease));
 }
 
-// The number of a host: the one it had, or the next from the right; 0 when there is none left.
-static uint64_t lease_number(struct configuration_server *server, const struct link_address *link)
+bool node_serves_configuration(const struct node *node)
 {
-    unsigned bits = SIPP_ADDRESS_BITS - server->pool.length;
+    return node->server.enabled;
+}
+
+static struct lease *lease_of(const struct configuration_server *server,
+                              const struct link_address *link)
+{
     for (size_t i = 0; i < server->count; i++) {
         if (memcmp(&server->leases[i].link, link, sizeof(*link)) == 0)
-            return server->leases[i].number;
+            return &server->leases[i];
     }
-    uint64_t number = server->count + 1;
-    if (server->count == NODE_LEASES_MAX || (bits < 64 && number >> bits != 0))
-        return 0;
+    return NULL;
+}
+
+static bool in_pool(const struct configuration_server *server, uint64_t number)
+{
+    return number != 0 && number >> (SIPP_ADDRESS_BITS - server->pool.length) == 0;
+}
+
+static void lease_add(struct configuration_server *server, const struct link_address *link,
+                      uint64_t number)
+{
+    assert(server->count < NODE_LEASES_MAX && in_pool(server, number));
     server->leases[server->count++] = (struct lease){*link, number};
+    if (number > server->last_number)
+        server->last_number = number;
+}
+
+bool node_add_lease(struct node *node, const struct link_address *link, uint64_t number,
+                    struct error *error)
+{
+    struct configuration_server *server = &node->server;
+    assert(server->enabled);
+    if (!in_pool(server, number))
+        return error_set(error, ERROR_INPUT, "bad-lease", "the pool has no number %llu",
+                         (unsigned long long)number);
+    if (lease_of(server, link) != NULL)
+        return error_set(error, ERROR_INPUT, "lease-twice", "the host has a number already");
+    for (size_t i = 0; i < server->count; i++) {
+        if (server->leases[i].number == number)
+            return error_set(error, ERROR_INPUT, "lease-twice", "another host has number %llu",
+                             (unsigned long long)number);
+    }
+    if (server->count == NODE_LEASES_MAX)
+        return error_set(error, ERROR_LIMIT, "leases-full", "at most %d hosts", NODE_LEASES_MAX);
+    lease_add(server, link, number);
+    return true;
+}
+
+// The number of a host: the one it had, or the next from the right; 0 when there is none left.
+static uint64_t lease_number(struct node *node, const struct link_address *link)
+{
+    struct configuration_server *server = &node->server;
+    const struct lease *lease = lease_of(server, link);
+    if (lease != NULL)
+        return lease->number;
+    uint64_t number = server->last_number + 1;
+    struct queued *queued = server->count < NODE_LEASES_MAX && in_pool(server, number)
+                                ? queue_add(node, &node->events, NULL, 0)
+                                : NULL;
+    // What is not written down is not given out.
+    if (queued == NULL)
+        return 0;
+    queued->event.kind = EVENT_LEASE;
+    queued->event.link = *link;
+    queued->event.number = number;
+    lease_add(server, link, number);
     return number;
+}
+
+// A host asks from an address that holds its link address, in whichever way it was formed.
+static bool asks_for_itself(const struct transit *transit, const struct icmp_message *request)
+{
+    uint64_t source = route_source(&transit->packet.route).bits;
+    struct sipp_address asked = sipp_local_use(0, request->configuration.link.octets, 6);
+    return ((source ^ asked.bits) & ((UINT64_C(1) << LINK_ADDRESS_BITS) - 1)) == 0;
 }
 
 static void serve(struct node *node, struct instant now, const struct transit *transit,
@@ -147,9 +211,16 @@ static void serve(struct node *node, struct instant now, const struct transit *t
 {
     struct configuration_server *server = &node->server;
     struct route reply;
-    uint64_t number = lease_number(server, &request->configuration.link);
-    if (number == 0 || !node_route_back(node, &transit->packet.route, &reply))
+    if (!asks_for_itself(transit, request) ||
+        !node_route_back(node, &transit->packet.route, &reply)) {
+        node_count(node, DROP_BAD_ICMP);
         return;
+    }
+    uint64_t number = lease_number(node, &request->configuration.link);
+    if (number == 0) {
+        node_count(node, DROP_POOL_EMPTY);
+        return;
+    }
     struct icmp_message message = *request;
     struct sequence *given = &message.configuration.sequence;
     message.code = ICMP_CONFIGURATION_REPLY;

@@ -108,6 +108,46 @@ void node_ask(struct node *node, uint16_t interface, struct sipp_address sought)
     node_send_on_link(node, interface, &link, sipp_multicast(SIPP_SCOPE_LINK, group), &message);
 }
 
+bool link_has_router(const struct link *link, struct instant now,
+                     const struct link_address *address)
+{
+    for (size_t i = 0; i < link->router_count; i++) {
+        const struct heard_router *router = &link->routers[i];
+        if (instant_before(now, router->expires) &&
+            (address == NULL || memcmp(&router->link, address, sizeof(*address)) == 0))
+            return true;
+    }
+    return false;
+}
+
+// Remembers a router of the link; with ROUTERS_MAX others there it stays unknown.
+static void remember_router(struct link *link, struct instant now,
+                            const struct link_address *address, struct instant expires)
+{
+    struct heard_router *place = NULL;
+    for (size_t i = 0; i < link->router_count; i++) {
+        struct heard_router *router = &link->routers[i];
+        bool same = memcmp(&router->link, address, sizeof(*address)) == 0;
+        if (same || (place == NULL && instant_reached(now, router->expires)))
+            place = router;
+        if (same)
+            break;
+    }
+    if (place == NULL && link->router_count < ROUTERS_MAX)
+        place = &link->routers[link->router_count++];
+    if (place != NULL)
+        *place = (struct heard_router){*address, expires};
+}
+
+// Anybody on a link can make us answer, but only so often.
+static bool may_answer(struct node *node, struct instant now)
+{
+    bool within = limiter_take(&node->answers, now);
+    if (!within)
+        node_count(node, DROP_ANSWER_LIMIT);
+    return within;
+}
+
 static bool from_this_link(const struct transit *transit)
 {
     return transit->in != NODE_NO_INTERFACE && transit->packet.hop_limit == HOP_LIMIT_LINK &&
@@ -124,6 +164,18 @@ static bool answers_for(const struct node *node, struct sipp_address sought)
     return node_is_own(node, sought);
 }
 
+// Says that `identity` is at `link`.
+static void presence(struct icmp_message *message, struct sipp_address identity,
+                     const struct link_address *link)
+{
+    memset(message, 0, sizeof(*message));
+    message->type = ICMP_I_AM_HERE;
+    message->code = ICMP_HOST;
+    message->here.lifetime = NEIGHBOUR_LIFETIME_S;
+    message->here.link = *link;
+    message->here.identity = identity;
+}
+
 void node_hear_where_are_you(struct node *node, struct instant now, const struct transit *transit,
                              const struct icmp_message *message)
 {
@@ -131,22 +183,21 @@ void node_hear_where_are_you(struct node *node, struct instant now, const struct
     struct sipp_address sought = message->where.sought;
     const struct link *link = &node->links[transit->in];
     struct icmp_message answer;
-    if (!from_this_link(transit)) {
+    // Who asks does so from the local-use address of the link address that it names; so nobody is
+    // made to answer to a third, or to believe something of one.
+    if (!from_this_link(transit) ||
+        !sipp_address_equal(asker, sipp_local_use(0, message->where.link.octets, 6))) {
         node_count(node, DROP_BAD_ICMP);
         return;
     }
-    if (sipp_address_none(sought) && node->config.router) {
-        announcement(node, transit->in, &answer);
-    } else if (!sipp_address_none(sought) && answers_for(node, sought)) {
-        memset(&answer, 0, sizeof(answer));
-        answer.type = ICMP_I_AM_HERE;
-        answer.code = ICMP_HOST;
-        answer.here.lifetime = NEIGHBOUR_LIFETIME_S;
-        answer.here.link = link->interface.link;
-        answer.here.identity = sought;
-    } else {
+    bool router = sipp_address_none(sought) && node->config.router;
+    if ((!router && (sipp_address_none(sought) || !answers_for(node, sought))) ||
+        !may_answer(node, now))
         return;
-    }
+    if (router)
+        announcement(node, transit->in, &answer);
+    else
+        presence(&answer, sought, &link->interface.link);
     (void)neighbour_learn(node, now, transit->in, asker, &message->where.link,
                           NEIGHBOUR_LIFETIME_S);
     node_send_on_link(node, transit->in, &message->where.link, asker, &answer);
@@ -185,7 +236,8 @@ static void hear_router(struct node *node, struct instant now, uint16_t interfac
                         const struct icmp_message *message)
 {
     bool station = message->code == ICMP_BASE_STATION;
-    node->links[interface].routers_until = instant_add(now, duration_s(message->here.lifetime));
+    remember_router(&node->links[interface], now, &message->here.link,
+                    instant_add(now, duration_s(message->here.lifetime)));
     if (node->config.router)
         return;
     follow_router(node, now, interface, &message->here);
@@ -193,26 +245,87 @@ static void hear_router(struct node *node, struct instant now, uint16_t interfac
     configure_router_heard(node, now, interface, &message->here);
 }
 
-void node_hear_i_am_here(struct node *node, struct instant now, const struct transit *transit,
-                         const struct icmp_message *message)
+// One of our addresses is at a link address that is not ours.
+static void hear_conflict(struct node *node, struct instant now, const struct icmp_i_am_here *here)
 {
-    const struct icmp_i_am_here *here = &message->here;
-    bool announced = sipp_address_multicast(route_destination(&transit->packet.route));
-    if (!from_this_link(transit) || sipp_address_none(here->identity) ||
-        sipp_address_multicast(here->identity) || node_is_own(node, here->identity)) {
-        node_count(node, DROP_BAD_ICMP);
-        return;
+    for (uint16_t i = 0; i < node->link_count; i++) {
+        if (memcmp(&node->links[i].interface.link, &here->link, sizeof(here->link)) == 0)
+            return;
     }
+    node_count(node, COUNT_CONFLICTS);
+    struct queued *queued =
+        limiter_take(&node->conflicts_told, now) ? queue_add(node, &node->events, NULL, 0) : NULL;
+    if (queued == NULL)
+        return;
+    queued->event.kind = EVENT_CONFLICT;
+    queued->event.sequence = sequence_of(here->identity);
+    queued->event.link = here->link;
+}
+
+// Somebody else has the address that a host just claimed: the host is told who.
+static void tell_of_conflict(struct node *node, struct instant now, const struct transit *transit,
+                             const struct icmp_i_am_here *here)
+{
+    const struct neighbour *holder = neighbour_find(node, transit->in, here->identity);
+    struct icmp_message message;
+    if (!node->config.router || holder == NULL || !holder->resolved || !may_answer(node, now))
+        return;
+    presence(&message, here->identity, &holder->link);
+    node_send_on_link(node, transit->in, &here->link, route_source(&transit->packet.route),
+                      &message);
+}
+
+static void hear_host(struct node *node, struct instant now, const struct transit *transit,
+                      const struct icmp_i_am_here *here)
+{
+    bool announced = sipp_address_multicast(route_destination(&transit->packet.route));
     struct neighbour *neighbour =
         neighbour_learn(node, now, transit->in, here->identity, &here->link, here->lifetime);
-    if (message->code != ICMP_HOST) {
-        hear_router(node, now, transit->in, message);
-        return;
-    }
-    neighbour->present = neighbour->present || announced;
+    if (neighbour != NULL)
+        neighbour->present = neighbour->present || announced;
+    else if (announced)
+        tell_of_conflict(node, now, transit, here);
     for (uint8_t i = 0; i < here->count; i++) {
         if (here->prefixes[i].length == SIPP_ADDRESS_BITS &&
             sipp_address_multicast(here->prefixes[i].address))
             node_heard_member(node, now, transit->in, here->prefixes[i].address, here->lifetime);
     }
+}
+
+// True for addresses that no neighbour can have: ours, which a cluster address is too.
+static bool nobody_elses(const struct node *node, struct sipp_address address)
+{
+    for (size_t i = 0; node->config.router && i < node->level_count; i++) {
+        if (sipp_address_equal(node->levels[i].prefix.address, address))
+            return true;
+    }
+    return node_is_own(node, address);
+}
+
+void node_hear_i_am_here(struct node *node, struct instant now, const struct transit *transit,
+                         const struct icmp_message *message)
+{
+    struct icmp_message heard = *message;
+    struct icmp_i_am_here *here = &heard.here;
+    if (here->lifetime > PRESENCE_LIFETIME_MAX)
+        here->lifetime = PRESENCE_LIFETIME_MAX;
+    if (!from_this_link(transit) || sipp_address_none(here->identity) ||
+        sipp_address_multicast(here->identity)) {
+        node_count(node, DROP_BAD_ICMP);
+        return;
+    }
+    if (node_is_own(node, here->identity)) {
+        hear_conflict(node, now, here);
+        return;
+    }
+    if (message->code == ICMP_HOST && nobody_elses(node, here->identity)) {
+        node_count(node, DROP_BAD_ICMP);
+        return;
+    }
+    if (message->code == ICMP_HOST) {
+        hear_host(node, now, transit, here);
+        return;
+    }
+    (void)neighbour_learn(node, now, transit->in, here->identity, &here->link, here->lifetime);
+    hear_router(node, now, transit->in, &heard);
 }

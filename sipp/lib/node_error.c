@@ -3,20 +3,14 @@
 // that they arrive even where the source address alone leads nowhere.
 #include "sipp/lib/node_internal.h"
 
-// One error costs 1/errors_per_second of waiting; a second's worth can be saved up.
-static bool take_token(struct node *node, struct instant now)
+#include <assert.h>
+
+static bool within_limit(struct node *node, struct instant now)
 {
-    const uint64_t second = 1000000000;
-    uint64_t cost = second / node->config.errors_per_second;
-    uint64_t saved = instant_since(now, node->error_tokens_at).ns;
-    node->error_tokens = saved >= second - node->error_tokens ? second : node->error_tokens + saved;
-    node->error_tokens_at = now;
-    if (node->error_tokens < cost) {
+    bool within = limiter_take(&node->errors, now);
+    if (!within)
         node_count(node, DROP_ERROR_LIMIT);
-        return false;
-    }
-    node->error_tokens -= cost;
-    return true;
+    return within;
 }
 
 // Nobody is told of an error about an error, or about a packet to a group.
@@ -56,7 +50,7 @@ void node_error(struct node *node, struct instant now, const struct transit *tra
     struct route back;
     if (!may_be_told(transit) ||
         !choose_source(node, transit, route->addresses[route->active - 1], &source) ||
-        !route_error_back(route, &source, &back) || !take_token(node, now))
+        !route_error_back(route, &source, &back) || !within_limit(node, now))
         return;
     struct icmp_message message = {.type = type, .code = code};
     message.error.parameter = parameter;
@@ -75,7 +69,7 @@ void node_error_malformed(struct node *node, struct instant now, const uint8_t *
     struct sipp_address destination = {reader_u64(&reader)};
     size_t best = sequence_choose(node->own, node->own_count, source);
     if (reader.failed || sipp_address_none(source) || sipp_address_multicast(source) ||
-        sipp_address_multicast(destination) || best == node->own_count || !take_token(node, now))
+        sipp_address_multicast(destination) || best == node->own_count || !within_limit(node, now))
         return;
     struct path towards = {.count = 1, .addresses = {source}};
     struct route back;
@@ -87,4 +81,16 @@ void node_error_malformed(struct node *node, struct instant now, const uint8_t *
     message.error.quote_length = length;
     node_count(node, COUNT_ERRORS_SENT);
     node_send_icmp(node, now, NODE_NO_INTERFACE, &back, SIPP_HOP_LIMIT_DEFAULT, &message);
+}
+
+void node_refuse(struct node *node, struct instant now, const struct node_event *event,
+                 enum icmp_unreachable_code code)
+{
+    uint8_t bytes[SIPP_PACKET_MAX];
+    size_t length = packet_encode(&event->route, 0, event->hop_limit, event->payload_type,
+                                  event->payload, event->length, bytes, sizeof(bytes));
+    struct transit transit = {.bytes = bytes, .in = NODE_NO_INTERFACE, .link = NODE_NO_INTERFACE};
+    assert(event->kind == EVENT_PACKET);
+    if (length > 0 && packet_decode(bytes, length, &transit.packet) == PACKET_OK)
+        node_error(node, now, &transit, ICMP_UNREACHABLE, (uint8_t)code, 0);
 }

@@ -60,19 +60,6 @@ static bool names_us(const struct node *node, struct transit *transit)
     return true;
 }
 
-// A packet whose source addresses so far are all local-use cannot be answered from another link.
-static bool beyond_scope(const struct transit *transit, uint16_t out)
-{
-    const struct route *route = &transit->packet.route;
-    if (transit->in == NODE_NO_INTERFACE || transit->in == out)
-        return false;
-    for (uint8_t i = 0; i < route->active; i++) {
-        if (!sipp_address_local_use(route->addresses[i]))
-            return false;
-    }
-    return true;
-}
-
 // The only link a node has, or the one on which the neighbour was heard.
 static uint16_t link_of_local_use(struct node *node, struct sipp_address address)
 {
@@ -100,7 +87,10 @@ static bool find_next_hop(struct node *node, struct instant now, const struct tr
 {
     struct sipp_address active = route_active(&transit->packet.route);
     next_hop->gateway = SIPP_ADDRESS_NONE;
-    if (sipp_address_local_use(active)) {
+    // On a link that the last address named, or of a subnet that routers of the site know?
+    if (sipp_address_local_use(active) &&
+        (sipp_local_use_subnet(active) == 0 ||
+         (transit->advanced && transit->link != NODE_NO_INTERFACE))) {
         next_hop->interface = transit->link;
         if (transit->link == NODE_NO_INTERFACE && transit->in == NODE_NO_INTERFACE)
             next_hop->interface = link_of_local_use(node, active);
@@ -128,7 +118,7 @@ static bool may_leave(struct node *node, struct instant now, const struct transi
         node_error(node, now, transit, ICMP_UNREACHABLE, ICMP_NO_ROUTE, 0);
         return false;
     }
-    if (beyond_scope(transit, interface)) {
+    if (!node_may_cross(node, transit, interface)) {
         node_count(node, DROP_SCOPE);
         node_error(node, now, transit, ICMP_UNREACHABLE, ICMP_BEYOND_SCOPE, 0);
         return false;
@@ -152,7 +142,8 @@ static enum node_verdict forward(struct node *node, struct instant now, struct t
         return NODE_DONE;
     }
     const struct binding *binding = node_binding(node, now, route_active(&packet->route));
-    if (binding != NULL) {
+    // A tunnel leads to a base station, never through another tunnel.
+    if (binding != NULL && packet->payload_type != SIPP_PAYLOAD_SIPP) {
         node_tunnel(node, now, transit, binding);
         return NODE_DONE;
     }
@@ -224,14 +215,15 @@ enum node_verdict node_receive(struct node *node, struct instant now, uint16_t i
                                const struct link_address *from, uint8_t *bytes, size_t length,
                                struct node_hop *hop)
 {
-    (void)from;
     assert(interface < node->link_count);
     // Field by field: the route inside is large, and most packets use little of it.
     struct transit transit;
     transit.bytes = bytes;
+    transit.from = from;
     transit.in = interface;
     transit.link = NODE_NO_INTERFACE;
     transit.advanced = false;
+    transit.untunnelled = false;
     node_count(node, COUNT_RECEIVED);
     enum packet_fault fault = packet_decode(bytes, length, &transit.packet);
     if (fault != PACKET_OK) {
@@ -242,6 +234,10 @@ enum node_verdict node_receive(struct node *node, struct instant now, uint16_t i
     }
     if (!node->links[interface].carrier || source_is_bad(route_source(&transit.packet.route))) {
         node_count(node, DROP_BAD_SOURCE);
+        return NODE_DONE;
+    }
+    if (!node_may_enter(node, &transit)) {
+        node_count(node, DROP_SCOPE);
         return NODE_DONE;
     }
     return node_transit(node, now, &transit, hop);

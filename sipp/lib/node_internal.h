@@ -7,20 +7,25 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/table.h"
+#include "sipp/lib/limiter.h"
 #include "sipp/lib/node.h"
 
 #define HOP_LIMIT_LINK        255 // discovery: a packet from another link cannot have it any more
 #define NEIGHBOUR_HELD_MAX    4   // packets that wait for one link address
 #define NEIGHBOUR_TRIES       3
 #define NEIGHBOUR_INTERVAL_MS 1000
-#define NEIGHBOUR_LIFETIME_S  60 // of a link address learned from an answer
+#define NEIGHBOUR_LIFETIME_S  60  // of a link address learned from an answer
+#define PRESENCE_LIFETIME_MAX 600 // seconds that an I-Am-Here counts, whatever it says
 #define ANNOUNCE_INTERVAL_MS  10000
 #define ANNOUNCE_LIFETIME_S   30
 #define CONFIGURE_TRIES       3
 #define CONFIGURE_INTERVAL_MS 1000
 #define REGISTRATION_LIFETIME 60 // seconds
 #define REGISTRATION_RETRY_MS 2000
-#define MEMBERSHIPS_MAX       64 // groups remembered on one link
+#define MEMBERSHIPS_MAX       64 // groups remembered on one link; with more, it gets all groups
+#define ROUTERS_MAX           32 // routers remembered on one link
+#define DEFERRAL_MISSED_MAX   2
+#define DEFERRAL_SILENCE_MS   1000
 #define QUEUE_EMPTY           SIZE_MAX
 
 struct held_packet {
@@ -32,7 +37,7 @@ struct held_packet {
 // Who was heard, or is looked for, on a link.
 struct neighbour {
     struct table_node by_address;
-    struct list_node by_age; // heard of longest ago first
+    struct list_node by_age; // in one of its link's lists: heard of, or sought since, longest first
     struct heap_node ask;    // in the heap while it is looked for
     uint16_t interface;
     struct sipp_address address;
@@ -50,6 +55,11 @@ struct membership {
     struct instant expires;
 };
 
+struct heard_router {
+    struct link_address link;
+    struct instant expires;
+};
+
 struct link {
     struct interface interface;
     bool carrier;
@@ -58,7 +68,13 @@ struct link {
     uint8_t announced_count;
     struct membership memberships[MEMBERSHIPS_MAX];
     size_t membership_count;
-    struct instant routers_until; // another router was heard; group packets go there too
+    struct instant memberships_full_until; // more groups than are remembered: it may want any
+    struct heard_router routers[ROUTERS_MAX];
+    size_t router_count;
+    struct list_node known; // neighbours whose link address is known
+    size_t known_count;
+    struct list_node sought; // those that are asked for
+    size_t sought_count;
 };
 
 // A packet or event waiting to be pulled; `bytes` belong to it.
@@ -116,6 +132,7 @@ struct lease {
 
 struct configuration_server {
     bool enabled;
+    uint64_t last_number; // given to somebody
     struct sipp_prefix pool;
     struct sequence high;
     struct lease *leases;
@@ -137,8 +154,9 @@ struct node {
     struct forwarding *forwarding;
     struct associations *associations;
     struct table neighbours;
-    struct list_node neighbour_ages;
     struct hash_key neighbour_key;
+    struct table deferrals; // node_designated.c
+    struct list_node deferral_ages;
     struct heap timers;
     struct heap_node announce;
     struct heap_node router_expiry;
@@ -149,8 +167,9 @@ struct node {
     struct configuration_server server;
     struct queue outputs;
     struct queue events;
-    uint64_t error_tokens; // in nanoseconds of waiting saved up
-    struct instant error_tokens_at;
+    struct limiter errors;         // ICMP errors
+    struct limiter answers;        // what anybody on a link can make us say
+    struct limiter conflicts_told; // events about one of our addresses
     uint64_t counters[NODE_COUNTERS];
 };
 
@@ -158,9 +177,11 @@ struct node {
 struct transit {
     uint8_t *bytes;
     struct packet packet;
-    uint16_t in;   // NODE_NO_INTERFACE: made here
-    uint16_t link; // where the address just used up says the next one is, or NODE_NO_INTERFACE
-    bool advanced; // this node made the active address active
+    const struct link_address *from; // who put it on the link; NULL: made here
+    uint16_t in;                     // NODE_NO_INTERFACE: made here
+    uint16_t link;    // where the address just used up says the next one is, or NODE_NO_INTERFACE
+    bool advanced;    // this node made the active address active
+    bool untunnelled; // came out of a home station's tunnel
 };
 
 // node.c
@@ -190,6 +211,19 @@ const struct level *node_cluster(const struct node *node, struct sipp_address ad
                                  struct sipp_address source);
 struct link_address multicast_link(struct sipp_address group);
 
+// node_scope.c: may the packet come in where it came in, and go out there?
+bool node_may_enter(const struct node *node, const struct transit *transit);
+bool node_may_cross(const struct node *node, const struct transit *transit, uint16_t out);
+
+// node_designated.c
+// A copy came from a link that does not lie towards its sender: another router put it there.
+void designated_hear(struct node *node, struct instant now, const struct transit *transit,
+                     struct sipp_address sender);
+// True where another router brings the sender's packets to the link. To be asked once a packet.
+bool designated_defers(struct node *node, struct instant now, uint16_t interface,
+                       struct sipp_address sender, struct sipp_address group);
+void designated_release(struct node *node);
+
 // node_multicast.c
 enum node_verdict node_transit_multicast(struct node *node, struct instant now,
                                          struct transit *transit);
@@ -217,7 +251,9 @@ void node_send_on_link(struct node *node, uint16_t interface, const struct link_
 // neighbours.c
 struct neighbour *neighbour_find(struct node *node, uint16_t interface,
                                  struct sipp_address address);
-// What a packet from the link tells: `address` is at `link`. Sends what waited for it.
+// What a packet from the link tells: `address` is at `link`, for `lifetime` seconds. Sends what
+// waited for it. NULL where somebody else still has the address, or where the link is full of
+// neighbours and nobody asked for this one.
 struct neighbour *neighbour_learn(struct node *node, struct instant now, uint16_t interface,
                                   struct sipp_address address, const struct link_address *link,
                                   uint16_t lifetime);
@@ -229,6 +265,9 @@ void neighbour_ask_again(struct node *node, struct instant now, struct neighbour
 void neighbours_release(struct node *node);
 
 // node_discovery.c
+// True where a router with that link address has announced itself on the link; any one for NULL.
+bool link_has_router(const struct link *link, struct instant now,
+                     const struct link_address *address);
 void node_announce_all(struct node *node, struct instant now);
 void node_hear_where_are_you(struct node *node, struct instant now, const struct transit *transit,
                              const struct icmp_message *message);

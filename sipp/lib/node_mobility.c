@@ -27,7 +27,9 @@ bool node_serve_mobile(struct node *node, struct sipp_address mobile, const stru
                          "a home station serves at most %d mobile hosts", NODE_BINDINGS_MAX);
     if (node->bindings == NULL)
         node->bindings = memory_new_array(NODE_BINDINGS_MAX, sizeof(struct binding));
-    node->bindings[node->binding_count++] = (struct binding){.mobile = mobile, .key = *key};
+    // What was registered before this run is forgotten, so it must not be believed again.
+    node->bindings[node->binding_count++] =
+        (struct binding){.mobile = mobile, .key = *key, .last_number = node->config.clock};
     return true;
 }
 
@@ -69,15 +71,24 @@ void node_tunnel(struct node *node, struct instant now, struct transit *transit,
 
 static void answer_registration(struct node *node, struct instant now,
                                 const struct transit *transit, const struct icmp_message *request,
-                                const struct mobile_key *key)
+                                const struct binding *binding, enum icmp_registration_code code)
 {
     struct route reply;
     struct icmp_message message = *request;
     message.type = ICMP_REGISTRATION_REPLY;
-    message.code = ICMP_REGISTRATION_ACCEPTED;
-    icmp_registration_sign(&message, key);
+    message.code = (uint8_t)code;
+    message.registration.number = binding->last_number;
+    icmp_registration_sign(&message, &binding->key);
     if (node_route_back(node, &transit->packet.route, &reply))
         node_send_icmp(node, now, transit->in, &reply, SIPP_HOP_LIMIT_DEFAULT, &message);
+}
+
+// A base is a node of its own: packets to it must not come back to where they are tunnelled.
+static bool may_be_base(struct node *node, struct sipp_address base)
+{
+    return !sipp_address_none(base) && !sipp_address_multicast(base) &&
+           !sipp_address_local_use(base) && !node_is_own(node, base) &&
+           binding_of(node, base) == NULL;
 }
 
 static void hear_request(struct node *node, struct instant now, const struct transit *transit,
@@ -86,14 +97,21 @@ static void hear_request(struct node *node, struct instant now, const struct tra
     const struct icmp_registration *request = &message->registration;
     struct binding *binding = binding_of(node, request->mobile);
     if (binding == NULL || !icmp_registration_verify(message, &binding->key) ||
-        request->number <= binding->last_number) {
+        (request->lifetime > 0 && !may_be_base(node, request->base))) {
         node_count(node, DROP_BAD_ICMP);
+        return;
+    }
+    if (request->number <= binding->last_number) {
+        // Said again by somebody, or the mobile host's clock is behind: it hears how far.
+        node_count(node, DROP_BAD_ICMP);
+        if (limiter_take(&node->answers, now))
+            answer_registration(node, now, transit, message, binding, ICMP_REGISTRATION_DENIED);
         return;
     }
     binding->last_number = request->number;
     binding->base = request->lifetime == 0 ? SIPP_ADDRESS_NONE : request->base;
     binding->expires = instant_add(now, duration_s(request->lifetime));
-    answer_registration(node, now, transit, message, &binding->key);
+    answer_registration(node, now, transit, message, binding, ICMP_REGISTRATION_ACCEPTED);
     struct sequence agreed = {
         .count = 2,
         .addresses = {sipp_address_none(binding->base) ? request->mobile : binding->base,
@@ -108,7 +126,8 @@ void node_untunnel(struct node *node, struct instant now, const struct transit *
     const struct packet *outer = &transit->packet;
     uint8_t bytes[SIPP_PACKET_MAX];
     struct transit inner = {.bytes = bytes, .in = transit->in, .link = NODE_NO_INTERFACE};
-    if (!node->config.base_station || outer->payload_length > sizeof(bytes)) {
+    if (!node->config.base_station || transit->untunnelled ||
+        outer->payload_length > sizeof(bytes)) {
         node_count(node, DROP_NOT_OURS);
         return;
     }
@@ -124,6 +143,7 @@ void node_untunnel(struct node *node, struct instant now, const struct transit *
         if (neighbour == NULL || !neighbour->present || instant_reached(now, neighbour->expires))
             continue;
         inner.advanced = true;
+        inner.untunnelled = true;
         node_transmit(node, now, &inner);
         return;
     }
@@ -241,9 +261,16 @@ static void hear_reply(struct node *node, struct instant now, const struct icmp_
 {
     struct mobile *mobile = &node->mobile;
     const struct icmp_registration *reply = &message->registration;
-    if (!mobile->enabled || reply->number != mobile->number ||
-        !icmp_registration_verify(message, &mobile->key)) {
+    bool denied = message->code == ICMP_REGISTRATION_DENIED;
+    if (!mobile->enabled || !icmp_registration_verify(message, &mobile->key) ||
+        (denied ? reply->number < mobile->number : reply->number != mobile->number)) {
         node_count(node, DROP_BAD_ICMP);
+        return;
+    }
+    if (denied) {
+        // The home station has heard greater numbers than our clock says: go on from there.
+        mobile->number = reply->number;
+        register_place(node, now);
         return;
     }
     bool away = !sipp_address_none(mobile->base);

@@ -2,7 +2,8 @@
 // Multicast as of 1993: along the shortest paths from the sender (overview §6).
 //
 // A packet to a group is taken only from the link that lies towards its sender, and goes to every
-// other link where members or routers were heard. The sender is the address *behind* the group in
+// other link where members or routers were heard, unless another router brings it there
+// (node_designated.c). The sender is the address *behind* the group in
 // the route sequence, in "S.H, Q.D, *M" it is Q.D; only a router inside domain D, whose own prefix
 // Q.D is, looks one further behind, at S.H (§6.0.2).
 #include "sipp/lib/node_internal.h"
@@ -32,6 +33,8 @@ void node_heard_member(struct node *node, struct instant now, uint16_t interface
     }
     if (link->membership_count < MEMBERSHIPS_MAX)
         link->memberships[link->membership_count++] = (struct membership){group, expires};
+    else
+        link->memberships_full_until = expires;
 }
 
 static bool has_member(const struct link *link, struct instant now, struct sipp_address group)
@@ -40,7 +43,7 @@ static bool has_member(const struct link *link, struct instant now, struct sipp_
         if (sipp_address_equal(link->memberships[i].group, group))
             return !instant_reached(now, link->memberships[i].expires);
     }
-    return false;
+    return !instant_reached(now, link->memberships_full_until);
 }
 
 // The prefix around this router whose cluster address it is; NULL for none.
@@ -53,42 +56,63 @@ static const struct level *level_of(const struct node *node, struct sipp_address
     return NULL;
 }
 
-// The link that lies towards the sender, found by looking behind the group address.
-static uint16_t link_towards_sender(const struct node *node, const struct route *route)
+// Who sent it, as far as the way there goes from here: the address behind the group. `link` is
+// where that address lies when no route says it.
+static struct sipp_address sender_behind(const struct node *node, const struct route *route,
+                                         uint16_t *link)
 {
-    uint16_t link = NODE_NO_INTERFACE;
     uint8_t behind = (uint8_t)(route->active - 1);
+    *link = NODE_NO_INTERFACE;
     for (const struct level *level; behind > 0; behind--) {
         level = level_of(node, route->addresses[behind]);
         if (level == NULL)
             break;
-        link = level->interface;
+        *link = level->interface;
     }
-    struct sipp_address sender = route->addresses[behind];
-    if (sipp_address_local_use(sender))
+    return route->addresses[behind];
+}
+
+// The link that lies towards the sender.
+static uint16_t link_towards(const struct node *node, struct sipp_address sender, uint16_t link)
+{
+    if (sipp_address_local_use(sender) &&
+        (link != NODE_NO_INTERFACE || sipp_local_use_subnet(sender) == 0))
         return link;
     const struct next_hop *next_hop = forwarding_look_up(node->forwarding, sender);
     return next_hop == NULL ? NODE_NO_INTERFACE : next_hop->interface;
 }
 
-// Sends a copy out of every link that wants one but the one it came in on.
-static void spread(struct node *node, struct instant now, const struct transit *transit)
+// True where a copy is to go out of the link; counts why not.
+static bool wants_copy(struct node *node, struct instant now, const struct transit *transit,
+                       struct sipp_address sender, uint16_t interface)
 {
+    const struct link *link = &node->links[interface];
     struct sipp_address group = route_active(&transit->packet.route);
-    struct link_address link_group = multicast_link(group);
-    bool made_here = transit->in == NODE_NO_INTERFACE;
-    bool site = sipp_multicast_scope(group) <= SIPP_SCOPE_SITE;
-    for (uint16_t i = 0; i < node->link_count; i++) {
-        const struct link *link = &node->links[i];
-        bool wanted =
-            made_here || has_member(link, now, group) || !instant_reached(now, link->routers_until);
-        if (i == transit->in || !link->carrier || !wanted ||
-            (site && link->interface.site_boundary))
-            continue;
-        if (transit->packet.length > link->interface.mtu) {
-            node_count(node, DROP_TOO_BIG);
-            continue;
+    if (interface == transit->in || !link->carrier || !node_may_cross(node, transit, interface))
+        return false;
+    if (transit->in != NODE_NO_INTERFACE) {
+        if (!has_member(link, now, group) && !link_has_router(link, now, NULL))
+            return false;
+        if (designated_defers(node, now, interface, sender, group)) {
+            node_count(node, DROP_DEFERRED);
+            return false;
         }
+    }
+    if (transit->packet.length <= link->interface.mtu)
+        return true;
+    node_count(node, DROP_TOO_BIG);
+    return false;
+}
+
+// Sends a copy out of every link that wants one but the one it came in on.
+static void spread(struct node *node, struct instant now, const struct transit *transit,
+                   struct sipp_address sender)
+{
+    struct link_address link_group = multicast_link(route_active(&transit->packet.route));
+    bool made_here = transit->in == NODE_NO_INTERFACE;
+    for (uint16_t i = 0; i < node->link_count; i++) {
+        if (!wants_copy(node, now, transit, sender, i))
+            continue;
         node_output(node, i, &link_group, transit->bytes, transit->packet.length);
         node_count(node, made_here ? COUNT_SENT : COUNT_FORWARDED);
     }
@@ -99,17 +123,20 @@ enum node_verdict node_transit_multicast(struct node *node, struct instant now,
 {
     const struct route *route = &transit->packet.route;
     struct sipp_address group = route_active(route);
+    uint16_t link;
+    struct sipp_address sender = sender_behind(node, route, &link);
     if (!route_finished(route)) {
         node_count(node, DROP_MALFORMED);
         return NODE_DONE;
     }
     if (transit->in == NODE_NO_INTERFACE) {
-        spread(node, now, transit);
+        spread(node, now, transit, sender);
         return NODE_DONE;
     }
     bool forwards = node->config.router && sipp_multicast_scope(group) > SIPP_SCOPE_LINK;
-    if (forwards && link_towards_sender(node, route) != transit->in) {
+    if (forwards && link_towards(node, sender, link) != transit->in) {
         node_count(node, DROP_REVERSE_PATH);
+        designated_hear(node, now, transit, sender);
         return NODE_DONE;
     }
     if (node_is_member(node, group))
@@ -121,6 +148,6 @@ enum node_verdict node_transit_multicast(struct node *node, struct instant now,
         return NODE_DONE;
     }
     packet_decrement_hop_limit(transit->bytes, &transit->packet);
-    spread(node, now, transit);
+    spread(node, now, transit, sender);
     return NODE_DONE;
 }

@@ -82,7 +82,7 @@ static bool choose_source(const struct node *node, struct sipp_address towards,
 {
     size_t best = sequence_choose(node->own, node->own_count, towards);
     bool local =
-        sipp_address_local_use(towards) ||
+        (sipp_address_local_use(towards) && sipp_local_use_subnet(towards) == 0) ||
         (sipp_address_multicast(towards) && sipp_multicast_scope(towards) <= SIPP_SCOPE_LINK);
     if (best < node->own_count && !local) {
         *source = node->own[best].sequence;

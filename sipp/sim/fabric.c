@@ -37,6 +37,7 @@ struct origin {
 struct frame {
     struct list_node place;
     struct end to;
+    struct link_address from;
     size_t length;
     uint8_t bytes[];
 };
@@ -135,11 +136,12 @@ size_t fabric_wire(struct fabric *fabric)
     return fabric->wire_count++;
 }
 
-uint16_t fabric_plug(struct fabric *fabric, size_t wire, size_t node, uint16_t mtu)
+static uint16_t plug(struct fabric *fabric, size_t wire, size_t node, uint16_t mtu, bool boundary)
 {
     struct station *station = &fabric->stations[node];
     size_t number = node_interface_count(station->node);
-    struct interface interface = {.mtu = mtu < FABRIC_MTU_MAX ? mtu : FABRIC_MTU_MAX};
+    struct interface interface = {.mtu = mtu < FABRIC_MTU_MAX ? mtu : FABRIC_MTU_MAX,
+                                  .site_boundary = boundary};
     // Locally administered: 02, then the node and its interface.
     uint64_t link = UINT64_C(0x020000000000) | (uint64_t)node << 8 | number;
     for (unsigned i = 0; i < 6; i++)
@@ -148,6 +150,16 @@ uint16_t fabric_plug(struct fabric *fabric, size_t wire, size_t node, uint16_t m
     station->wires[added] = UNPLUGGED;
     fabric_replug(fabric, wire, node, added);
     return added;
+}
+
+uint16_t fabric_plug(struct fabric *fabric, size_t wire, size_t node, uint16_t mtu)
+{
+    return plug(fabric, wire, node, mtu, false);
+}
+
+uint16_t fabric_plug_boundary(struct fabric *fabric, size_t wire, size_t node, uint16_t mtu)
+{
+    return plug(fabric, wire, node, mtu, true);
 }
 
 size_t fabric_join(struct fabric *fabric, size_t a, size_t b)
@@ -279,6 +291,7 @@ static void put(struct fabric *fabric, size_t from, uint16_t interface,
             continue;
         struct frame *frame = memory_new(sizeof(*frame) + length);
         frame->to = end;
+        frame->from = node_interface(station->node, interface)->link;
         frame->length = length;
         memcpy(frame->bytes, bytes, length);
         list_append(&station->leaving, &frame->place);
@@ -291,7 +304,8 @@ static struct endpoint endpoint_of(size_t station)
     return (struct endpoint){address_from_ipv4((uint32_t)station), 1};
 }
 
-// A frame as the engine carries it: the number of the interface it arrives at, then the packet.
+// A frame as the engine carries it: the number of the interface it arrives at, the link address of
+// its sender, then the packet.
 static size_t station_next_output(void *state, struct instant now, struct endpoint *to,
                                   uint8_t *buffer)
 {
@@ -308,6 +322,7 @@ static size_t station_next_output(void *state, struct instant now, struct endpoi
     struct writer writer = writer_over(buffer, ENGINE_DATAGRAM_MAX);
     *to = endpoint_of(frame->to.node);
     writer_u16(&writer, frame->to.interface);
+    writer_bytes(&writer, frame->from.octets, sizeof(frame->from.octets));
     writer_bytes(&writer, frame->bytes, frame->length);
     assert(!writer.failed);
     list_remove(place);
@@ -320,9 +335,10 @@ static void station_input(void *state, struct instant now, const struct endpoint
 {
     struct station *station = state;
     uint8_t packet[ENGINE_DATAGRAM_MAX];
-    const struct link_address link = {{0}};
+    struct link_address link;
     struct reader reader = reader_over(bytes, length);
     uint16_t interface = reader_u16(&reader);
+    reader_bytes(&reader, link.octets, sizeof(link.octets));
     size_t left = reader_left(&reader);
     struct node_hop hop;
     (void)from;

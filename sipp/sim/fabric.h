@@ -11,7 +11,7 @@
 
 #include "sipp/lib/node.h"
 
-#define FABRIC_MTU_MAX 1490 // the engine's datagrams hold that and the interface's number
+#define FABRIC_MTU_MAX 1490 // the engine's datagrams hold that, an interface and a link address
 
 struct fabric;
 
@@ -29,6 +29,8 @@ size_t fabric_count(const struct fabric *fabric);
 size_t fabric_wire(struct fabric *fabric);
 // Plugs a new interface of the node into the wire and returns the interface's number.
 uint16_t fabric_plug(struct fabric *fabric, size_t wire, size_t node, uint16_t mtu);
+// The same, as a boundary of the node's site.
+uint16_t fabric_plug_boundary(struct fabric *fabric, size_t wire, size_t node, uint16_t mtu);
 // A wire between two nodes.
 size_t fabric_join(struct fabric *fabric, size_t a, size_t b);
 // Pulls an interface's plug, and puts it into another wire.
