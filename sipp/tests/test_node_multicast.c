@@ -205,7 +205,7 @@ static void test_hosts_are_not_elected(void **state)
     struct route route = {.count = 2, .active = 1};
     route.addresses[0] = internet_address(lan->net, "A.s");
     route.addresses[1] = internet_address(lan->net, "M");
-    const struct link_address lowest = {{2, 0, 0, 0, 0, 0}};
+    const struct link_address lowest = {{0, 0, 0, 0, 0, 1}};
     uint64_t before = internet_counter(lan->net, lan->x, DROP_REVERSE_PATH);
     for (int i = 0; i < 10; i++) {
         uint8_t bytes[100];
