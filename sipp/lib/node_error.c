@@ -42,15 +42,23 @@ static bool choose_source(const struct node *node, const struct transit *transit
     return true;
 }
 
-void node_error(struct node *node, struct instant now, const struct transit *transit, uint8_t type,
-                uint8_t code, uint32_t parameter)
+// The way to the sender: that of an answer where the packet has arrived, or else along what it has
+// used of its route.
+static bool way_back(const struct node *node, const struct transit *transit, struct route *back)
 {
     const struct route *route = &transit->packet.route;
     struct sequence source;
+    if (route_finished(route) && route_reply(route, node->own, node->own_count, back))
+        return true;
+    return choose_source(node, transit, route->addresses[route->active - 1], &source) &&
+           route_error_back(route, &source, back);
+}
+
+void node_error(struct node *node, struct instant now, const struct transit *transit, uint8_t type,
+                uint8_t code, uint32_t parameter)
+{
     struct route back;
-    if (!may_be_told(transit) ||
-        !choose_source(node, transit, route->addresses[route->active - 1], &source) ||
-        !route_error_back(route, &source, &back) || !within_limit(node, now))
+    if (!may_be_told(transit) || !way_back(node, transit, &back) || !within_limit(node, now))
         return;
     struct icmp_message message = {.type = type, .code = code};
     message.error.parameter = parameter;

@@ -116,6 +116,74 @@ static void test_section_8_router_and_server(void **state)
 
 // ---- what must not happen
 
+// A server that was started again gives nobody what another host has.
+static void test_leases_outlive_the_server(void **state)
+{
+    (void)state;
+    const struct node_config config = {.router = false};
+    const struct sipp_prefix pool = {{UINT64_C(0x0080000000010000)}, 60};
+    const struct sequence high = {.count = 0};
+    const struct link_address first = {{2, 0, 0, 0, 0, 1}};
+    const struct link_address second = {{2, 0, 0, 0, 0, 2}};
+    struct error error;
+    struct node *server = node_new(&config, random_seed_from_number(1), (struct instant){0});
+    node_serve_configuration(server, &pool, &high);
+    assert_true(node_add_lease(server, &first, 9, NULL));
+    assert_false(node_add_lease(server, &second, 9, &error));
+    assert_string_equal(error.reason, "lease-twice");
+    assert_false(node_add_lease(server, &first, 3, &error));
+    assert_string_equal(error.reason, "lease-twice");
+    assert_false(node_add_lease(server, &second, 16, &error));
+    assert_string_equal(error.reason, "bad-lease");
+    assert_false(node_add_lease(server, &second, 0, &error));
+    assert_string_equal(error.reason, "bad-lease");
+    node_free(server);
+
+    struct site site = site_new(NULL, true);
+    struct node_event event;
+    assert_true(internet_event(site.net, site.server, EVENT_LEASE, &event));
+    assert_int_equal(event.number, 1);
+    assert_memory_equal(&event.link, &node_interface(internet_node(site.net, site.host), 0)->link,
+                        sizeof(event.link));
+    // Asked again, it says the same, and nothing new is to be kept.
+    assert_false(internet_event(site.net, site.server, EVENT_LEASE, &event));
+    internet_free(site.net);
+}
+
+// Numbers run out: nobody gets one twice, and it is counted.
+static void test_pool_runs_out(void **state)
+{
+    (void)state;
+    struct site site = site_new(NULL, true);
+    struct internet *net = site.net;
+    const struct sipp_prefix pool = {{UINT64_C(0x0080000000010000)}, 62};
+    const struct sequence high = {.count = 0};
+    node_serve_configuration(internet_node(net, site.server), &pool, &high);
+    const struct node_config host = {.auto_configure = true};
+    size_t hosts[4];
+    for (size_t i = 0; i < 4; i++) {
+        hosts[i] = fabric_add(net->fabric, &host, false);
+        (void)fabric_plug(net->fabric, site.wire, hosts[i], 1500);
+    }
+    fabric_run(net->fabric, duration_s(20));
+    size_t given = 0;
+    struct sipp_address seen[4];
+    for (size_t i = 0; i < 4; i++) {
+        struct node_event event;
+        assert_true(internet_event(net, hosts[i], EVENT_CONFIGURED, &event));
+        struct sipp_address address = sequence_identity(&event.sequence);
+        if (sipp_address_local_use(address))
+            continue;
+        for (size_t j = 0; j < given; j++)
+            assert_false(sipp_address_equal(address, seen[j]));
+        seen[given++] = address;
+    }
+    // Of the three numbers the first host has one.
+    assert_int_equal(given, 2);
+    assert_true(internet_counter(net, site.server, DROP_POOL_EMPTY) >= 2);
+    internet_free(net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +192,8 @@ int main(void)
         cmocka_unit_test(test_section_8_router_no_server),
         cmocka_unit_test(test_section_8_router_with_short_prefix),
         cmocka_unit_test(test_section_8_router_and_server),
+        cmocka_unit_test(test_leases_outlive_the_server),
+        cmocka_unit_test(test_pool_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -97,6 +97,27 @@ static void test_errors_are_limited(void **state)
     internet_free(net);
 }
 
+// Whoever runs the node has no use for a payload: the sender hears of it.
+static void test_refused_payload(void **state)
+{
+    struct internet *net = *state;
+    struct path to = internet_path(net, "Q.E:S.I");
+    struct route route;
+    struct node_event event;
+    assert_true(
+        node_route_to(internet_node(net, H), internet_now(net, H), NULL, &to, &route, NULL));
+    assert_true(node_send(internet_node(net, H), internet_now(net, H), &route, 64, SIPP_PAYLOAD_UDP,
+                          (const uint8_t *)"datagram", 8, NULL));
+    fabric_run(net->fabric, duration_s(1));
+    assert_true(internet_event(net, I, EVENT_PACKET, &event));
+    node_refuse(internet_node(net, I), internet_now(net, I), &event, ICMP_NO_PORT);
+    fabric_run(net->fabric, duration_s(1));
+    assert_true(internet_event(net, H, EVENT_ERROR, &event));
+    assert_int_equal(event.icmp.type, ICMP_UNREACHABLE);
+    assert_int_equal(event.icmp.code, ICMP_NO_PORT);
+    assert_event_route(net, event, "S.I, Q.E, Q.D, *S.H");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -104,6 +125,8 @@ int main(void)
                                         internet_setup_extended, internet_teardown),
         cmocka_unit_test(test_too_big),
         cmocka_unit_test(test_errors_are_limited),
+        cmocka_unit_test_setup_teardown(test_refused_payload, internet_setup_extended,
+                                        internet_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
