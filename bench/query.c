@@ -1,35 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Benchmark of the QSA: answers a second by the core alone and through UDP on loopback, and the
-// cost of an update by how many were told. Every answer is checked. Prints Markdown.
+// Benchmark of the QSA's core alone: answers a second, and the cost of an update by how many were
+// told. Every answer is checked. Prints Markdown.
 //
 //     query [MICRONETS]     1000000
-//
-// Through UDP, the server is a process of its own on one processor, the load comes from another.
 #include "base/memory.h"
 #include "mapping/database.h"
-#include "node/core_pump.h"
-#include "node/node.h"
 #include "query/qsa.h"
 
-#include <arpa/inet.h>
 #include <inttypes.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #define BASE      0x14000000u // 20.0.0.0
 #define QUERIERS  10000
-#define SECONDS   3.0     // of load through UDP
 #define TOLD      1000000 // ranges told in all, before updates are measured
-#define WINDOW    256     // requests under way through UDP
-#define BATCH     32
-#define PORT      24746
 #define UPDATES   2000
 #define TOLD_MOST 10000 // to one micronet
 
@@ -218,146 +204,6 @@ static void bench_update(struct bench *bench, uint32_t told, uint32_t updates)
     }
 }
 
-// Through UDP
-
-static void pin(int processor)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(processor, &set);
-    (void)sched_setaffinity(0, sizeof(set), &set);
-}
-
-static void input(void *core, struct instant now, const struct endpoint *from, const uint8_t *bytes,
-                  size_t length)
-{
-    qsa_input(core, now, from, bytes, length);
-}
-
-static size_t next_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
-{
-    return qsa_next_output(core, now, to, buffer);
-}
-
-static struct instant next_deadline(const void *core)
-{
-    return qsa_next_deadline(core);
-}
-
-static void tick(void *core, struct instant now)
-{
-    qsa_tick(core, now);
-}
-
-static void serve(struct bench *bench)
-{
-    static const struct core_functions functions = {input, next_output, next_deadline, tick};
-    struct endpoint listen = {address_from_ipv4(INADDR_LOOPBACK), PORT};
-    struct secret_key key;
-    struct error error;
-    key_generate(&key);
-    char path[] = "/tmp/ivip-bench-query-XXXXXX";
-    int file = mkstemp(path);
-    static const char text[] = "name: bench\nqsr: {upstreams: [\"127.0.0.1\"]}\n";
-    if (file < 0 || write(file, text, sizeof(text) - 1) < 0)
-        stop("cannot write a config");
-    struct config *config = config_load(path, &error);
-    (void)unlink(path);
-    if (config == NULL)
-        stop(error.text);
-    struct node *node = node_new(config, &key);
-    if (core_pump_open(node, &listen, &functions, bench->qsa, &error) == NULL)
-        stop(error.text);
-    (void)uv_run(node_loop(node), UV_RUN_DEFAULT);
-}
-
-struct load {
-    int descriptor;
-    struct random_source random;
-    uint64_t token;
-    uint64_t answered;
-    uint32_t micronets;
-    struct mmsghdr headers[BATCH];
-    struct iovec vectors[BATCH];
-    uint8_t bytes[BATCH][QUERY_MESSAGE_BYTES_MAX];
-};
-
-static void send_requests(struct load *load, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        uint32_t micronet = (uint32_t)random_below(&load->random, load->micronets);
-        load->vectors[i].iov_len =
-            make_request(load->bytes[i], random_u64(&load->random), load->token, micronet);
-    }
-    unsigned sent = 0;
-    while (sent < count) {
-        int more = sendmmsg(load->descriptor, load->headers + sent, count - sent, 0);
-        sent += more > 0 ? (unsigned)more : 0;
-    }
-}
-
-// Reads what there is; returns how many answers, 0 after a tenth of a second without any.
-static unsigned read_answers(struct load *load)
-{
-    for (unsigned i = 0; i < BATCH; i++)
-        load->vectors[i].iov_len = QUERY_MESSAGE_BYTES_MAX;
-    int count = recvmmsg(load->descriptor, load->headers, BATCH, MSG_WAITFORONE, NULL);
-    for (int i = 0; i < count; i++) {
-        struct query_message reply;
-        check_reply(load->bytes[i], load->headers[i].msg_len, &reply);
-        load->token = reply.token;
-    }
-    return count > 0 ? (unsigned)count : 0;
-}
-
-static void bench_udp(struct bench *bench)
-{
-    pid_t server = fork();
-    if (server == 0) {
-        pin(0);
-        serve(bench);
-        exit(0);
-    }
-    pin(1);
-    (void)usleep(300000);
-    struct load *load = memory_new(sizeof(*load));
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(PORT)};
-    struct timeval patience = {.tv_usec = 100000};
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    load->descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    load->micronets = bench->micronets;
-    random_init(&load->random, random_seed_from_number(3));
-    (void)setsockopt(load->descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    if (connect(load->descriptor, (struct sockaddr *)&to, sizeof(to)) != 0)
-        stop("cannot connect");
-    for (unsigned i = 0; i < BATCH; i++) {
-        load->vectors[i].iov_base = load->bytes[i];
-        load->headers[i].msg_hdr.msg_iov = &load->vectors[i];
-        load->headers[i].msg_hdr.msg_iovlen = 1;
-    }
-    send_requests(load, 1); // the first brings the token
-    if (read_answers(load) != 1)
-        stop("the server does not answer");
-    uint64_t lost = 0;
-    unsigned open = 0;
-    double start = seconds();
-    while (seconds() - start < SECONDS) {
-        for (; open + BATCH <= WINDOW; open += BATCH)
-            send_requests(load, BATCH);
-        unsigned got = read_answers(load);
-        load->answered += got;
-        lost += got == 0 ? open : 0;
-        open = got == 0 ? 0 : open - (got < open ? got : open);
-    }
-    (void)printf("| through UDP on loopback, one processor for the server | %.0f answers/s, "
-                 "%" PRIu64 " lost |\n",
-                 (double)load->answered / (seconds() - start), lost);
-    (void)kill(server, SIGKILL);
-    (void)waitpid(server, NULL, 0);
-    (void)close(load->descriptor);
-    memory_free(load);
-}
-
 int main(int count, char **arguments)
 {
     uint32_t micronets = count > 1 ? (uint32_t)strtoul(arguments[1], NULL, 10) : 1000000;
@@ -365,7 +211,6 @@ int main(int count, char **arguments)
     build(&bench, micronets);
     (void)printf("QSA, %" PRIu32 " micronets\n\n| what | measured |\n|---|---|\n", micronets);
     (void)fflush(stdout);
-    bench_udp(&bench);
     bench_core(&bench);
     bench_update(&bench, 1, UPDATES);
     bench_update(&bench, 10, UPDATES / 10);

@@ -3,14 +3,14 @@
 // which change all the time as if by fast push; or a QSR that asks such a QSA.
 //
 //     query_server qsa PORT MICRONETS UPDATES_A_SECOND [THREADS]
-//     query_server qsr PORT UPSTREAM_PORT
+//     query_server qsr PORT UPSTREAM_PORT [THREADS]
 //
 // Prints "ready", then runs until it is stopped by a signal.
 #include "bench/query_names.h"
 #include "mapping/database.h"
-#include "node/core_pump.h"
+#include "node/node.h"
 #include "node/query/qsa_threads.h"
-#include "query/qsr.h"
+#include "node/query/qsr_threads.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -20,10 +20,9 @@
 
 struct server {
     struct node *node;
-    struct core_pump *pump;
     struct database *database;
     struct qsa_threads *threads;
-    struct qsr *qsr;
+    struct qsr_threads *qsr;
     struct prefix mab;
     uint32_t micronets;
     uint64_t sequence;
@@ -134,31 +133,9 @@ static void open_qsa(struct server *server, const struct endpoint *listen, size_
 
 // The QSR
 
-static void qsr_receive(void *core, struct instant now, const struct endpoint *from,
-                        const uint8_t *bytes, size_t length)
+static void open_qsr(struct server *server, const struct endpoint *listen, uint16_t upstream,
+                     size_t threads)
 {
-    qsr_input(core, now, from, bytes, length);
-}
-
-static size_t qsr_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
-{
-    return qsr_next_output(core, now, to, buffer);
-}
-
-static struct instant qsr_deadline(const void *core)
-{
-    return qsr_next_deadline(core);
-}
-
-static void qsr_time(void *core, struct instant now)
-{
-    qsr_tick(core, now);
-}
-
-static void open_qsr(struct server *server, const struct endpoint *listen, uint16_t upstream)
-{
-    static const struct core_functions functions = {qsr_receive, qsr_output, qsr_deadline,
-                                                    qsr_time};
     struct qsr_config config = {
         .querier = {.upstreams = {{address_from_ipv4(INADDR_LOOPBACK), upstream}},
                     .upstream_count = 1,
@@ -168,9 +145,8 @@ static void open_qsr(struct server *server, const struct endpoint *listen, uint1
         .waiting_max = 65536,
     };
     struct error error;
-    server->qsr = qsr_new(&config, node_seed(server->node), node_now(server->node));
-    server->pump = core_pump_open(server->node, listen, &functions, server->qsr, &error);
-    if (server->pump == NULL)
+    server->qsr = qsr_threads_open(listen, &config, threads, &error);
+    if (server->qsr == NULL)
         stop(error.text);
 }
 
@@ -189,7 +165,8 @@ int main(int count, char **arguments)
         server.updates_a_second = count > 4 ? strtoul(arguments[4], NULL, 10) : 0;
         open_qsa(&server, &listen, count > 5 ? strtoul(arguments[5], NULL, 10) : 1);
     } else {
-        open_qsr(&server, &listen, (uint16_t)number);
+        open_qsr(&server, &listen, (uint16_t)number,
+                 count > 4 ? strtoul(arguments[4], NULL, 10) : 1);
     }
     (void)printf("ready\n");
     (void)fflush(stdout);

@@ -7,6 +7,8 @@
 #include "mapping/direct_table.h"
 #include "mapping/interval_map.h"
 
+#include <assert.h>
+
 struct mab_table {
     struct interval_map *ipv4; // by unit
     struct interval_map *ipv6;
@@ -32,6 +34,40 @@ void mab_table_free(struct mab_table *table)
     direct_table_release(&table->direct[0]);
     direct_table_release(&table->direct[1]);
     memory_free(table);
+}
+
+// The prefix that was added as these units, which lie in a family of units of `bits` bits.
+static struct prefix prefix_of(enum family family, const struct interval *units)
+{
+    struct prefix prefix = {.length = family == FAMILY_IPV4 ? 32 : 64};
+    for (uint64_t rest = units->length; rest > 1; rest /= 2)
+        prefix.length--;
+    prefix.address = unit_address(family, (struct unit){units->start});
+    return prefix;
+}
+
+static void copy_family(struct mab_table *copy, const struct mab_table *table, enum family family)
+{
+    const struct interval_map *map = family == FAMILY_IPV4 ? table->ipv4 : table->ipv6;
+    struct interval mab;
+    uint64_t next = 0;
+    while (interval_map_next(map, next, &mab)) {
+        struct prefix prefix = prefix_of(family, &mab);
+        bool added = mab_table_add(copy, &prefix, mab.value, NULL);
+        assert(added);
+        (void)added;
+        next = mab.start + mab.length;
+        if (next == 0) // the last of its family
+            return;
+    }
+}
+
+struct mab_table *mab_table_copy(const struct mab_table *table)
+{
+    struct mab_table *copy = mab_table_new();
+    copy_family(copy, table, FAMILY_IPV4);
+    copy_family(copy, table, FAMILY_IPV6);
+    return copy;
 }
 
 uint32_t mab_table_count(const struct mab_table *table)

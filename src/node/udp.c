@@ -3,11 +3,13 @@
 // takes answers only from there. Which one that was is remembered for the peers that spoke last.
 #include "node/udp.h"
 
+#include "base/counters.h"
 #include "base/memory.h"
 #include "node/socket_address.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -136,6 +138,12 @@ struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
                             udp_batch_end *batch_end, void *state, struct error *error)
 {
     return open_udp(listen, true, receive, batch_end, state, error);
+}
+
+struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
+                           udp_batch_end *batch_end, void *state, struct error *error)
+{
+    return open_udp(listen, false, receive, batch_end, state, error);
 }
 
 struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
@@ -426,4 +434,21 @@ void udp_flush(struct udp *udp)
 const struct udp_counters *udp_counters(const struct udp *udp)
 {
     return &udp->counters;
+}
+
+void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part)
+{
+    counters_add(sum, part, sizeof(*sum));
+}
+
+struct udp_queue udp_queue(const struct udp *udp)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof(memory);
+    if (getsockopt(udp->descriptor, SOL_SOCKET, SO_MEMINFO, memory, &size) != 0)
+        return (struct udp_queue){0};
+    uint64_t room = memory[SK_MEMINFO_RCVBUF];
+    uint64_t taken = memory[SK_MEMINFO_RMEM_ALLOC];
+    uint64_t full = room == 0 ? 0 : taken * 255 / room;
+    return (struct udp_queue){full < 255 ? (uint8_t)full : 255, memory[SK_MEMINFO_DROPS]};
 }

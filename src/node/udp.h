@@ -23,6 +23,9 @@ struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_recei
 // Nobody watches it: the thread polls udp_descriptor, and calls udp_read.
 struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
                             udp_batch_end *batch_end, void *state, struct error *error);
+// The same, for a socket that shares its address and port with no other.
+struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
+                           udp_batch_end *batch_end, void *state, struct error *error);
 int udp_descriptor(const struct udp *udp);
 // Reads one batch, if there is any; true when there may be more.
 bool udp_read(struct udp *udp);
@@ -39,5 +42,13 @@ struct udp_counters {
     uint64_t received, sent, send_failed, truncated;
 };
 const struct udp_counters *udp_counters(const struct udp *udp);
+void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part);
+
+// What waits in the kernel to be read.
+struct udp_queue {
+    uint8_t full;  // the part of its room that is taken, of 255
+    uint64_t lost; // datagrams that found no room, ever; the kernel counts modulo 2^32
+};
+struct udp_queue udp_queue(const struct udp *udp);
 
 #endif

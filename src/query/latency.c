@@ -16,3 +16,11 @@ void latency_add(struct latency *latency, struct duration time)
     latency->count++;
     latency->seconds += seconds;
 }
+
+void latency_sum(struct latency *sum, const struct latency *part)
+{
+    for (size_t i = 0; i <= LATENCY_BUCKETS; i++)
+        sum->buckets[i] += part->buckets[i];
+    sum->count += part->count;
+    sum->seconds += part->seconds;
+}

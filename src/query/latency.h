@@ -19,5 +19,7 @@ struct latency {
 };
 
 void latency_add(struct latency *latency, struct duration time);
+// Adds what another histogram counted.
+void latency_sum(struct latency *sum, const struct latency *part);
 
 #endif

@@ -302,6 +302,11 @@ void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoin
     take_events(qsr, now);
 }
 
+void qsr_set_load(struct qsr *qsr, uint8_t load)
+{
+    teller_set_load(qsr->teller, load);
+}
+
 const struct querier *qsr_querier(const struct qsr *qsr)
 {
     return qsr->querier;

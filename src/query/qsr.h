@@ -60,6 +60,9 @@ void qsr_forget(struct qsr *qsr, struct instant now, const struct range *range);
 void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoint *upstreams,
                        size_t count);
 
+// How loaded whoever runs it is; see teller_set_load.
+void qsr_set_load(struct qsr *qsr, uint8_t load);
+
 // Its two sides, for counters, limits and status. What they have to send or tell comes through the
 // QSR.
 const struct querier *qsr_querier(const struct qsr *qsr);

@@ -16,6 +16,7 @@
 //   - Someone off path forges. Nothing counts without the 64-bit nonce of one of our requests.
 #include "query/querier.h"
 
+#include "base/counters.h"
 #include "base/memory.h"
 #include "query/querier_state.h"
 
@@ -392,4 +393,23 @@ void querier_upstream(const struct querier *querier, size_t group, size_t place,
 const struct querier_counters *querier_counters(const struct querier *querier)
 {
     return &querier->counters;
+}
+
+struct querier_report querier_report(const struct querier *querier)
+{
+    return (struct querier_report){
+        .counters = querier->counters,
+        .cached = querier_cached(querier),
+        .open = querier_open(querier),
+        .memory = querier_memory(querier),
+    };
+}
+
+void querier_report_add(struct querier_report *sum, const struct querier_report *part)
+{
+    static_assert(sizeof(struct querier_counters) % sizeof(uint64_t) == 0, "numbers only");
+    counters_add(&sum->counters, &part->counters, sizeof(sum->counters));
+    sum->cached += part->cached;
+    sum->open += part->open;
+    sum->memory += part->memory;
 }

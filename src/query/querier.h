@@ -135,4 +135,12 @@ void querier_upstream(const struct querier *querier, size_t group, size_t place,
 
 const struct querier_counters *querier_counters(const struct querier *querier);
 
+// All that a querier says of itself; those of several queriers may be added up.
+struct querier_report {
+    struct querier_counters counters;
+    size_t cached, open, memory;
+};
+struct querier_report querier_report(const struct querier *querier);
+void querier_report_add(struct querier_report *sum, const struct querier_report *part);
+
 #endif

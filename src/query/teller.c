@@ -11,6 +11,7 @@
 //     wait for that is sent when the proof comes.
 #include "query/teller.h"
 
+#include "base/counters.h"
 #include "base/memory.h"
 #include "query/teller_state.h"
 
@@ -407,13 +408,7 @@ struct teller_report teller_report(const struct teller *teller)
 void teller_report_add(struct teller_report *sum, const struct teller_report *part)
 {
     static_assert(sizeof(struct teller_counters) % sizeof(uint64_t) == 0, "numbers only");
-    uint64_t total[sizeof(struct teller_counters) / sizeof(uint64_t)];
-    uint64_t more[sizeof(struct teller_counters) / sizeof(uint64_t)];
-    memcpy(total, &sum->counters, sizeof(total));
-    memcpy(more, &part->counters, sizeof(more));
-    for (size_t i = 0; i < sizeof(total) / sizeof(total[0]); i++)
-        total[i] += more[i];
-    memcpy(&sum->counters, total, sizeof(total));
+    counters_add(&sum->counters, &part->counters, sizeof(sum->counters));
     sum->queriers += part->queriers;
     sum->told += part->told;
     sum->memory += part->memory;

@@ -50,6 +50,12 @@ struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
     return NULL;
 }
 
+struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
+                           udp_batch_end *batch_end, void *state, struct error *error)
+{
+    return udp_open_shared(listen, receive, batch_end, state, error);
+}
+
 int udp_descriptor(const struct udp *udp)
 {
     (void)udp;
@@ -98,6 +104,17 @@ const struct udp_counters *udp_counters(const struct udp *udp)
     (void)udp;
     static const struct udp_counters none;
     return &none;
+}
+
+void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part)
+{
+    (void)sum, (void)part;
+}
+
+struct udp_queue udp_queue(const struct udp *udp)
+{
+    (void)udp;
+    return (struct udp_queue){0};
 }
 
 // --- a RUAS and a receiver -----------------------------------------------------------------------

@@ -78,6 +78,7 @@ static const struct config_key qsr_items[] = {
     {KEY("trust_anchor", text, config_qsr, trust_anchor)},
     {KEY("dns", endpoints, config_qsr, dns), .most = RESOLVERS_MAX, .port = PORT_DNS},
     {KEY("dnssec", dnssec, config_qsr, dnssec)},
+    {KEY("threads", number, config_qsr, threads), .least = 0, .most = QSR_THREADS_MAX},
 };
 KEYS(qsr, config_qsr);
 
@@ -140,6 +141,7 @@ static void qsr_defaults(void *section, struct config_memory *memory)
 {
     struct config_qsr *config = section;
     config->listen = everywhere(PORT_QUERY);
+    config->threads = 1;
     config->domain = config_memory_text(memory, "");
     config->upstream_domain = config_memory_text(memory, "");
     config->trust_anchor = config_memory_text(memory, DEFAULT_TRUST_ANCHOR);

@@ -79,6 +79,8 @@ struct config_qsa {
 
 enum config_dnssec { CONFIG_DNSSEC_REQUIRED, CONFIG_DNSSEC_OFF };
 
+#define QSR_THREADS_MAX 64
+
 struct config_qsr {
     struct endpoint listen;            // [::]:4746
     struct config_endpoints upstreams; // QSAs or QSRs; none: found through DNS
@@ -88,6 +90,7 @@ struct config_qsr {
     struct config_endpoints dns; // resolvers; none: with `domain` from the root of the DNS on, with
                                  // `upstream_domain` those of the system
     enum config_dnssec dnssec;   // of upstream_domain; required
+    uint32_t threads;            // that answer, each with a cache of its own; 1
 };
 
 // What an ITR does with a packet while it asks for its mapping.

@@ -101,7 +101,8 @@ static void add_dns(json_t *json, const char *trust_anchor, const struct config_
 // Only the way in which it gets its servers: a config with two of them is refused.
 static json_t *of_qsr(const struct config_qsr *qsr)
 {
-    json_t *json = json_pack("{s:o}", "listen", of_endpoint(&qsr->listen));
+    json_t *json = json_pack("{s:o, s:I}", "listen", of_endpoint(&qsr->listen), "threads",
+                             (json_int_t)qsr->threads);
     if (qsr->upstreams.count > 0) {
         (void)json_object_set_new(json, "upstreams", of_endpoints(&qsr->upstreams));
         return json;

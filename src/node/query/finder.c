@@ -12,9 +12,7 @@
 
 struct finder {
     struct node *node;
-    struct qsr *qsr;
-    void (*changed)(void *state);
-    void *state;
+    struct qsr_threads *threads;
     const char *domain; // of the config
     struct discovery *discovery;
     struct resolver *resolver;
@@ -33,7 +31,7 @@ static void set_servers(struct finder *finder, uint32_t dsoc)
         count = CHOICE_MEMBERS_MAX;
     for (size_t i = 0; i < count; i++)
         servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
-    qsr_set_group(finder->qsr, node_now(finder->node), dsoc, servers, count);
+    qsr_threads_set_group(finder->threads, dsoc, servers, count);
     const char *label = discovery_label(finder->discovery, dsoc);
     if (label != NULL)
         log_info("discovery", "%s.%s has %zu QSAs", label, finder->domain, count);
@@ -43,14 +41,13 @@ static void forget_mab(struct finder *finder, const struct prefix *mab)
 {
     struct range units;
     if (mab_check(mab, &units, NULL))
-        qsr_forget(finder->qsr, node_now(finder->node), &units);
+        qsr_threads_forget(finder->threads, &units);
 }
 
-static bool take_events(struct finder *finder)
+static void take_events(struct finder *finder)
 {
     struct discovery_event event;
-    bool any = false;
-    for (; discovery_next_event(finder->discovery, &event); any = true) {
+    while (discovery_next_event(finder->discovery, &event)) {
         switch (event.kind) {
         case DISCOVERY_MAB_ADDED:   // what was said of it when it was no MAB
         case DISCOVERY_MAB_REMOVED: // what its servers told
@@ -60,14 +57,13 @@ static bool take_events(struct finder *finder)
             set_servers(finder, event.dsoc);
             break;
         case DISCOVERY_VERSION: // before the first nothing is known to be outside all MABs
-            qsr_set_mabs(finder->qsr, discovery_mabs(finder->discovery));
+            qsr_threads_set_mabs(finder->threads, discovery_mabs(finder->discovery));
             log_info("discovery", "%s lists %u MABs (page %s)", finder->domain,
                      mab_table_count(discovery_mabs(finder->discovery)),
                      discovery_page(finder->discovery));
             break;
         }
     }
-    return any;
 }
 
 // Asking
@@ -116,19 +112,16 @@ static void on_answer(void *state, const struct dns_question *question,
     struct finder *finder = state;
     log_outcome(finder, question, answer->outcome);
     discovery_answer(finder->discovery, node_now(finder->node), question, answer);
-    if (take_events(finder))
-        finder->changed(finder->state);
+    take_events(finder);
     ask(finder);
 }
 
-struct finder *finder_open(struct node *node, const struct config_qsr *config, struct qsr *qsr,
-                           void (*changed)(void *state), void *state, struct error *error)
+struct finder *finder_open(struct node *node, const struct config_qsr *config,
+                           struct qsr_threads *threads, struct error *error)
 {
     struct finder *finder = memory_new(sizeof(*finder));
     finder->node = node;
-    finder->qsr = qsr;
-    finder->changed = changed;
-    finder->state = state;
+    finder->threads = threads;
     finder->domain = config->domain;
     const struct resolver_config dns = {.trust_anchor = config->trust_anchor,
                                         .servers = &config->dns};
@@ -199,10 +192,12 @@ json_t *finder_status(const struct finder *finder)
     json_t *answers = json_object();
     for (uint32_t i = 0; i < DISCOVERY_DSOCS_MAX; i++) {
         const char *label = discovery_label(finder->discovery, i);
-        if (label != NULL)
-            (void)json_object_set_new(
-                dsocs, label,
-                query_status_group(qsr_querier(finder->qsr), i, node_now(finder->node)));
+        struct querier_upstream servers[CHOICE_MEMBERS_MAX];
+        if (label == NULL)
+            continue;
+        size_t count = qsr_threads_group(finder->threads, i, servers);
+        (void)json_object_set_new(dsocs, label,
+                                  query_status_upstreams(servers, count, node_now(finder->node)));
     }
     for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++)
         (void)json_object_set_new(answers, dns_outcome_name((enum dns_outcome)outcome),

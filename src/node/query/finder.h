@@ -8,14 +8,13 @@
 
 #include "node/metrics.h"
 #include "node/node.h"
-#include "query/qsr.h"
+#include "node/query/qsr_threads.h"
 
 struct finder;
 
-// `qsr` stays the caller's and must outlive the finder; `changed` is called after it was told
-// something.
-struct finder *finder_open(struct node *node, const struct config_qsr *config, struct qsr *qsr,
-                           void (*changed)(void *state), void *state, struct error *error);
+// `threads` stay the caller's and must outlive the finder.
+struct finder *finder_open(struct node *node, const struct config_qsr *config,
+                           struct qsr_threads *threads, struct error *error);
 void finder_close(struct finder *finder);
 
 // True once the MABs are known; otherwise `why` says in a sentence what DNS answers.

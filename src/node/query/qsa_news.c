@@ -6,8 +6,6 @@
 
 #include <assert.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 #include <uv.h>
 
 struct qsa_news {
@@ -102,9 +100,6 @@ struct mailbox {
     uv_cond_t emptied;
     struct qsa_news *news[MAILBOX_NEWS_MAX];
     size_t count;
-    bool woken; // the descriptor was written to since it was emptied
-    bool end;
-    int descriptor;
     struct qsa_news *taken[MAILBOX_NEWS_MAX]; // the emptying thread's
 };
 
@@ -113,8 +108,6 @@ struct mailbox *mailbox_new(void)
     struct mailbox *mailbox = memory_new(sizeof(*mailbox));
     (void)uv_mutex_init(&mailbox->lock);
     (void)uv_cond_init(&mailbox->emptied);
-    mailbox->descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    assert(mailbox->descriptor >= 0);
     return mailbox;
 }
 
@@ -124,18 +117,9 @@ void mailbox_free(struct mailbox *mailbox)
         return;
     for (size_t i = 0; i < mailbox->count; i++)
         qsa_news_release(mailbox->news[i]);
-    (void)close(mailbox->descriptor);
     uv_cond_destroy(&mailbox->emptied);
     uv_mutex_destroy(&mailbox->lock);
     memory_free(mailbox);
-}
-
-// With the lock held.
-static void wake(struct mailbox *mailbox)
-{
-    const uint64_t one = 1;
-    if (!mailbox->woken && write(mailbox->descriptor, &one, sizeof(one)) == sizeof(one))
-        mailbox->woken = true;
 }
 
 void mailbox_put(struct mailbox *mailbox, struct qsa_news *news)
@@ -144,29 +128,16 @@ void mailbox_put(struct mailbox *mailbox, struct qsa_news *news)
     while (mailbox->count == MAILBOX_NEWS_MAX)
         uv_cond_wait(&mailbox->emptied, &mailbox->lock);
     mailbox->news[mailbox->count++] = news;
-    wake(mailbox);
     uv_mutex_unlock(&mailbox->lock);
 }
 
-void mailbox_end(struct mailbox *mailbox)
+void mailbox_empty(struct mailbox *mailbox, struct qsa *qsa, struct instant now)
 {
-    uv_mutex_lock(&mailbox->lock);
-    mailbox->end = true;
-    wake(mailbox);
-    uv_mutex_unlock(&mailbox->lock);
-}
-
-bool mailbox_empty(struct mailbox *mailbox, struct qsa *qsa, struct instant now)
-{
-    uint64_t ignored = 0;
     uv_mutex_lock(&mailbox->lock);
     size_t count = mailbox->count;
-    bool end = mailbox->end;
     for (size_t i = 0; i < count; i++)
         mailbox->taken[i] = mailbox->news[i];
     mailbox->count = 0;
-    if (mailbox->woken && read(mailbox->descriptor, &ignored, sizeof(ignored)) > 0)
-        mailbox->woken = false;
     if (count == MAILBOX_NEWS_MAX)
         uv_cond_signal(&mailbox->emptied);
     uv_mutex_unlock(&mailbox->lock);
@@ -174,10 +145,4 @@ bool mailbox_empty(struct mailbox *mailbox, struct qsa *qsa, struct instant now)
         qsa_news_tell(mailbox->taken[i], qsa, now);
         qsa_news_release(mailbox->taken[i]);
     }
-    return !end;
-}
-
-int mailbox_descriptor(const struct mailbox *mailbox)
-{
-    return mailbox->descriptor;
 }

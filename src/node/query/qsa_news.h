@@ -49,13 +49,9 @@ struct mailbox;
 struct mailbox *mailbox_new(void);
 // Releases what is in it.
 void mailbox_free(struct mailbox *mailbox);
-// Puts news in, and takes over the hold on it.
+// Puts news in, and takes over the hold on it. Then the other thread is to be woken.
 void mailbox_put(struct mailbox *mailbox, struct qsa_news *news);
-// Asks the other thread to end.
-void mailbox_end(struct mailbox *mailbox);
-// Tells the QSA all that is in it; returns false when the thread is to end.
-bool mailbox_empty(struct mailbox *mailbox, struct qsa *qsa, struct instant now);
-// Readable while something is in it that the other thread was not woken for yet.
-int mailbox_descriptor(const struct mailbox *mailbox);
+// Tells the QSA all that is in it.
+void mailbox_empty(struct mailbox *mailbox, struct qsa *qsa, struct instant now);
 
 #endif

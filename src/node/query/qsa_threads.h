@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// QSAs side by side, each in a thread of its own with its own socket at the same address, so that
-// a node answers on as many processors as it has.
-//
-// The kernel gives the datagrams of one querier always to the same socket (SO_REUSEPORT). So each
-// thread has its own queriers, and its QSA alone knows what they were told: nothing is shared
-// between threads but the mappings, which are read without locks. Whoever changes a mapping, in
-// the loop's thread, then tells all QSAs, each of which tells its own queriers.
-//
-// Should a querier's datagrams come to another thread than before, it meets another instance there
-// and drops what it had, as from a server that started anew (docs/protocol.md, rule 8).
+// QSAs side by side, each in a thread of its own (query_threads.h). Nothing is shared between them
+// but the mappings, which are read without locks. Whoever changes a mapping, in the loop's thread,
+// then tells all QSAs, each of which tells its own queriers.
 #ifndef IVIP_NODE_QUERY_QSA_THREADS_H
 #define IVIP_NODE_QUERY_QSA_THREADS_H
 
 #include "node/query/qsa_news.h"
-#include "node/udp.h"
+#include "node/query/query_threads.h"
 
 struct qsa_threads;
 
@@ -29,11 +22,12 @@ void qsa_threads_tell(struct qsa_threads *threads, struct qsa_news *news);
 size_t qsa_threads_count(const struct qsa_threads *threads);
 struct endpoint qsa_threads_local(const struct qsa_threads *threads);
 
-// What all threads say of themselves together, at most a moment ago.
+// What all QSAs say of themselves together.
 struct qsa_report {
     struct qsa_counters counters;
     struct teller_report teller;
     struct udp_counters udp;
+    uint8_t loads[QSA_THREADS_MAX]; // of each thread
 };
 struct qsa_report qsa_threads_report(struct qsa_threads *threads);
 

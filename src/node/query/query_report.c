@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/query/query_report.h"
 
+#include "query/choice.h"
+
+#include <assert.h>
 #include <stdio.h>
 
 #define LABELS_MAX 96
@@ -127,10 +130,10 @@ json_t *query_status_teller(const struct teller_report *teller)
 
 // The asking side
 
-void query_report_querier(const struct querier *querier, const char *role,
+void query_report_querier(const struct querier_report *querier, const char *role,
                           struct metrics_page *page)
 {
-    const struct querier_counters *counters = querier_counters(querier);
+    const struct querier_counters *counters = &querier->counters;
     const struct sample questions[] = {
         {"asked", counters->asked},
         {"answered", counters->answered},
@@ -165,46 +168,74 @@ void query_report_querier(const struct querier *querier, const char *role,
                   role, "reason", drops);
     WRITE_SAMPLES(page, "ivip_querier_upstreams_total", "Liveness of upstream servers", role,
                   "what", upstreams);
-    write_one(page, "ivip_querier_cached", "gauge", "Ranges cached", role,
-              (double)querier_cached(querier));
-    write_one(page, "ivip_querier_open", "gauge", "Questions open", role,
-              (double)querier_open(querier));
+    write_one(page, "ivip_querier_cached", "gauge", "Ranges cached", role, (double)querier->cached);
+    write_one(page, "ivip_querier_open", "gauge", "Questions open", role, (double)querier->open);
     write_one(page, "ivip_querier_bytes", "gauge", "Memory for the cache", role,
-              (double)querier_memory(querier));
+              (double)querier->memory);
 }
 
-static json_t *upstream_status(const struct querier *querier, size_t group, size_t place,
+static json_t *upstream_status(const struct querier_upstream *upstream, struct instant now)
+{
+    char text[ENDPOINT_TEXT_MAX];
+    json_t *response =
+        upstream->measured ? json_real((double)upstream->response.ns / 1e6) : json_null();
+    return json_pack("{s:s, s:b, s:o, s:i, s:f, s:I, s:f}", "server",
+                     endpoint_print(&upstream->endpoint, text), "avoided", upstream->avoided,
+                     "response_ms", response, "load", (int)upstream->load, "retry_ms",
+                     (double)upstream->retry_time.ns / 1e6, "cached", (json_int_t)upstream->learned,
+                     "silent_s", (double)instant_since(now, upstream->heard).ns / 1e9);
+}
+
+json_t *query_status_upstreams(const struct querier_upstream *upstreams, size_t count,
                                struct instant now)
 {
-    struct querier_upstream upstream;
-    char text[ENDPOINT_TEXT_MAX];
-    querier_upstream(querier, group, place, &upstream);
-    return json_pack(
-        "{s:s, s:b, s:o, s:i, s:f, s:I, s:f}", "server", endpoint_print(&upstream.endpoint, text),
-        "avoided", upstream.avoided, "response_ms",
-        upstream.measured ? json_real((double)upstream.response.ns / 1e6) : json_null(), "load",
-        (int)upstream.load, "retry_ms", (double)upstream.retry_time.ns / 1e6, "cached",
-        (json_int_t)upstream.learned, "silent_s",
-        (double)instant_since(now, upstream.heard).ns / 1e9);
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(list, upstream_status(&upstreams[i], now));
+    return list;
 }
 
 json_t *query_status_group(const struct querier *querier, size_t group, struct instant now)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < querier_group_size(querier, group); i++)
-        (void)json_array_append_new(list, upstream_status(querier, group, i, now));
-    return list;
+    struct querier_upstream upstreams[CHOICE_MEMBERS_MAX];
+    size_t count = querier_group_size(querier, group);
+    assert(count <= CHOICE_MEMBERS_MAX);
+    for (size_t i = 0; i < count; i++)
+        querier_upstream(querier, group, i, &upstreams[i]);
+    return query_status_upstreams(upstreams, count, now);
 }
 
-json_t *query_status_querier(const struct querier *querier, struct instant now)
+json_t *query_status_querier(const struct querier_report *querier)
 {
-    const struct querier_counters *counters = querier_counters(querier);
-    return json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "cached", (json_int_t)querier_cached(querier),
-        "open", (json_int_t)querier_open(querier), "bytes", (json_int_t)querier_memory(querier),
-        "asked", (json_int_t)counters->asked, "answered", (json_int_t)counters->answered, "failed",
-        (json_int_t)counters->failed, "updates", (json_int_t)counters->updates, "upstreams",
-        query_status_group(querier, 0, now));
+    const struct querier_counters *counters = &querier->counters;
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cached", (json_int_t)querier->cached,
+                     "open", (json_int_t)querier->open, "bytes", (json_int_t)querier->memory,
+                     "asked", (json_int_t)counters->asked, "answered",
+                     (json_int_t)counters->answered, "failed", (json_int_t)counters->failed,
+                     "updates", (json_int_t)counters->updates);
+}
+
+// Threads
+
+void query_report_threads(const uint8_t *loads, size_t count, const char *role,
+                          struct metrics_page *page)
+{
+    static const char name[] = "ivip_query_load";
+    write_one(page, "ivip_query_threads", "gauge", "Threads that answer", role, (double)count);
+    metrics_describe(page, name, "gauge", "Load of each thread: 0 idle, 255 full");
+    for (size_t i = 0; i < count; i++) {
+        char labels[LABELS_MAX];
+        (void)snprintf(labels, sizeof(labels), "role=\"%s\",thread=\"%zu\"", role, i);
+        metrics_value(page, name, labels, (double)loads[i]);
+    }
+}
+
+json_t *query_status_loads(const uint8_t *loads, size_t count)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < count; i++)
+        (void)json_array_append_new(list, json_integer(loads[i]));
+    return list;
 }
 
 // Sockets

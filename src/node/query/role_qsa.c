@@ -157,8 +157,7 @@ static void write_metrics(void *state, struct metrics_page *page)
                     "Ranges told to someone that were looked at for a change",
                     report.counters.ranges_checked);
     metrics_gauge(page, "ivip_qsa_mabs", "MABs served", (double)role->mab_count);
-    metrics_gauge(page, "ivip_qsa_threads", "Threads that answer",
-                  (double)qsa_threads_count(role->threads));
+    query_report_threads(report.loads, qsa_threads_count(role->threads), "qsa", page);
     query_report_udp(&report.udp, "qsa", page);
     feed_in_write_metrics(role->feed, page);
 }
@@ -181,10 +180,11 @@ static json_t *status(void *state)
     struct qsa_report report = qsa_threads_report(role->threads);
     struct endpoint local = qsa_threads_local(role->threads);
     char text[ENDPOINT_TEXT_MAX];
-    return json_pack("{s:s, s:I, s:o, s:o, s:o}", "listen", endpoint_print(&local, text), "threads",
-                     (json_int_t)qsa_threads_count(role->threads), "mabs", mabs_status(role),
-                     "queriers", query_status_teller(&report.teller), "feed",
-                     feed_in_status(role->feed));
+    size_t count = qsa_threads_count(role->threads);
+    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:o}", "listen", endpoint_print(&local, text),
+                     "threads", (json_int_t)count, "load", query_status_loads(report.loads, count),
+                     "mabs", mabs_status(role), "queriers", query_status_teller(&report.teller),
+                     "feed", feed_in_status(role->feed));
 }
 
 static bool healthy(void *state, char *why, size_t size)

@@ -2,11 +2,10 @@
 #include "node/query/role_qsr.h"
 
 #include "base/memory.h"
-#include "node/core_pump.h"
 #include "node/query/finder.h"
+#include "node/query/qsr_threads.h"
 #include "node/query/query_report.h"
 #include "node/query/upstream_finder.h"
-#include "query/qsr.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,41 +19,13 @@ struct role_qsr {
     struct node *node;
     struct finder *finder;             // with `domain`; else NULL
     struct upstream_finder *upstreams; // with `upstream_domain`; else NULL
-    struct qsr *qsr;
-    struct core_pump *pump;
+    struct qsr_threads *threads;
 };
-
-// The core
-
-static void input(void *core, struct instant now, const struct endpoint *from, const uint8_t *bytes,
-                  size_t length)
-{
-    qsr_input(core, now, from, bytes, length);
-}
-
-static size_t next_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
-{
-    return qsr_next_output(core, now, to, buffer);
-}
-
-static struct instant next_deadline(const void *core)
-{
-    return qsr_next_deadline(core);
-}
-
-static void tick(void *core, struct instant now)
-{
-    qsr_tick(core, now);
-}
-
-static const struct core_functions functions = {input, next_output, next_deadline, tick};
 
 // What the node asks
 
-static void write_metrics(void *state, struct metrics_page *page)
+static void write_requests(const struct qsr_counters *counters, struct metrics_page *page)
 {
-    struct role_qsr *role = state;
-    const struct qsr_counters *counters = qsr_counters(role->qsr);
     static const char name[] = "ivip_qsr_requests_total";
     metrics_describe(page, name, "counter", "Map Requests, by how they were answered");
     metrics_value(page, name, "how=\"cache\"", (double)counters->hits);
@@ -63,34 +34,50 @@ static void write_metrics(void *state, struct metrics_page *page)
     metrics_value(page, name, "how=\"busy\"", (double)counters->refused_full);
     metrics_value(page, name, "how=\"outside\"", (double)counters->outside);
     metrics_value(page, name, "how=\"serverless\"", (double)counters->serverless);
+}
+
+static void write_metrics(void *state, struct metrics_page *page)
+{
+    struct role_qsr *role = state;
+    struct qsr_report report = qsr_threads_report(role->threads);
+    write_requests(&report.counters, page);
     metrics_gauge(page, "ivip_qsr_waiting", "Map Requests that wait for upstream answers",
-                  (double)qsr_waiting(role->qsr));
-    latency_write(qsr_latency(role->qsr), "ivip_qsr_upstream_seconds",
+                  (double)report.waiting);
+    latency_write(&report.latency, "ivip_qsr_upstream_seconds",
                   "Time until a question was answered by an upstream server", "qsr", page);
-    struct teller_report teller = teller_report(qsr_teller(role->qsr));
-    query_report_teller(&teller, "qsr", page);
-    query_report_querier(qsr_querier(role->qsr), "qsr", page);
-    query_report_malformed(counters->dropped, "qsr", page);
-    query_report_udp(udp_counters(core_pump_udp(role->pump)), "qsr", page);
+    query_report_teller(&report.teller, "qsr", page);
+    query_report_querier(&report.querier, "qsr", page);
+    query_report_malformed(report.counters.dropped, "qsr", page);
+    query_report_threads(report.loads, qsr_threads_count(role->threads), "qsr", page);
+    query_report_udp(&report.udp, "qsr", page);
     if (role->finder != NULL)
         finder_write_metrics(role->finder, page);
     if (role->upstreams != NULL)
         upstream_finder_write_metrics(role->upstreams, page);
 }
 
+static json_t *cache_status(struct role_qsr *role, const struct qsr_report *report)
+{
+    struct querier_upstream upstreams[CHOICE_MEMBERS_MAX];
+    size_t count = qsr_threads_group(role->threads, 0, upstreams);
+    json_t *json = query_status_querier(&report->querier);
+    (void)json_object_set_new(json, "upstreams",
+                              query_status_upstreams(upstreams, count, node_now(role->node)));
+    return json;
+}
+
 static json_t *status(void *state)
 {
     struct role_qsr *role = state;
-    const struct qsr_counters *counters = qsr_counters(role->qsr);
-    struct endpoint local = udp_local(core_pump_udp(role->pump));
-    struct teller_report teller = teller_report(qsr_teller(role->qsr));
+    struct qsr_report report = qsr_threads_report(role->threads);
+    struct endpoint local = qsr_threads_local(role->threads);
     char text[ENDPOINT_TEXT_MAX];
     json_t *json = json_pack(
-        "{s:s, s:I, s:I, s:I, s:I, s:o, s:o}", "listen", endpoint_print(&local, text), "hits",
-        (json_int_t)counters->hits, "misses", (json_int_t)counters->misses, "merged",
-        (json_int_t)counters->merged, "waiting", (json_int_t)qsr_waiting(role->qsr), "cache",
-        query_status_querier(qsr_querier(role->qsr), node_now(role->node)), "queriers",
-        query_status_teller(&teller));
+        "{s:s, s:o, s:I, s:I, s:I, s:I, s:o, s:o}", "listen", endpoint_print(&local, text), "load",
+        query_status_loads(report.loads, qsr_threads_count(role->threads)), "hits",
+        (json_int_t)report.counters.hits, "misses", (json_int_t)report.counters.misses, "merged",
+        (json_int_t)report.counters.merged, "waiting", (json_int_t)report.waiting, "cache",
+        cache_status(role, &report), "queriers", query_status_teller(&report.teller));
     if (role->finder != NULL)
         (void)json_object_set_new(json, "discovery", finder_status(role->finder));
     if (role->upstreams != NULL)
@@ -102,18 +89,15 @@ static json_t *status(void *state)
 static bool healthy(void *state, char *why, size_t size)
 {
     struct role_qsr *role = state;
+    struct querier_upstream upstreams[CHOICE_MEMBERS_MAX];
     if (role->finder != NULL)
         return finder_healthy(role->finder, why, size);
-    const struct querier *querier = qsr_querier(role->qsr);
-    size_t count = querier_group_size(querier, 0);
+    size_t count = qsr_threads_group(role->threads, 0, upstreams);
     if (role->upstreams != NULL && count == 0)
         return upstream_finder_healthy(role->upstreams, why, size);
-    for (size_t i = 0; i < count; i++) {
-        struct querier_upstream upstream;
-        querier_upstream(querier, 0, i, &upstream);
-        if (!upstream.avoided)
+    for (size_t i = 0; i < count; i++)
+        if (!upstreams[i].avoided)
             return true;
-    }
     (void)snprintf(why, size, "none of the %zu upstream servers answers", count);
     return false;
 }
@@ -121,10 +105,9 @@ static bool healthy(void *state, char *why, size_t size)
 static void stop(void *state)
 {
     struct role_qsr *role = state;
-    core_pump_close(role->pump);
     finder_close(role->finder);
     upstream_finder_close(role->upstreams);
-    qsr_free(role->qsr);
+    qsr_threads_close(role->threads);
     memory_free(role);
 }
 
@@ -164,6 +147,10 @@ static bool reload(void *state, const struct config *config, struct error *error
     if (!endpoint_equal(&old->listen, &config->qsr->listen))
         return error_set(error, ERROR_CONFLICT, "needs-restart",
                          "qsr.listen cannot change without a restart");
+    if (old->threads != config->qsr->threads)
+        return error_set(
+            error, ERROR_CONFLICT, "needs-restart",
+            "qsr.threads cannot change without a restart: each has queriers of its own");
     if (strcmp(old->domain, config->qsr->domain) != 0 ||
         strcmp(old->upstream_domain, config->qsr->upstream_domain) != 0 ||
         strcmp(old->trust_anchor, config->qsr->trust_anchor) != 0 ||
@@ -173,32 +160,29 @@ static bool reload(void *state, const struct config *config, struct error *error
                          "without a restart");
     if (!core_config(config->qsr, &core, error))
         return false;
-    if (role->finder != NULL || role->upstreams != NULL)
-        return true;
-    qsr_set_upstreams(role->qsr, node_now(role->node), core.querier.upstreams,
-                      core.querier.upstream_count);
-    core_pump_drain(role->pump);
+    if (role->finder == NULL && role->upstreams == NULL)
+        qsr_threads_set_upstreams(role->threads, core.querier.upstreams,
+                                  core.querier.upstream_count);
     return true;
 }
 
-static void on_found(void *state)
+static size_t count_threads(const struct config_qsr *config)
 {
-    struct role_qsr *role = state;
-    core_pump_drain(role->pump);
+    size_t count = config->threads > 0 ? config->threads : uv_available_parallelism();
+    return count < QSR_THREADS_MAX ? count : QSR_THREADS_MAX;
 }
 
 static void on_upstreams(void *state, const struct querier_server *servers, size_t count)
 {
     struct role_qsr *role = state;
-    qsr_set_group(role->qsr, node_now(role->node), 0, servers, count);
-    core_pump_drain(role->pump);
+    qsr_threads_set_group(role->threads, 0, servers, count);
 }
 
 // Servers that are not configured are looked for.
 static bool open_finder(struct role_qsr *role, const struct config_qsr *config, struct error *error)
 {
     if (config->domain[0] != '\0') {
-        role->finder = finder_open(role->node, config, role->qsr, on_found, role, error);
+        role->finder = finder_open(role->node, config, role->threads, error);
         return role->finder != NULL;
     }
     if (config->upstream_domain[0] == '\0')
@@ -222,9 +206,8 @@ bool role_qsr_start(struct node *node, struct error *error)
         return false;
     struct role_qsr *role = memory_new(sizeof(*role));
     role->node = node;
-    role->qsr = qsr_new(&core, node_seed(node), node_now(node));
-    role->pump = core_pump_open(node, &config->listen, &functions, role->qsr, error);
-    if (role->pump == NULL || !open_finder(role, config, error)) {
+    role->threads = qsr_threads_open(&config->listen, &core, count_threads(config), error);
+    if (role->threads == NULL || !open_finder(role, config, error)) {
         stop(role);
         return false;
     }

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/query/query_threads.h"
+
+#include "base/memory.h"
+#include "node/query/load_meter.h"
+#include "wire/query.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <uv.h>
+
+// Sent in one turn. A flush of millions of ranges must not keep the thread from reading.
+#define SENT_AT_ONCE 1024
+
+struct query_thread {
+    uv_thread_t thread;
+    bool started;
+    struct udp *queriers;
+    struct udp *upstreams; // the same, where there is one socket for both
+    struct query_core functions;
+    void *core;
+    int wake;
+    atomic_bool woken; // `wake` was written to since the last turn began
+    atomic_bool end;
+    // The loop's thread waits behind `gate` for `turn`, so that a busy thread lets it pass.
+    uv_mutex_t gate, turn;
+    atomic_bool wanted;
+    struct instant now; // of this turn
+    struct instant deadline;
+    struct load_meter meter;
+};
+
+struct query_threads {
+    size_t count;
+    struct query_thread threads[];
+};
+
+// A thread
+
+static void on_datagram(void *state, const struct endpoint *from, const uint8_t *bytes,
+                        size_t length)
+{
+    struct query_thread *thread = state;
+    thread->functions.input(thread->core, thread->now, from, bytes, length);
+}
+
+// Nobody is to ask a socket that only asks.
+static void on_upstream_datagram(void *state, const struct endpoint *from, const uint8_t *bytes,
+                                 size_t length)
+{
+    if (query_is_for_querier(bytes, length))
+        on_datagram(state, from, bytes, length);
+}
+
+// Sends what there is; false where that may not be all.
+static bool send_some(struct query_thread *thread)
+{
+    struct endpoint to;
+    uint8_t buffer[QUERY_MESSAGE_BYTES_MAX];
+    unsigned sent = 0;
+    for (; sent < SENT_AT_ONCE; sent++) {
+        size_t length = thread->functions.next_output(thread->core, thread->now, &to, buffer);
+        if (length == 0)
+            break;
+        bool down = query_is_for_querier(buffer, length);
+        udp_send(down ? thread->queriers : thread->upstreams, &to, buffer, length);
+    }
+    udp_flush(thread->queriers);
+    udp_flush(thread->upstreams);
+    return sent < SENT_AT_ONCE;
+}
+
+static void measure(struct query_thread *thread)
+{
+    if (!load_meter_due(&thread->meter, thread->now))
+        return;
+    struct udp_queue queue = udp_queue(thread->queriers);
+    uint8_t load = load_meter_sample(&thread->meter, thread->now, queue.full, queue.lost);
+    thread->functions.set_load(thread->core, load);
+}
+
+static void note_wake(struct query_thread *thread)
+{
+    uint64_t ignored = 0;
+    if (atomic_load_explicit(&thread->woken, memory_order_relaxed) &&
+        read(thread->wake, &ignored, sizeof(ignored)) > 0)
+        atomic_store(&thread->woken, false);
+}
+
+// What came, what is due, what is to be sent. Returns whether there may be more of it.
+static bool take_turn(struct query_thread *thread)
+{
+    const struct query_core *functions = &thread->functions;
+    thread->now = (struct instant){uv_hrtime()};
+    measure(thread);
+    if (functions->begin != NULL)
+        functions->begin(thread->core, thread->now);
+    bool more = udp_read(thread->queriers);
+    if (thread->upstreams != thread->queriers)
+        more |= udp_read(thread->upstreams);
+    if (instant_reached(thread->now, functions->next_deadline(thread->core)))
+        functions->tick(thread->core, thread->now);
+    more |= !send_some(thread);
+    thread->deadline = functions->next_deadline(thread->core);
+    return more;
+}
+
+// Sleeps until there is a datagram, something due, or someone wants it to be awake.
+static void sleep_until_wanted(struct query_thread *thread)
+{
+    struct pollfd wanted[] = {
+        {.fd = thread->wake, .events = POLLIN},
+        {.fd = udp_descriptor(thread->queriers), .events = POLLIN},
+        {.fd = udp_descriptor(thread->upstreams), .events = POLLIN},
+    };
+    struct instant before = {uv_hrtime()};
+    struct instant until = thread->deadline;
+    // A load that was high sinks though nothing comes.
+    if (load_meter_load(&thread->meter) > 0)
+        until = instant_earlier(until, instant_add(before, duration_ms(LOAD_PERIOD_MS)));
+    struct duration left = instant_since(until, before);
+    struct timespec patience = {(time_t)(left.ns / 1000000000u), (long)(left.ns % 1000000000u)};
+    // A signal only wakes: the loop's thread handles it.
+    (void)ppoll(wanted, thread->upstreams == thread->queriers ? 2 : 3,
+                until.ns == INSTANT_NEVER.ns ? NULL : &patience, NULL);
+    load_meter_slept(&thread->meter, instant_since((struct instant){uv_hrtime()}, before));
+}
+
+static void run(void *state)
+{
+    struct query_thread *thread = state;
+    load_meter_init(&thread->meter, (struct instant){uv_hrtime()});
+    while (!atomic_load(&thread->end)) {
+        if (atomic_load(&thread->wanted)) {
+            uv_mutex_lock(&thread->gate);
+            uv_mutex_unlock(&thread->gate);
+        }
+        note_wake(thread);
+        uv_mutex_lock(&thread->turn);
+        bool more = take_turn(thread);
+        uv_mutex_unlock(&thread->turn);
+        if (!more)
+            sleep_until_wanted(thread);
+    }
+}
+
+// All of them
+
+static bool open_thread(struct query_thread *thread, const struct endpoint *listen, bool alone,
+                        struct error *error)
+{
+    struct endpoint any_port = {listen->address, 0};
+    thread->deadline = INSTANT_NEVER;
+    (void)uv_mutex_init(&thread->gate);
+    (void)uv_mutex_init(&thread->turn);
+    thread->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    assert(thread->wake >= 0);
+    thread->queriers = udp_open_shared(listen, on_datagram, NULL, thread, error);
+    thread->upstreams = thread->queriers;
+    if (thread->queriers != NULL && thread->functions.asks && !alone)
+        thread->upstreams = udp_open_alone(&any_port, on_upstream_datagram, NULL, thread, error);
+    return thread->upstreams != NULL;
+}
+
+static bool start_thread(struct query_thread *thread, struct error *error)
+{
+    int failed = uv_thread_create(&thread->thread, run, thread);
+    thread->started = failed == 0;
+    return thread->started || error_set(error, ERROR_SYSTEM, "thread-refused",
+                                        "cannot start a thread: %s", uv_strerror(failed));
+}
+
+struct query_threads *query_threads_open(const struct endpoint *listen,
+                                         const struct query_core *functions, void *const *cores,
+                                         size_t count, struct error *error)
+{
+    assert(count >= 1);
+    struct query_threads *threads =
+        memory_new(sizeof(*threads) + count * sizeof(threads->threads[0]));
+    struct endpoint at = *listen;
+    bool good = true;
+    // All sockets before any thread: each that is opened moves queriers to other sockets.
+    for (; good && threads->count < count; threads->count++) {
+        struct query_thread *thread = &threads->threads[threads->count];
+        thread->functions = *functions;
+        thread->core = cores[threads->count];
+        good = open_thread(thread, &at, count == 1, error);
+        if (good)
+            at.port = udp_local(threads->threads[0].queriers).port;
+    }
+    for (size_t i = 0; good && i < count; i++)
+        good = start_thread(&threads->threads[i], error);
+    if (good)
+        return threads;
+    query_threads_close(threads);
+    return NULL;
+}
+
+static void close_thread(struct query_thread *thread)
+{
+    if (thread->upstreams != thread->queriers)
+        udp_close(thread->upstreams);
+    udp_close(thread->queriers);
+    (void)close(thread->wake);
+    uv_mutex_destroy(&thread->gate);
+    uv_mutex_destroy(&thread->turn);
+}
+
+void query_threads_close(struct query_threads *threads)
+{
+    if (threads == NULL)
+        return;
+    for (size_t i = 0; i < threads->count; i++) {
+        atomic_store(&threads->threads[i].end, true);
+        query_threads_wake(threads, i);
+    }
+    for (size_t i = 0; i < threads->count; i++)
+        if (threads->threads[i].started)
+            (void)uv_thread_join(&threads->threads[i].thread);
+    // Only now: a socket that closes moves queriers to others, where nobody answers any more.
+    for (size_t i = 0; i < threads->count; i++)
+        close_thread(&threads->threads[i]);
+    memory_free(threads);
+}
+
+void query_threads_hold(struct query_threads *threads, size_t i)
+{
+    assert(i < threads->count);
+    struct query_thread *thread = &threads->threads[i];
+    atomic_store(&thread->wanted, true);
+    uv_mutex_lock(&thread->gate);
+    uv_mutex_lock(&thread->turn);
+}
+
+void query_threads_release(struct query_threads *threads, size_t i)
+{
+    struct query_thread *thread = &threads->threads[i];
+    atomic_store(&thread->wanted, false);
+    uv_mutex_unlock(&thread->turn);
+    uv_mutex_unlock(&thread->gate);
+    query_threads_wake(threads, i);
+}
+
+void query_threads_wake(struct query_threads *threads, size_t i)
+{
+    const uint64_t one = 1;
+    struct query_thread *thread = &threads->threads[i];
+    if (!atomic_exchange(&thread->woken, true))
+        (void)!write(thread->wake, &one, sizeof(one));
+}
+
+struct endpoint query_threads_local(const struct query_threads *threads)
+{
+    return udp_local(threads->threads[0].queriers);
+}
+
+uint8_t query_threads_load(const struct query_threads *threads, size_t i)
+{
+    return load_meter_load(&threads->threads[i].meter);
+}
+
+void query_threads_add_udp(const struct query_threads *threads, size_t i, struct udp_counters *sum)
+{
+    const struct query_thread *thread = &threads->threads[i];
+    udp_counters_add(sum, udp_counters(thread->queriers));
+    if (thread->upstreams != thread->queriers)
+        udp_counters_add(sum, udp_counters(thread->upstreams));
+}
