@@ -98,8 +98,10 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
                     "Packets without mapping that were the first for their destination",
                     counters->not_asked);
     write_fallback(role, page);
-    if (role->querier != NULL)
-        query_report_querier(role->querier, "itr", page);
+    if (role->querier != NULL) {
+        struct querier_report querier = querier_report(role->querier);
+        query_report_querier(&querier, "itr", page);
+    }
     if (role->reporter != NULL)
         usage_reporter_write_metrics(role->reporter, page);
     write_reasons(counters, page);
