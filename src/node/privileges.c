@@ -6,10 +6,12 @@
 #include <cap-ng.h>
 #include <errno.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -139,21 +141,63 @@ static bool take_capabilities(const struct config *config, struct error *error)
                              uid == 0 ? "root" : config->user, strerror(errno));
 }
 
-// System calls that start programs, change the machine or look into other processes. A node makes
-// none of them, so somebody who got hold of one shall not either.
+// System calls that start programs, change the machine, look into other processes, or open parts of
+// the kernel that are new and large. A node makes none of them, so somebody who got hold of one
+// shall not either.
+static const int forbidden[] = {
+    // programs and other processes
+    SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv),
+    SCMP_SYS(process_vm_writev), SCMP_SYS(process_madvise), SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp),
+    // file systems and namespaces
+    SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root), SCMP_SYS(chroot), SCMP_SYS(setns),
+    SCMP_SYS(unshare), SCMP_SYS(open_tree), SCMP_SYS(move_mount), SCMP_SYS(fsopen),
+    SCMP_SYS(fsconfig), SCMP_SYS(fsmount), SCMP_SYS(fspick), SCMP_SYS(mount_setattr),
+    SCMP_SYS(open_by_handle_at), SCMP_SYS(mknod), SCMP_SYS(mknodat), SCMP_SYS(quotactl),
+    SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(acct),
+    // the machine
+    SCMP_SYS(reboot), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load), SCMP_SYS(init_module),
+    SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(settimeofday),
+    SCMP_SYS(clock_settime), SCMP_SYS(adjtimex), SCMP_SYS(clock_adjtime), SCMP_SYS(sethostname),
+    SCMP_SYS(setdomainname), SCMP_SYS(syslog), SCMP_SYS(ioperm), SCMP_SYS(iopl),
+    SCMP_SYS(personality),
+    // the kernel's larger doors
+    SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup),
+    SCMP_SYS(io_uring_enter), SCMP_SYS(io_uring_register), SCMP_SYS(keyctl), SCMP_SYS(add_key),
+    SCMP_SYS(request_key)};
+
+// Refuses a call whose first argument compares so to `a` (masked: with `a` as the mask, to `b`).
+static bool forbid_argument(scmp_filter_ctx filter, int call, uint16_t cause,
+                            enum scmp_compare comparison, uint64_t a, uint64_t b)
+{
+    const struct scmp_arg_cmp condition = {0, comparison, a, b};
+    return seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(cause), call, 1, &condition) == 0;
+}
+
+// Namespaces of its own would give a process all capabilities in them. clone3 has its flags where
+// no filter can read them: the C library takes clone where there is no clone3.
+static bool forbid_namespaces(scmp_filter_ctx filter)
+{
+    static const uint64_t flags[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWNET,   CLONE_NEWPID,
+                                     CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
+    bool good = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) == 0;
+    for (size_t i = 0; good && i < sizeof(flags) / sizeof(flags[0]); i++)
+        good =
+            forbid_argument(filter, SCMP_SYS(clone), EPERM, SCMP_CMP_MASKED_EQ, flags[i], flags[i]);
+    return good;
+}
+
+// Sockets other than AF_UNIX, AF_INET, AF_INET6 and AF_NETLINK.
+static bool forbid_families(scmp_filter_ctx filter)
+{
+    bool good = forbid_argument(filter, SCMP_SYS(socket), EAFNOSUPPORT, SCMP_CMP_GT, AF_NETLINK, 0);
+    for (unsigned family = AF_UNIX; good && family < AF_NETLINK; family++)
+        if (family != AF_UNIX && family != AF_INET && family != AF_INET6)
+            good = forbid_argument(filter, SCMP_SYS(socket), EAFNOSUPPORT, SCMP_CMP_EQ, family, 0);
+    return good;
+}
+
 static bool forbid_system_calls(struct error *error)
 {
-    static const int forbidden[] = {
-        SCMP_SYS(execve),        SCMP_SYS(execveat),     SCMP_SYS(ptrace),
-        SCMP_SYS(mount),         SCMP_SYS(umount2),      SCMP_SYS(pivot_root),
-        SCMP_SYS(chroot),        SCMP_SYS(swapon),       SCMP_SYS(swapoff),
-        SCMP_SYS(reboot),        SCMP_SYS(kexec_load),   SCMP_SYS(kexec_file_load),
-        SCMP_SYS(init_module),   SCMP_SYS(finit_module), SCMP_SYS(delete_module),
-        SCMP_SYS(setns),         SCMP_SYS(unshare),      SCMP_SYS(keyctl),
-        SCMP_SYS(add_key),       SCMP_SYS(request_key),  SCMP_SYS(settimeofday),
-        SCMP_SYS(clock_settime), SCMP_SYS(sethostname),  SCMP_SYS(process_vm_readv),
-        SCMP_SYS(acct),          SCMP_SYS(quotactl),     SCMP_SYS(process_vm_writev),
-    };
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     bool good = filter != NULL;
     for (size_t i = 0; good && i < sizeof(forbidden) / sizeof(forbidden[0]); i++) {
@@ -163,7 +207,8 @@ static bool forbid_system_calls(struct error *error)
 #endif
         good = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), forbidden[i], 0) == 0;
     }
-    good = good && seccomp_load(filter) == 0;
+    good =
+        good && forbid_namespaces(filter) && forbid_families(filter) && seccomp_load(filter) == 0;
     seccomp_release(filter);
     return good || error_set(error, ERROR_SYSTEM, "no-seccomp",
                              "the filter of system calls could not be set");

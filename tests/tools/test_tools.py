@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from importlib.machinery import SourceFileLoader
@@ -111,3 +112,17 @@ def test_install_dependencies_names_the_purposes_it_knows() -> None:
                           capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "build test lab lint bench" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
+def test_the_unit_leaves_a_node_little(tmp_path: Path) -> None:
+    """systemd's own judgement, from 0 (nothing can happen) to 10. A node keeps the network and,
+    as an ITR or ETR, its capabilities; the rest is closed."""
+    unit = tmp_path / "ivip@test.service"
+    text = (TOP / "contrib/systemd/ivip@.service.in").read_text()
+    unit.write_text(text.replace("@bindir@", "/usr/bin"))
+    judged = subprocess.run(["systemd-analyze", "security", "--offline=true", "--no-pager",
+                             "--threshold=35", unit], capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stdout
+    # A node sets a filter of its own.
+    assert "@sandbox" in text
