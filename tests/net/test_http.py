@@ -1,7 +1,8 @@
-"""The HTTP servers of a node under connections that want nothing."""
+"""The HTTP servers of a node under connections that want nothing, and what Prometheus gets."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -57,3 +58,33 @@ def test_one_network_cannot_take_all_connections(network: Network) -> None:
         assert "ivip_udp_datagrams_total" in page
         holder.communicate("")
     assert node.process is not None and node.process.poll() is None
+
+
+def test_metrics_keep_to_the_conventions(network: Network) -> None:
+    """Of all roles: help and type for each, counters that end in _total and nothing else that does,
+    seconds and bytes as units. (What `promtool check metrics` looks for.)"""
+    place = network.namespace("all", router=True)
+    place.ip("route add default dev lo")
+    config = {
+        "name": "all",
+        "ruas": {"listen": "127.0.0.1:4748", "public": "127.0.0.1:4747", "mabs": ["20.0.0.0/14"],
+                 "feeds": ["127.0.0.1:4749"]},
+        "qsr": {"listen": "127.0.0.2:4746", "upstreams": ["127.0.0.1:4746"]},
+        "itr": {"device": "ivip0"},
+        "etr": {"device": "ivip1", "serves": ["20.1.0.0/28"]}}
+    node = network.node(place, config, start=False)
+    node.write_config(config | {"qsa": {
+        "listen": "127.0.0.1:4746", "feed": "127.0.0.1:4749",
+        "ruas": [{"key": node.public_key, "url": "http://127.0.0.1:4747"}]}})
+    node.start()
+    node.await_healthy()
+    page = place.run("curl", "-sS", "http://127.0.0.1:9746/metrics").stdout
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE))
+    helped = re.findall(r"^# HELP (\S+) \S", page, re.MULTILINE)
+    assert helped == list(kinds) and len(kinds) > 100
+    for family, kind in kinds.items():
+        assert family.endswith("_total") == (kind == "counter"), family
+        assert not re.search(r"_(ms|us|ns|kb|kib|mb|mib|percent)(_|$)", family), family
+    samples = re.findall(r"^([a-z_]+)(?:\{[^}]*\})? \S+$", page, re.MULTILINE)
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) if name not in kinds else name
+            for name in samples} <= set(kinds)

@@ -176,7 +176,7 @@ bool master_execute_due(struct master *master, struct wall_time time)
 
 static void write_mabs(const struct master *master, struct metrics_page *page)
 {
-    metrics_describe(page, "ivip_ruas_mab_sequence", "counter", "Number of the last set of a MAB");
+    metrics_describe(page, "ivip_ruas_mab_sequence", "gauge", "Number of the last set of a MAB");
     metrics_describe(page, "ivip_ruas_mab_micronets", "gauge", "Micronets in a MAB");
     metrics_describe(page, "ivip_ruas_mab_changed_seconds", "gauge",
                      "Unix time of the last set of a MAB since the start; 0: none");

@@ -338,7 +338,7 @@ static json_t *ruas_status(const struct feed_in *feed, size_t i)
                   "synced", status.synced, "behind", status.behind, "mabs", (json_int_t)status.mabs,
                   "mabs_ready", (json_int_t)status.mabs_ready);
     if (status.heard)
-        (void)json_object_set_new(json, "age", json_real(seconds_since(feed, status.heard_at)));
+        (void)json_object_set_new(json, "age_s", json_real(seconds_since(feed, status.heard_at)));
     return json;
 }
 
