@@ -26,10 +26,12 @@ def commanded_ns(packets: list[Packet], server: str, command: Command) -> int:
     return times[0]
 
 
-def first_through(packets: list[Packet], source: str, etr: str, after_ns: int) -> int:
+def first_through(packets: list[Packet], source: str, etr: str, after_ns: int,
+                  target: str | None = None) -> int:
+    """The first packet of a host, to one target or any, that came by an ETR after some time."""
     for packet in packets:
         if packet.time_ns > after_ns and packet.tunnelled and packet.inner.source == source \
-                and packet.outer.target == etr:
+                and packet.outer.target == etr and target in (None, packet.inner.target):
             return packet.time_ns
     raise NotHeld(f"no packet from {source} came through {etr}")
 

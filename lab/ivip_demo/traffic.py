@@ -134,7 +134,8 @@ class Traffic:
         first = first_through(self._got[change.etr].packets,
                               self._demo.address(flow.source, flow.family),
                               self._demo.address(change.etr, flow.family),
-                              change.command.begin_ns)
+                              change.command.begin_ns,
+                              self._demo.address(flow.target, flow.family))
         return (first - self._acknowledged_ns(change)) / 1e6
 
     def _network(self, flow: Flow) -> str:

@@ -49,9 +49,9 @@ def zones(lab: Lab) -> list[str]:
             if not any(name.endswith(f".{other}") for other in domains)]
 
 
-def finding(lab: Lab, domain: str) -> dict:
-    """What the config of a node says that finds others through DNS."""
-    return {"domain": domain, "trust_anchor": str(folder(lab) / "trust_anchor"),
+def trusted(lab: Lab) -> dict:
+    """What the config of a node says that finds others through DNS, besides the domain."""
+    return {"trust_anchor": str(folder(lab) / "trust_anchor"),
             "dns": [str(lab.plan.address(server)) for server in servers(lab)]}
 
 

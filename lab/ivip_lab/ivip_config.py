@@ -41,11 +41,7 @@ def qsas_of(topology: Topology, dsocs: list[Dsoc]) -> list[Node]:
 
 
 def upstream_nodes(topology: Topology, node: Node, role: str) -> list[Node]:
-    """Whom the QSR, QSC or ITR of a node asks."""
-    if domain := node.roles[role].domain:
-        listed = topology.domains[domain]
-        names = listed["qsr"] if role == "qsc" else listed.get("qsc", listed["qsr"])
-        return [topology.nodes[name] for name in names]
+    """Whom the QSR, QSC or ITR of a node asks that does not find them through DNS."""
     if role == "qsr":
         return topology.with_role("qsa")
     for near in ("qsc", "qsr") if role == "itr" else ("qsr",):
@@ -94,10 +90,13 @@ def node_config(lab: Lab, node: Node, public_keys: dict[str, str]) -> dict:
         }
     if "qsr" in node.roles:
         config["qsr"] = {"listen": f"[::]:{PORT_QUERY}"} | (
-            dns.finding(lab, lab.topology.domain) if lab.topology.domain
+            {"domain": lab.topology.domain} | dns.trusted(lab) if lab.topology.domain
             else {"upstreams": upstreams(lab, node, "qsr")})
     if "qsc" in node.roles:
-        config["qsr"] = {"listen": f"[::]:{PORT_QUERY}", "upstreams": upstreams(lab, node, "qsc")}
+        domain = node.roles["qsc"].domain
+        config["qsr"] = {"listen": f"[::]:{PORT_QUERY}"} | (
+            {"upstream_domain": domain} | dns.trusted(lab) if domain
+            else {"upstreams": upstreams(lab, node, "qsc")})
     if "itr" in node.roles:
         config["itr"] = itr_config(lab, node, node.roles["itr"])
     if "etr" in node.roles:
@@ -132,7 +131,10 @@ def ruas_config(lab: Lab, node: Node, public_keys: dict[str, str]) -> dict:
 
 def itr_config(lab: Lab, node: Node, role: Role) -> dict:
     config: dict = {"announce": True}
-    if "qsa" not in node.roles:
+    if role.domain:
+        config |= {"domain": role.domain} | dns.trusted(lab)
+        config["mabs"] = served_mabs(lab.topology, node)
+    elif "qsa" not in node.roles:
         config |= {"upstreams": upstreams(lab, node, "itr"),
                    "mabs": served_mabs(lab.topology, node)}
     elif role.mabs:
