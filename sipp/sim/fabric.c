@@ -4,7 +4,7 @@
 #include "base/cursor.h"
 #include "base/list.h"
 #include "base/memory.h"
-#include "sim/engine.h"
+#include "sim/engine/engine.h"
 
 #include <assert.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 
 #include "base/memory.h"
 #include "node/config/config_read.h"
-#include "sim/scenario.h"
+#include "sim/scenario/scenario.h"
 
 #include <errno.h>
 #include <stdio.h>

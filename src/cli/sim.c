@@ -5,8 +5,8 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/scenario.h"
-#include "sim/scenario.h"
-#include "sim/shrink.h"
+#include "sim/scenario/scenario.h"
+#include "sim/scenario/shrink.h"
 
 #include <errno.h>
 #include <inttypes.h>

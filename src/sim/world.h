@@ -13,7 +13,7 @@
 
 #include "base/range.h"
 #include "query/querier.h"
-#include "sim/engine.h"
+#include "sim/engine/engine.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,7 +12,7 @@
 #include "push/sender.h"
 #include "query/qsa.h"
 #include "query/qsr.h"
-#include "sim/master.h"
+#include "sim/truth/master.h"
 #include "sim/world.h"
 #include "tunnel/itr.h"
 

@@ -5,8 +5,8 @@
 //     test_sim_scenario DIRECTORY      where the examples are
 #include "../check.h"
 #include "cli/scenario.h"
-#include "sim/scenario.h"
-#include "sim/shrink.h"
+#include "sim/scenario/scenario.h"
+#include "sim/scenario/shrink.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 #include "mapping/mapping.h"
-#include "sim/history.h"
+#include "sim/truth/history.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sim/scenario.h"
+#include "sim/scenario/scenario.h"
 
 #include <inttypes.h>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // One heap holds all that is to come: the timers of nodes, datagrams under way, actions. The engine
 // takes the earliest, moves time there, and lets it happen.
-#include "sim/engine.h"
+#include "sim/engine/engine.h"
 
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/memory.h"
-#include "sim/trace.h"
+#include "sim/engine/trace.h"
 
 #include <assert.h>
 #include <stdarg.h>

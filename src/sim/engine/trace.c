@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sim/trace.h"
+#include "sim/engine/trace.h"
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sim/shrink.h"
+#include "sim/scenario/shrink.h"
 
 #include "base/memory.h"
 

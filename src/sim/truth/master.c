@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sim/master.h"
+#include "sim/truth/master.h"
 
 #include "base/memory.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sim/network.h"
+#include "sim/engine/network.h"
 
 #include "base/memory.h"
 

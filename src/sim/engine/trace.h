@@ -4,7 +4,7 @@
 #ifndef IVIP_SIM_TRACE_H
 #define IVIP_SIM_TRACE_H
 
-#include "sim/engine.h"
+#include "sim/engine/engine.h"
 
 #define TRACE_TEXT_MAX   160
 #define TRACE_OCTETS_MAX 256

@@ -11,7 +11,7 @@
 #include "base/address.h"
 #include "base/instant.h"
 #include "base/random.h"
-#include "sim/network.h"
+#include "sim/engine/network.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "sim/history.h"
+#include "sim/truth/history.h"
 
 #include "base/memory.h"
 
