@@ -189,6 +189,9 @@ static const struct config_key random_items[] = {
     TIME("cuts", world_rates, cut, HOUR_MS),
     TIME("missteps", world_rates, misstep, HOUR_MS),
     TIME("clock_steps", world_rates, clock, HOUR_MS),
+    TIME("acts", world_rates, admin, HOUR_MS),
+    TIME("power_cuts", world_rates, power, HOUR_MS),
+    TIME("full_disks", world_rates, disk, HOUR_MS),
 };
 KEYS(random, world_rates);
 
@@ -329,15 +332,15 @@ static bool read_packet(struct reading *reading, size_t i, const struct file_eve
 
 static bool read_event(struct reading *reading, size_t i, const struct file_event *from)
 {
-    static const char *const kinds[] = {"change", "map",     "packet", "crash",
-                                        "cut",    "misstep", "clock"};
+    static const char *const kinds[] = {"change",  "map",   "packet", "crash", "cut",
+                                        "misstep", "clock", "admin",  "power", "disk"};
     size_t kind = 0;
     while (kind < COUNT(kinds) && strcmp(kinds[kind], from->what) != 0)
         kind++;
     if (kind == COUNT(kinds))
         return config_refuse_key(reading->reader, "events", i,
-                                 "change, map, packet, crash, cut, misstep or clock was expected, "
-                                 "not \"%.40s\"",
+                                 "change, map, packet, crash, cut, misstep, clock, admin, power or "
+                                 "disk was expected, not \"%.40s\"",
                                  from->what);
     struct world_event to = {.kind = (enum world_event_kind)kind,
                              .at = from->at,
@@ -368,8 +371,8 @@ static bool read_unchecked(struct reading *reading, const struct file *file)
             check++;
         if (check == SCENARIO_CHECKS)
             return config_refuse_key(reading->reader, "unchecked", i,
-                                     "copies, age, forwarding, telling, amplification, answers or "
-                                     "recovery was expected, not \"%.40s\"",
+                                     "copies, age, forwarding, telling, amplification, answers, "
+                                     "recovery or authority was expected, not \"%.40s\"",
                                      file->unchecked.items[i]);
         reading->config->unchecked |= 1u << check;
     }

@@ -37,21 +37,6 @@ void world_config_print(const struct world_config *config, FILE *file)
 
 // Events
 
-static void changed(struct world *world, size_t before)
-{
-    const struct master_set *set = &world->master.sets[before];
-    char range[RANGE_TEXT_MAX];
-    if (world->master.set_count == before)
-        return;
-    world->report.changes++;
-    engine_note(world->engine, "set %" PRIu64 " of MAB %zu: %zu updates, first of %s",
-                set->sequence, set->mab, set->count, range_print(&set->updates[0].range, range));
-    if (world->config.ideal_feed)
-        world_feed(world);
-    else
-        world_push_set(world, set);
-}
-
 // The engine's numbers of the two ends of a path. The RUAS sends to the QSAs' feed ports.
 static size_t end_of_path(const struct world *world, size_t node, size_t other)
 {
@@ -72,13 +57,26 @@ static void set_cut(struct world *world, const struct world_event *event, bool c
 static void end(void *state, struct instant now)
 {
     const struct world_plan *plan = state;
+    struct world *world = plan->world;
     (void)now;
+    if (world->quiet) // all is well again already
+        return;
     if (plan->event->kind == WORLD_CRASH)
-        world_restart(plan->world, plan->event->node);
-    else if (!plan->world->quiet) {
-        engine_note(plan->world->engine, "a path is mended");
-        set_cut(plan->world, plan->event, false);
+        world_restart(world, plan->event->node);
+    else if (plan->event->kind == WORLD_POWER)
+        world_restart(world, WORLD_RUAS);
+    else if (plan->event->kind == WORLD_DISK)
+        world->ruas.disk_full = false;
+    else {
+        engine_note(world->engine, "a path is mended");
+        set_cut(world, plan->event, false);
     }
+}
+
+void world_end_later(struct world_plan *plan)
+{
+    struct engine *engine = plan->world->engine;
+    engine_schedule(engine, instant_add(engine_now(engine), plan->event->length), end, plan);
 }
 
 static const char *name_of(const struct world *world, size_t node)
@@ -86,23 +84,51 @@ static const char *name_of(const struct world *world, size_t node)
     return node == WORLD_RUAS ? "RUAS" : world->config.nodes[node].name;
 }
 
+// What people do at the RUAS, while it is up.
+static void ask_ruas(struct world *world, const struct world_event *event)
+{
+    if (world->ruas.ruas == NULL)
+        engine_note(world->engine, "nobody hears a command: the RUAS is down");
+    else if (event->kind == WORLD_CHANGE)
+        world_people_change(world, event->number);
+    else if (event->kind == WORLD_MAP)
+        world_people_map(world, &event->range, &event->address);
+    else
+        world_people_administer(world, event->number);
+}
+
+static void begin_cut(struct world_plan *plan)
+{
+    struct world *world = plan->world;
+    const struct world_event *event = plan->event;
+    world->report.cuts++;
+    engine_note(world->engine, "path from %s to %s is cut%s", name_of(world, event->node),
+                name_of(world, event->other), event->both ? ", and back" : "");
+    set_cut(world, event, true);
+    world_end_later(plan);
+}
+
+static void step_clock(struct world *world, int64_t step_ms)
+{
+    world->report.clock_steps++;
+    world->ruas.clock_ms += step_ms;
+    engine_note(world->engine, "the RUAS's clock steps by %" PRId64 " ms", step_ms);
+    engine_touched(world->engine, world->ruas.node); // scheduled sets go by it
+}
+
 static void happen(void *state, struct instant now)
 {
     struct world_plan *plan = state;
     struct world *world = plan->world;
     const struct world_event *event = plan->event;
-    size_t sets = world->master.set_count;
-    bool no_changes = !world->config.ideal_feed && world->ruas.sender == NULL;
+    (void)now;
+    if (world->quiet)
+        return;
     switch (event->kind) {
     case WORLD_CHANGE:
-        if (!no_changes && master_change(&world->master, event->number, now))
-            changed(world, sets);
-        break;
     case WORLD_MAP:
-        if (!no_changes && master_map(&world->master, &event->range, &event->address, now))
-            changed(world, sets);
-        else
-            engine_note(world->engine, "a mapping is refused");
+    case WORLD_ADMIN:
+        ask_ruas(world, event);
         break;
     case WORLD_PACKET:
         world_itr_packet(&world->itrs[event->node - world->qsa_count - world->qsr_count],
@@ -110,22 +136,24 @@ static void happen(void *state, struct instant now)
         break;
     case WORLD_CRASH:
         world_crash(world, event->node);
-        engine_schedule(world->engine, instant_add(now, event->length), end, plan);
+        world_end_later(plan);
         break;
     case WORLD_CUT:
-        world->report.cuts++;
-        engine_note(world->engine, "path from %s to %s is cut%s", name_of(world, event->node),
-                    name_of(world, event->other), event->both ? ", and back" : "");
-        set_cut(world, event, true);
-        engine_schedule(world->engine, instant_add(now, event->length), end, plan);
+        begin_cut(plan);
         break;
     case WORLD_MISSTEP:
         world_misstep(world, event);
         break;
     case WORLD_CLOCK:
-        world->report.clock_steps++;
-        world->ruas.clock_ms += event->step_ms;
-        engine_note(world->engine, "the RUAS's clock steps by %" PRId64 " ms", event->step_ms);
+        step_clock(world, event->step_ms);
+        break;
+    case WORLD_POWER:
+        world->ruas.power_plan = plan;
+        break;
+    case WORLD_DISK:
+        world->ruas.disk_full = true;
+        engine_note(world->engine, "the RUAS's disk is full");
+        world_end_later(plan);
         break;
     }
 }
@@ -145,6 +173,7 @@ static void attack(void *state, struct instant now)
 static void check(void *state, struct instant now)
 {
     struct world *world = state;
+    world_check_authority(world);
     world_check_feeds(world);
     world_check_beliefs(world);
     engine_schedule(world->engine, instant_add(now, duration_ms(WORLD_CHECK_EVERY_MS)), check,
@@ -196,7 +225,8 @@ static bool is_calm(const struct world_config *config)
                 config->link_count == 0;
     for (size_t i = 0; i < config->event_count; i++) {
         enum world_event_kind kind = config->events[i].kind;
-        calm = calm && kind != WORLD_CRASH && kind != WORLD_CUT && kind != WORLD_MISSTEP;
+        calm = calm && kind != WORLD_CRASH && kind != WORLD_CUT && kind != WORLD_MISSTEP &&
+               kind != WORLD_POWER && kind != WORLD_DISK;
     }
     return calm;
 }
@@ -259,6 +289,8 @@ static void recover(struct world *world)
     paths.delayed = 0;
     paths.rate = 0;
     world->quiet = true;
+    world->ruas.power_plan = NULL;
+    world->ruas.disk_full = false;
     engine_note(world->engine, "all faults end");
     network_mend(engine_network(world->engine));
     set_paths(world, &paths);

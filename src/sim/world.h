@@ -42,13 +42,16 @@ struct world_link {
 };
 
 enum world_event_kind {
-    WORLD_CHANGE,  // number: a set of changes made at random from it
+    WORLD_CHANGE,  // number: a set of commands made at random from it arrives at the RUAS
     WORLD_MAP,     // range, address: as its owner would, the micronet is defined or mapped
     WORLD_PACKET,  // node: an ITR gets a packet to address
     WORLD_CRASH,   // node: all its memory is lost; it starts again after `length`
     WORLD_CUT,     // node, other, both: the path carries nothing for `length`
     WORLD_MISSTEP, // node: a QSA falls out of step for `length`; only with the ideal feed
     WORLD_CLOCK,   // the wall clock of the RUAS jumps by step_ms
+    WORLD_ADMIN,   // number: an act of the RUAS's operator, or of a user about tokens
+    WORLD_POWER,   // the RUAS crashes while it stores its next transaction, for `length`
+    WORLD_DISK,    // the RUAS's disk is full for `length`
 };
 
 struct world_event {
@@ -71,6 +74,7 @@ enum world_check {
     WORLD_CHECK_VICTIM = 16,
     WORLD_CHECK_ANSWERS = 32,
     WORLD_CHECK_RECOVERY = 64,
+    WORLD_CHECK_AUTHORITY = 128,
 };
 
 struct world_config {
@@ -99,7 +103,7 @@ struct world_config {
 
 // How often events of a kind happen, on average; 0: never.
 struct world_rates {
-    struct duration change, crash, cut, misstep, clock;
+    struct duration change, crash, cut, misstep, clock, admin, power, disk;
 };
 
 // What a run saw.
@@ -112,6 +116,7 @@ struct world_report {
     uint64_t datagrams, updates, crashes, cuts, attacks;
     uint64_t packets, tunnelled;
     uint64_t payloads, payload_sets, fetches, reloads, clock_steps;
+    uint64_t refused, scheduled, taken_back, power_cuts; // sets; turns; crashes within a sync
     struct duration stalest;      // longest that an ITR believed what had been replaced
     struct duration bound;        // longest that was allowed
     struct duration feed_stalest; // longest that a QSA's copy lacked a change

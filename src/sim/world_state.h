@@ -12,6 +12,7 @@
 #include "push/sender.h"
 #include "query/qsa.h"
 #include "query/qsr.h"
+#include "sim/nodes/disk.h"
 #include "sim/truth/master.h"
 #include "sim/world.h"
 #include "tunnel/itr.h"
@@ -42,10 +43,60 @@ struct world_qsa {
     struct instant open_since; // since when nothing keeps it from its RUAS
 };
 
-// The RUAS: the master outlives its crashes, as a database on a disk does.
+// The people, as far as the RUAS acknowledged it (nodes/people.c).
+#define WORLD_USERS      4
+#define WORLD_UABS       6
+#define WORLD_TOKENS_MAX 64
+
+struct world_uab {
+    struct range range;
+    size_t user; // WORLD_USERS: nobody has it
+};
+
+struct world_token {
+    char text[TOKEN_TEXT_MAX];
+    struct token_digest digest;
+    size_t user;
+    enum token_scope scope;
+    bool limited;
+    struct range only;
+    struct wall_time expires; // 0: never
+    bool revoked;
+};
+
+struct world_scheduled {
+    uint64_t id;
+    size_t user;
+    struct wall_time at;
+    enum scheduled_state state;
+};
+
+struct world_people {
+    struct world_uab uabs[WORLD_UABS];
+    size_t token_count;
+    struct world_token tokens[WORLD_TOKENS_MAX];
+    size_t scheduled_count;
+    struct world_scheduled *scheduled;
+};
+
+// The RUAS's database in short, to see whether something changed it.
+struct world_digest {
+    struct mapping_hash hashes[MASTER_MABS];
+    uint64_t sequences[MASTER_MABS];
+    uint64_t micronets[WORLD_UABS];
+    uint64_t users, tokens, waiting;
+};
+
+// The RUAS: its disk and its epoch outlive its crashes.
 struct world_ruas {
     size_t node;
-    struct sender *sender; // NULL while it is down, and with the ideal feed
+    struct ruas *ruas; // NULL while it is down
+    struct disk *disk;
+    struct world_digest before_held; // before the first set that is held
+    struct instant due_again;        // not before: a scheduled set could not be stored
+    bool disk_full;
+    struct world_plan *power_plan; // of a power cut that waits for the next transaction
+    struct sender *sender;         // NULL while it is down, and with the ideal feed
     uint64_t epoch;
     struct secret_key key;
     int64_t clock_ms; // what its wall clock is wrong by
@@ -101,6 +152,7 @@ struct world {
     bool calm;                              // nothing but delay: tighter bounds hold
     struct engine *engine;
     struct master master;
+    struct world_people people;
     struct world_ruas ruas;
     struct world_qsa qsas[WORLD_SERVERS_MAX];
     struct world_qsr qsrs[2 * WORLD_SERVERS_MAX];
@@ -119,8 +171,10 @@ struct world {
 
 // world.c
 struct random_seed world_fresh_seed(struct world *world);
+// Schedules the end of an event that has begun.
+void world_end_later(struct world_plan *plan);
 
-// world_nodes.c: the nodes and their lives. Numbers are those of the config, or WORLD_RUAS.
+// nodes/nodes.c: the nodes and their lives. Numbers are those of the config, or WORLD_RUAS.
 void world_add_nodes(struct world *world);
 void world_free_nodes(struct world *world);
 void world_crash(struct world *world, size_t node);
@@ -128,35 +182,68 @@ void world_restart(struct world *world, size_t node);
 void world_restart_all(struct world *world);
 struct endpoint world_endpoint(size_t node);
 
-// world_feed.c: the ideal feed. The master changed: every QSA hears of it after its lag.
+// nodes/ideal_feed.c: the ideal feed. The master changed: every QSA hears of it after its lag.
 void world_feed(struct world *world);
 void world_misstep(struct world *world, const struct world_event *event);
 void world_feed_start(struct world_qsa *qsa);
 
-// world_push.c: fast push.
+// nodes/authority.c: the RUAS's core and its disk. All but the first need it up.
+void world_authority_start(struct world *world);
+void world_authority_stop(struct world *world);
+// Stores what is held. False where the RUAS is down, or went down in it.
+bool world_settle(struct world *world);
+// Writes a change under way, and stores it: it is committed, or aborted. Nothing may be held.
+struct disk_record *world_record(struct world *world, const struct change *change);
+bool world_commit(struct world *world, const struct change *change);
+// What must come of a set, as far as those know who made it.
+enum world_expected { WORLD_EITHER, WORLD_ACCEPT, WORLD_REFUSE };
+// A set arrives at the RUAS; it stays the caller's.
+void world_submit(struct world *world, const struct grant *grant, struct command_set *set,
+                  enum world_expected expected, bool dry_run);
+// A set to be executed later; true where it was taken over.
+bool world_schedule(struct world *world, const struct grant *grant, struct command_set *set,
+                    struct wall_time at);
+struct instant world_next_due(const struct world *world);
+void world_execute_due(struct world *world);
+
+// nodes/people.c: who asks the RUAS for changes.
+void world_people_begin(struct world *world);
+void world_people_release(struct world *world);
+const char *world_user_name(size_t user);
+// Something of theirs was acknowledged.
+void world_people_note(struct world *world, const struct disk_record *record);
+// A set made at random from a number, an act of the operator, and what a scenario asks for: the
+// RUAS is up.
+void world_people_change(struct world *world, uint64_t number);
+void world_people_administer(struct world *world, uint64_t number);
+void world_people_map(struct world *world, const struct range *range, const struct address *etr);
+
+// nodes/push.c: fast push.
 void world_push_add_nodes(struct world *world);
-void world_push_set(struct world *world, const struct master_set *set);
 void world_ruas_start(struct world *world);
 void world_ruas_stop(struct world *world);
 void world_receiver_start(struct world_qsa *qsa);
 void world_receiver_stop(struct world_qsa *qsa);
 
-// world_http.c: what receivers fetch from the RUAS.
+// nodes/http.c: what receivers fetch from the RUAS.
 void world_fetch(struct world_qsa *qsa, const struct receiver_event *event);
 void world_free_fetches(struct world *world);
 struct wall_time world_wall_time(const struct world *world);
 void world_take_events(struct world_qsa *qsa);
 
-// world_itr.c
+// nodes/itr.c
 extern const struct engine_core world_itr_core;
 void world_itr_start(struct world_itr *itr);
 void world_itr_stop(struct world_itr *itr);
+// Addresses that no ITR may tunnel to.
+bool world_is_in_mab(const struct world *world, const struct address *address);
+bool world_is_refused(const struct address *address);
 // A packet from the ITR's network to that address.
 void world_itr_packet(struct world_itr *itr, const struct address *address);
 void world_itr_ask(struct world_itr *itr, const struct address *address);
 void world_itr_begin_traffic(struct world_itr *itr);
 
-// world_check.c, world_check_told.c: the invariants.
+// checks: the invariants.
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram);
 void world_check_beliefs(struct world *world);
 void world_check_feeds(struct world *world);
@@ -170,7 +257,23 @@ void world_fail(struct world *world, enum world_check check, const char *format,
     __attribute__((format(printf, 3, 4)));
 void world_free_tellings(struct world *world);
 
-// world_attack.c
+// checks/authority.c
+struct world_digest world_digest(const struct world *world);
+void world_check_unchanged(struct world *world, const struct world_digest *before,
+                           const char *what);
+void world_check_verdict(struct world *world, enum world_expected expected, bool accepted,
+                         const struct error *error);
+// Logs in with a token, which must work exactly when it is valid.
+bool world_log_in(struct world *world, const struct world_token *token, struct grant *grant);
+// A set was acknowledged and noted as the last of the truth.
+void world_check_set(struct world *world, const struct disk_record *record,
+                     const bool changed[MASTER_UNITS]);
+void world_check_scheduled_end(struct world *world, const struct world_scheduled *scheduled,
+                               const struct scheduled *ended);
+void world_check_restarted(struct world *world);
+void world_check_authority(struct world *world);
+
+// nodes/attacker.c
 struct endpoint world_victim(void);
 void world_attack(struct world *world);
 

@@ -18,6 +18,7 @@ struct total {
     uint64_t runs, changes, questions, answered, failed_questions;
     uint64_t datagrams, updates, crashes, cuts, attacks;
     uint64_t packets, tunnelled, payloads, payload_sets, fetches, reloads, clock_steps;
+    uint64_t refused, scheduled, taken_back, power_cuts;
 };
 
 static bool run_seed(uint64_t seed, struct total *total, bool tell)
@@ -41,6 +42,10 @@ static bool run_seed(uint64_t seed, struct total *total, bool tell)
     total->fetches += report.fetches;
     total->reloads += report.reloads;
     total->clock_steps += report.clock_steps;
+    total->refused += report.refused;
+    total->scheduled += report.scheduled;
+    total->taken_back += report.taken_back;
+    total->power_cuts += report.power_cuts;
     if (tell || report.failed) {
         world_config_print(&config, stdout);
         (void)printf("  %" PRIu64 " changes, %" PRIu64 " questions (%" PRIu64 " failed), %" PRIu64
@@ -115,5 +120,8 @@ int main(int count, char **arguments)
                  " copies loaded, %" PRIu64 " clock steps\n",
                  total.packets, total.tunnelled, total.payloads, total.payload_sets, total.fetches,
                  total.reloads, total.clock_steps);
+    (void)printf("%" PRIu64 " sets refused, %" PRIu64 " scheduled sets ended, %" PRIu64
+                 " turns taken back for a full disk, %" PRIu64 " power cuts within a sync\n",
+                 total.refused, total.scheduled, total.taken_back, total.power_cuts);
     return good && failed == 0 ? 0 : 1;
 }

@@ -5,8 +5,8 @@
 // It knows nothing of what the cores do: a node is any state machine in the shape that all cores
 // share (input, next output, next deadline, tick). A scenario adds nodes and schedules actions, and
 // looks at what goes over the network through a watch.
-#ifndef IVIP_SIM_ENGINE_H
-#define IVIP_SIM_ENGINE_H
+#ifndef IVIP_SIM_ENGINE_ENGINE_H
+#define IVIP_SIM_ENGINE_ENGINE_H
 
 #include "base/address.h"
 #include "base/instant.h"

@@ -4,8 +4,8 @@
 //
 // Nodes are numbered 0 .. nodes-1. Each ordered pair of them is a path with conditions of its own,
 // so faults may be one-way.
-#ifndef IVIP_SIM_NETWORK_H
-#define IVIP_SIM_NETWORK_H
+#ifndef IVIP_SIM_ENGINE_NETWORK_H
+#define IVIP_SIM_ENGINE_NETWORK_H
 
 #include "base/instant.h"
 #include "base/random.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The last things that happened in a run, for people to read when it failed. Datagrams are kept as
 // octets and put into words only when printed.
-#ifndef IVIP_SIM_TRACE_H
-#define IVIP_SIM_TRACE_H
+#ifndef IVIP_SIM_ENGINE_TRACE_H
+#define IVIP_SIM_ENGINE_TRACE_H
 
 #include "sim/engine/engine.h"
 

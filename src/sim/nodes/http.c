@@ -92,11 +92,11 @@ static void answer_snapshot(struct world *world, struct fetch *fetch)
     struct public_key key = key_public(&world->ruas.key);
     struct snapshot_info info = {.ruas = key_id(&key),
                                  .epoch = world->ruas.epoch,
-                                 .sequence = world->master.sequences[mab],
+                                 .sequence = ruas_sequence(world->ruas.ruas, mab),
                                  .time = world_wall_time(world)};
     struct snapshot_bytes snapshot;
-    bool good =
-        snapshot_write(world->master.mappings[mab], &info, &world->ruas.key, &snapshot, NULL);
+    bool good = snapshot_write(ruas_mapping(world->ruas.ruas, mab), &info, &world->ruas.key,
+                               &snapshot, NULL);
     assert(good);
     if (snapshot_read(snapshot.bytes, snapshot.length, &key, &fetch->info, &fetch->mapping, NULL))
         fetch->result = FETCH_DONE;
@@ -141,7 +141,8 @@ static void arrive(void *state, struct instant now)
     struct fetch *fetch = state;
     struct world *world = fetch->qsa->world;
     struct duration answered = way(world);
-    if (!gets_through(world, fetch->qsa))
+    // What is held is stored before anything is shown.
+    if (!gets_through(world, fetch->qsa) || !world_settle(world))
         answered = duration_ms(TIMEOUT_MS);
     else if (fetch->question.kind == RECEIVER_FETCH_DIRECTORY)
         answer_directory(world, fetch);

@@ -14,8 +14,29 @@
 #define PATH_MTU     1500
 #define HOP_LIMIT    64
 
-// The true ETRs' prefix is 198.18.3.0/24; 192.0.2.0/24 is refused (master.c).
-static const char refused_text[] = "192.0.2.0/24";
+// What no ITR may tunnel to, though the RUAS allows it: a prefix that is refused, and the MAB of
+// another RUAS, of which this one knows nothing (people.c maps to both now and then).
+static const char refused_text[] = "198.18.9.0/24";
+static const char foreign_text[] = "20.9.0.0/24";
+
+static bool is_in(const char *text, const struct address *address)
+{
+    struct prefix prefix;
+    return prefix_parse(text, &prefix, NULL) && prefix_contains(&prefix, address);
+}
+
+bool world_is_in_mab(const struct world *world, const struct address *address)
+{
+    bool in = is_in(foreign_text, address);
+    for (size_t i = 0; i < MASTER_MABS; i++)
+        in = in || prefix_contains(&world->master.prefixes[i], address);
+    return in;
+}
+
+bool world_is_refused(const struct address *address)
+{
+    return is_in(refused_text, address);
+}
 
 // Beliefs
 
@@ -199,7 +220,9 @@ static void configure(struct world_itr *itr)
 {
     struct world *world = itr->world;
     struct prefix refused;
-    bool good = prefix_parse(refused_text, &refused, NULL);
+    struct prefix foreign;
+    bool good = prefix_parse(refused_text, &refused, NULL) &&
+                prefix_parse(foreign_text, &foreign, NULL) && itr_add_mab(itr->itr, &foreign, NULL);
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
         good = good && itr_add_mab(itr->itr, &world->master.prefixes[mab], NULL);
     assert(good);

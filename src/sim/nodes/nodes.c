@@ -27,7 +27,7 @@ static void qsa_start(struct world_qsa *qsa)
     struct qsa_config config = {teller_limits(world), world->config.caching_time};
     qsa->life++;
     qsa->database = database_new();
-    database_keep_replaced(qsa->database); // until the QSA heard of it: see world_push.c
+    database_keep_replaced(qsa->database); // until the QSA heard of it: see push.c
     qsa->qsa = qsa_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsa->node));
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
         (void)qsa_mab_add(qsa->qsa, &world->master.prefixes[mab], NULL);
@@ -194,8 +194,7 @@ void world_add_nodes(struct world *world)
 {
     for (size_t i = 0; i < world->config.node_count; i++)
         add_node(world, i);
-    if (!world->config.ideal_feed)
-        world_push_add_nodes(world);
+    world_push_add_nodes(world);
     struct endpoint endpoint = {address_from_ipv4(0xc6336401), 4746}; // 198.51.100.1
     world->attacker = engine_add_node(world->engine, "attacker", &endpoint, &no_core, world);
     world_restart_all(world);
@@ -212,6 +211,8 @@ void world_free_nodes(struct world *world)
     for (size_t i = 0; i < world->itr_count; i++)
         world_itr_stop(&world->itrs[i]);
     world_ruas_stop(world);
+    disk_free(world->ruas.disk);
+    world_people_release(world);
     key_wipe(&world->ruas.key);
 }
 
@@ -233,8 +234,7 @@ void world_restart(struct world *world, size_t node)
 
 void world_restart_all(struct world *world)
 {
-    if (!world->config.ideal_feed)
-        world_restart(world, WORLD_RUAS);
+    world_restart(world, WORLD_RUAS);
     for (size_t node = 0; node < world->config.node_count; node++)
         world_restart(world, node);
 }

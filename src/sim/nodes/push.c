@@ -29,6 +29,8 @@ static size_t ruas_output(void *state, struct instant now, struct endpoint *to, 
 {
     struct world *world = state;
     struct world_ruas *ruas = &world->ruas;
+    if (ruas->sender == NULL)
+        return 0;
     if (ruas->sent_to == world->qsa_count || ruas->length == 0) {
         ruas->length = sender_next_output(ruas->sender, now, world_wall_time(world), ruas->payload);
         ruas->sent_to = 0;
@@ -42,49 +44,51 @@ static size_t ruas_output(void *state, struct instant now, struct endpoint *to, 
 
 static struct instant ruas_deadline(const void *state)
 {
-    return sender_next_deadline(((const struct world *)state)->ruas.sender);
+    const struct world *world = state;
+    struct instant due = world_next_due(world);
+    return world->ruas.sender == NULL
+               ? due
+               : instant_earlier(due, sender_next_deadline(world->ruas.sender));
 }
 
 static void ruas_tick(void *state, struct instant now)
 {
-    (void)state, (void)now; // its outputs are what is due
+    (void)now; // the sender's outputs are what is due of it
+    world_execute_due(state);
 }
 
 static const struct engine_core ruas_core = {ruas_input, ruas_output, ruas_deadline, ruas_tick};
 
-void world_ruas_start(struct world *world)
+static void start_sender(struct world *world)
 {
     struct world_ruas *ruas = &world->ruas;
     struct sender_config config = {.epoch = ++ruas->epoch, .secret = ruas->key};
-    struct instant now = engine_node_now(world->engine, ruas->node);
-    ruas->sender = sender_new(&config, now);
+    ruas->sender = sender_new(&config, engine_node_now(world->engine, ruas->node));
     ruas->length = 0;
     for (size_t mab = 0; mab < MASTER_MABS; mab++) {
-        struct mapping_hash hash = mapping_hash(world->master.mappings[mab]);
-        sender_add_mab(ruas->sender, &world->master.prefixes[mab], world->master.sequences[mab],
+        struct mapping_hash hash = mapping_hash(ruas_mapping(ruas->ruas, mab));
+        sender_add_mab(ruas->sender, &world->master.prefixes[mab], ruas_sequence(ruas->ruas, mab),
                        &hash);
     }
-    engine_set_state(world->engine, ruas->node, world);
+}
+
+void world_ruas_start(struct world *world)
+{
+    world_authority_start(world);
+    if (!world->config.ideal_feed)
+        start_sender(world);
+    engine_set_state(world->engine, world->ruas.node, world);
 }
 
 void world_ruas_stop(struct world *world)
 {
-    if (world->ruas.sender == NULL)
+    if (world->ruas.ruas == NULL)
         return;
-    world->report.payloads += sender_counters(world->ruas.sender)->payloads;
+    world_authority_stop(world);
+    if (world->ruas.sender != NULL)
+        world->report.payloads += sender_counters(world->ruas.sender)->payloads;
     sender_free(world->ruas.sender);
     world->ruas.sender = NULL;
-}
-
-void world_push_set(struct world *world, const struct master_set *set)
-{
-    struct world_ruas *ruas = &world->ruas;
-    bool queued = sender_set(ruas->sender, engine_node_now(world->engine, ruas->node),
-                             &world->master.prefixes[set->mab], set->sequence, set->updates,
-                             set->count, &set->hash);
-    assert(queued);
-    (void)queued;
-    engine_touched(world->engine, ruas->node);
 }
 
 // The receivers
@@ -221,7 +225,7 @@ void world_push_add_nodes(struct world *world)
     key_from_seed(seed, &world->ruas.key);
     struct endpoint endpoint = world_endpoint(world->config.node_count);
     world->ruas.node = engine_add_node(world->engine, "RUAS", &endpoint, &ruas_core, NULL);
-    for (size_t i = 0; i < world->qsa_count; i++) {
+    for (size_t i = 0; i < world->qsa_count && !world->config.ideal_feed; i++) {
         struct world_qsa *qsa = &world->qsas[i];
         endpoint = world_endpoint(world->config.node_count + 1 + i);
         (void)snprintf(qsa->feed_name, sizeof(qsa->feed_name), "%s feed", qsa->name);

@@ -52,7 +52,8 @@ static bool check_event(const struct world_config *config, const struct world_ev
     bool names_ruas =
         (event->kind == WORLD_CRASH && event->node == WORLD_RUAS) ||
         (event->kind == WORLD_CUT && (event->node == WORLD_RUAS || event->other == WORLD_RUAS));
-    if (config->ideal_feed && (names_ruas || event->kind == WORLD_CLOCK))
+    if (config->ideal_feed &&
+        (names_ruas || event->kind == WORLD_CLOCK || event->kind == WORLD_POWER))
         return refuse(error, "with the ideal feed there is no RUAS; write \"feed: push\"",
                       "events");
     if (event->kind == WORLD_CUT && event->node == event->other)

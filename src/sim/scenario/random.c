@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define CUT_MS_MAX    40000
-#define DOWN_MS_MAX   20000
+#define DOWN_MS_MAX   20000 // also of a full disk
 #define STEP_MS_MAX   ((uint64_t)48 * 3600 * 1000)
 #define SEED_OF_SHAPE 0x6976697073696d31
 #define SEED_OF_FATES 0x6661746573
@@ -128,6 +128,9 @@ struct world_config world_config_random(uint64_t seed)
     rates.cut = sometimes(&dice, calm, 2000, 30000);
     rates.misstep = sometimes(&dice, calm || !config.ideal_feed, 3000, 30000);
     rates.clock = sometimes(&dice, config.ideal_feed, 3000, 30000);
+    rates.admin = sometimes(&dice, false, 500, 10000);
+    rates.power = sometimes(&dice, calm || config.ideal_feed, 3000, 30000);
+    rates.disk = sometimes(&dice, calm, 10000, 60000);
     world_add_random_events(&config, &rates);
     return config;
 }
@@ -145,7 +148,7 @@ static struct world_event random_event(const struct world_config *config, struct
                                        enum world_event_kind kind)
 {
     struct world_event event = {.kind = kind};
-    if (kind == WORLD_CHANGE)
+    if (kind == WORLD_CHANGE || kind == WORLD_ADMIN)
         event.number = random_below(&dice->random, UINT32_MAX);
     if (kind == WORLD_CRASH || kind == WORLD_CUT) {
         event.node = pick_node(config, dice);
@@ -160,6 +163,8 @@ static struct world_event random_event(const struct world_config *config, struct
         event.length = duration_ms(between(dice, 1, 4000));
         event.both = one_in(dice, 2);
     }
+    if (kind == WORLD_POWER || kind == WORLD_DISK)
+        event.length = duration_ms(between(dice, 1, DOWN_MS_MAX));
     if (kind == WORLD_CLOCK)
         event.step_ms = (int64_t)between(dice, 0, 2 * STEP_MS_MAX) - (int64_t)STEP_MS_MAX;
     return event;
@@ -167,11 +172,11 @@ static struct world_event random_event(const struct world_config *config, struct
 
 void world_add_random_events(struct world_config *config, const struct world_rates *rates)
 {
-    const struct duration means[] = {[WORLD_CHANGE] = rates->change,
-                                     [WORLD_CRASH] = rates->crash,
-                                     [WORLD_CUT] = rates->cut,
-                                     [WORLD_MISSTEP] = rates->misstep,
-                                     [WORLD_CLOCK] = rates->clock};
+    const struct duration means[] = {
+        [WORLD_CHANGE] = rates->change, [WORLD_CRASH] = rates->crash,
+        [WORLD_CUT] = rates->cut,       [WORLD_MISSTEP] = rates->misstep,
+        [WORLD_CLOCK] = rates->clock,   [WORLD_ADMIN] = rates->admin,
+        [WORLD_POWER] = rates->power,   [WORLD_DISK] = rates->disk};
     for (size_t kind = 0; kind < sizeof(means) / sizeof(means[0]); kind++) {
         struct dice dice; // one for each kind, so that a rate changes nothing of other kinds
         random_init(&dice.random, random_seed_from_number((config->seed ^ SEED_OF_FATES) + kind));

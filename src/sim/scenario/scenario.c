@@ -4,7 +4,7 @@
 #include <inttypes.h>
 
 static const char *const check_names[SCENARIO_CHECKS] = {
-    "copies", "age", "forwarding", "telling", "amplification", "answers", "recovery"};
+    "copies", "age", "forwarding", "telling", "amplification", "answers", "recovery", "authority"};
 
 const char *scenario_check_name(size_t index)
 {
@@ -101,6 +101,15 @@ static void write_event(const struct world_config *config, const struct world_ev
         (void)fprintf(file, "misstep, node: %s, both: %s, for: %" PRIu64 "ms",
                       name_of(config, event->node), event->both ? "true" : "false",
                       ms(event->length));
+        break;
+    case WORLD_ADMIN:
+        (void)fprintf(file, "admin, number: %" PRIu64, event->number);
+        break;
+    case WORLD_POWER:
+        (void)fprintf(file, "power, for: %" PRIu64 "ms", ms(event->length));
+        break;
+    case WORLD_DISK:
+        (void)fprintf(file, "disk, for: %" PRIu64 "ms", ms(event->length));
         break;
     case WORLD_CLOCK:
         (void)fprintf(file, "clock, %s: %" PRIu64 "ms", event->step_ms < 0 ? "back" : "forward",

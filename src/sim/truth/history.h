@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What each unit of a MAB was mapped to, and when: against this the simulator holds what ITRs
 // believe.
-#ifndef IVIP_SIM_HISTORY_H
-#define IVIP_SIM_HISTORY_H
+#ifndef IVIP_SIM_TRUTH_HISTORY_H
+#define IVIP_SIM_TRUTH_HISTORY_H
 
 #include "base/instant.h"
 #include "mapping/mapping.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Stands for the authority in a simulation: MABs whose users change their mappings at random,
-// always by the rules, and the log of all sets, from which any copy can be made.
-#ifndef IVIP_SIM_MASTER_H
-#define IVIP_SIM_MASTER_H
+// What the world was told: every set of updates that a RUAS acknowledged, in order, and what each
+// unit was mapped to by them. It is kept from what the RUAS says alone and shares no state with it,
+// so that whatever the RUAS, a QSA or an ITR has can be held against it.
+#ifndef IVIP_SIM_TRUTH_MASTER_H
+#define IVIP_SIM_TRUTH_MASTER_H
 
 #include "base/random.h"
 #include "mapping/mapping.h"
@@ -12,14 +13,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MASTER_MABS      2
-#define MASTER_UNITS     192 // of each MAB are in use; the rest stays a gap
-#define MASTER_SET_MAX   8
-#define MASTER_ETR_COUNT 6 // 198.18.3.1 and following
+#define MASTER_MABS    2
+#define MASTER_UNITS   192 // of each MAB are in use; the rest stays a gap
+#define MASTER_SET_MAX 24
 
 // One atomic set.
 struct master_set {
-    struct instant at;
+    struct instant at; // when it was acknowledged
     size_t mab;
     uint64_t sequence;
     size_t count;
@@ -39,13 +39,11 @@ struct master {
 
 void master_init(struct master *master, struct instant now);
 void master_release(struct master *master);
-// Makes and applies a set, random but always the same for the same number and mapping. False where
-// nothing came of it.
-bool master_change(struct master *master, uint64_t number, struct instant now);
-// Maps a micronet as its owner would: defines it in a gap, maps it where it is one. False where the
-// rules forbid it, or it is in no MAB.
-bool master_map(struct master *master, const struct range *range, const struct address *etr,
-                struct instant now);
+
+// Takes in a set that was acknowledged; fills `changed` with the units that it changed. False where
+// it is not the next of its MAB, or breaks a rule of the mapping engine: nothing changes then.
+bool master_take(struct master *master, size_t mab, uint64_t sequence, const struct update *updates,
+                 size_t count, struct instant now, bool changed[MASTER_UNITS]);
 // An address in use: in one of the MABs.
 struct address master_pick_address(const struct master *master, struct random_source *random);
 // The set that took the MAB to a sequence from 1 on.
