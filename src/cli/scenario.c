@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "node/config/config_read.h"
 #include "sim/scenario/scenario.h"
+#include "sim/truth/zone.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@ struct names {
 
 struct file_node {
     char *name, *role;
+    bool discovers;
     struct names upstreams;
 };
 
@@ -38,9 +40,9 @@ struct file_link {
 
 struct file_event {
     struct duration at, length, forward, back;
-    char *what, *node, *other, *micronet, *etr, *address;
-    bool both;
-    uint32_t number;
+    char *what, *node, *other, *micronet, *etr, *address, *outcome;
+    bool both, named;
+    uint32_t number, dsoc;
 };
 
 struct file {
@@ -52,6 +54,7 @@ struct file {
     size_t node_count;
     struct file_node *nodes;
     struct file_link *paths;
+    struct world_dns_conditions *dns;
     size_t link_count;
     struct file_link *links;
     size_t event_count;
@@ -140,6 +143,7 @@ static bool config_read_names(struct config_reader *reader, yaml_node_t *node,
 static const struct config_key node_items[] = {
     {KEY("name", text, file_node, name), .required = true},
     {KEY("role", text, file_node, role), .required = true},
+    {KEY("discovers", bool, file_node, discovers)},
     {KEY("upstreams", names, file_node, upstreams), .most = QUERIER_UPSTREAMS_MAX},
 };
 KEYS(node, file_node);
@@ -167,6 +171,14 @@ static const struct config_key link_items[] = {
 };
 KEYS(link, file_link);
 
+static const struct config_key dns_items[] = {
+    TIME("delay", world_dns_conditions, delay, HOUR_MS),
+    TIME("lag", world_dns_conditions, lag, HOUR_MS),
+    TIME("ttl", world_dns_conditions, ttl, WEEK_MS),
+    {KEY("lost", share, world_dns_conditions, lost)},
+};
+KEYS(dns, world_dns_conditions);
+
 static const struct config_key event_items[] = {
     {KEY("at", duration, file_event, at), .required = true, .most = LENGTH_MS},
     {KEY("do", text, file_event, what), .required = true},
@@ -175,7 +187,10 @@ static const struct config_key event_items[] = {
     {KEY("micronet", text, file_event, micronet)},
     {KEY("etr", text, file_event, etr)},
     {KEY("address", text, file_event, address)},
+    {KEY("outcome", text, file_event, outcome)},
     {KEY("both", bool, file_event, both)},
+    {KEY("named", bool, file_event, named)},
+    {KEY("dsoc", number, file_event, dsoc), .most = ZONE_DSOCS},
     {KEY("number", number, file_event, number), .most = UINT32_MAX},
     TIME("for", file_event, length, LENGTH_MS),
     TIME("forward", file_event, forward, WEEK_MS),
@@ -192,6 +207,8 @@ static const struct config_key random_items[] = {
     TIME("acts", world_rates, admin, HOUR_MS),
     TIME("power_cuts", world_rates, power, HOUR_MS),
     TIME("full_disks", world_rates, disk, HOUR_MS),
+    TIME("zone_changes", world_rates, zone, HOUR_MS),
+    TIME("dns_troubles", world_rates, dns, HOUR_MS),
 };
 KEYS(random, world_rates);
 
@@ -209,6 +226,7 @@ static const struct config_key top_items[] = {
     {KEY("unchecked", names, file, unchecked), .most = SCENARIO_CHECKS},
     {KEY("nodes", sections, file, node_count), .required = true, .keys = &node_keys},
     {KEY("paths", section, file, paths), .keys = &path_keys},
+    {KEY("dns", section, file, dns), .keys = &dns_keys},
     {KEY("links", sections, file, link_count), .keys = &link_keys},
     {KEY("events", sections, file, event_count), .keys = &event_keys},
     {KEY("random", section, file, random), .keys = &random_keys},
@@ -274,6 +292,7 @@ static bool read_nodes(struct reading *reading, const struct file *file)
             sources[config->node_count] = i;
             struct world_node *to = &config->nodes[config->node_count++];
             to->role = role;
+            to->discovers = from->discovers;
             (void)snprintf(to->name, sizeof(to->name), "%s", from->name);
         }
     for (size_t n = 0; n < config->node_count; n++) {
@@ -294,6 +313,8 @@ static bool read_links(struct reading *reading, const struct file *file)
         config->paths = file->paths->paths;
         config->paths.rate = file->paths->rate;
     }
+    if (file->dns != NULL)
+        config->dns = *file->dns;
     config->links = memory_new_array(file->link_count, sizeof(*config->links));
     for (size_t i = 0; i < file->link_count; i++) {
         struct world_link *link = &config->links[config->link_count++];
@@ -330,17 +351,82 @@ static bool read_packet(struct reading *reading, size_t i, const struct file_eve
     return find_node(reading, "events", i, from->node, false, &to->node);
 }
 
+static bool read_move(struct reading *reading, size_t i, const struct file_event *from,
+                      struct world_event *to)
+{
+    struct error error = {0};
+    to->number = from->dsoc;
+    if (from->micronet == NULL)
+        return config_refuse_key(reading->reader, "events", i, "move needs a MAB as its micronet");
+    return range_parse(from->micronet, &to->range, &error) ||
+           config_refuse_key(reading->reader, "events", i, "%s", error.text);
+}
+
+static bool read_outcome(struct reading *reading, size_t i, const struct file_event *from,
+                         struct world_event *to)
+{
+    for (enum dns_outcome outcome = DNS_INSECURE; outcome < DNS_OUTCOMES; outcome++)
+        if (from->outcome != NULL && strcmp(dns_outcome_name(outcome), from->outcome) == 0) {
+            to->outcome = outcome;
+            return true;
+        }
+    return config_refuse_key(reading->reader, "events", i,
+                             "dns needs an outcome: insecure, bogus or failed");
+}
+
+// The nodes that an event names, one or two of them.
+static bool read_places(struct reading *reading, size_t i, const struct file_event *from,
+                        struct world_event *to)
+{
+    bool ruas = to->kind == WORLD_CRASH || to->kind == WORLD_CUT;
+    bool path = to->kind == WORLD_CUT || to->kind == WORLD_MUTE;
+    return find_node(reading, "events", i, from->node, ruas, &to->node) &&
+           (!path || find_node(reading, "events", i, from->other, ruas, &to->other));
+}
+
+static bool read_what(struct reading *reading, size_t i, const struct file_event *from,
+                      struct world_event *to)
+{
+    switch (to->kind) {
+    case WORLD_CHANGE:
+    case WORLD_CLOCK:
+    case WORLD_ADMIN:
+    case WORLD_POWER:
+    case WORLD_DISK:
+    case WORLD_ZONE:
+        return true;
+    case WORLD_MAP:
+        return read_mapping(reading, i, from, to);
+    case WORLD_PACKET:
+        return read_packet(reading, i, from, to);
+    case WORLD_CRASH:
+    case WORLD_CUT:
+    case WORLD_MISSTEP:
+    case WORLD_MUTE:
+        return read_places(reading, i, from, to);
+    case WORLD_MOVE:
+        return read_move(reading, i, from, to);
+    case WORLD_NAME:
+        to->number = from->dsoc;
+        to->both = from->named;
+        return from->dsoc > 0 ? read_places(reading, i, from, to)
+                              : config_refuse_key(reading->reader, "events", i,
+                                                  "name needs a dsoc, from 1 to %d", ZONE_DSOCS);
+    case WORLD_DNS:
+        return read_outcome(reading, i, from, to);
+    }
+    return false;
+}
+
 static bool read_event(struct reading *reading, size_t i, const struct file_event *from)
 {
-    static const char *const kinds[] = {"change",  "map",   "packet", "crash", "cut",
-                                        "misstep", "clock", "admin",  "power", "disk"};
     size_t kind = 0;
-    while (kind < COUNT(kinds) && strcmp(kinds[kind], from->what) != 0)
+    while (scenario_event_name(kind) != NULL && strcmp(scenario_event_name(kind), from->what) != 0)
         kind++;
-    if (kind == COUNT(kinds))
+    if (scenario_event_name(kind) == NULL)
         return config_refuse_key(reading->reader, "events", i,
-                                 "change, map, packet, crash, cut, misstep, clock, admin, power or "
-                                 "disk was expected, not \"%.40s\"",
+                                 "an event was expected, such as map, crash or cut "
+                                 "(docs/simulator.md lists them), not \"%.40s\"",
                                  from->what);
     struct world_event to = {.kind = (enum world_event_kind)kind,
                              .at = from->at,
@@ -348,18 +434,10 @@ static bool read_event(struct reading *reading, size_t i, const struct file_even
                              .both = from->both,
                              .number = from->number};
     to.step_ms = (int64_t)(from->forward.ns / 1000000) - (int64_t)(from->back.ns / 1000000);
-    bool good = true;
-    if (to.kind == WORLD_MAP)
-        good = read_mapping(reading, i, from, &to);
-    else if (to.kind == WORLD_PACKET)
-        good = read_packet(reading, i, from, &to);
-    else if (to.kind == WORLD_CRASH || to.kind == WORLD_CUT || to.kind == WORLD_MISSTEP)
-        good = find_node(reading, "events", i, from->node, to.kind != WORLD_MISSTEP, &to.node);
-    if (good && to.kind == WORLD_CUT)
-        good = find_node(reading, "events", i, from->other, true, &to.other);
-    if (good)
-        world_add_event(reading->config, &to);
-    return good;
+    if (!read_what(reading, i, from, &to))
+        return false;
+    world_add_event(reading->config, &to);
+    return true;
 }
 
 static bool read_unchecked(struct reading *reading, const struct file *file)
@@ -371,8 +449,8 @@ static bool read_unchecked(struct reading *reading, const struct file *file)
             check++;
         if (check == SCENARIO_CHECKS)
             return config_refuse_key(reading->reader, "unchecked", i,
-                                     "copies, age, forwarding, telling, amplification, answers, "
-                                     "recovery or authority was expected, not \"%.40s\"",
+                                     "a check was expected, such as age or copies "
+                                     "(docs/simulator.md lists them), not \"%.40s\"",
                                      file->unchecked.items[i]);
         reading->config->unchecked |= 1u << check;
     }

@@ -291,7 +291,7 @@ void qsr_set_group(struct qsr *qsr, struct instant now, size_t group,
 
 void qsr_forget(struct qsr *qsr, struct instant now, const struct range *range)
 {
-    querier_forget_range(qsr->querier, range);
+    querier_forget_range(qsr->querier, now, range);
     take_events(qsr, now);
 }
 

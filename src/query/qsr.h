@@ -54,7 +54,8 @@ void qsr_set_mabs(struct qsr *qsr, const struct mab_table *mabs);
 // Takes other servers for a group; see querier_set_group.
 void qsr_set_group(struct qsr *qsr, struct instant now, size_t group,
                    const struct querier_server *servers, size_t count);
-// Forgets what is cached for any part of the range, and tells those who were told.
+// Forgets what is cached for any part of the range, and tells those who were told; who waits for an
+// answer is told to try another.
 void qsr_forget(struct qsr *qsr, struct instant now, const struct range *range);
 // Takes other upstreams; see querier_set_upstreams.
 void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoint *upstreams,

@@ -90,13 +90,6 @@ void querier_forget(struct querier *querier, struct learned *learned)
     querier_announce(querier, &learned->event);
 }
 
-void querier_forget_range(struct querier *querier, const struct range *range)
-{
-    for (struct learned *learned = cache_first_in(&querier->cache, range); learned != NULL;
-         learned = cache_first_in(&querier->cache, range))
-        querier_forget(querier, learned);
-}
-
 void querier_forget_all_of(struct querier *querier, struct upstream *upstream)
 {
     for (struct list_node *node = list_first(&upstream->learned); node != NULL;
@@ -219,6 +212,20 @@ static void fail(struct querier *querier, struct instant now, struct question *q
     };
     querier->counters.failed++;
     querier_announce(querier, &question->event);
+}
+
+void querier_forget_range(struct querier *querier, struct instant now, const struct range *range)
+{
+    for (struct learned *learned = cache_first_in(&querier->cache, range); learned != NULL;
+         learned = cache_first_in(&querier->cache, range))
+        querier_forget(querier, learned);
+    struct question *question = questions_next(&querier->questions, NULL);
+    while (question != NULL) {
+        struct question *next = questions_next(&querier->questions, question);
+        if (range_contains_address(range, &question->address))
+            fail(querier, now, question);
+        question = next;
+    }
 }
 
 // The question is answered by what is cached for it now.

@@ -108,8 +108,9 @@ bool querier_ask(struct querier *querier, struct instant now, const struct addre
 // The same, of the servers of a group, which has some.
 bool querier_ask_group(struct querier *querier, struct instant now, size_t group,
                        const struct address *address);
-// Forgets what is cached for any part of the range.
-void querier_forget_range(struct querier *querier, const struct range *range);
+// Forgets what is cached for any part of the range, and gives up what is open for it: those
+// questions fail. For a range that other servers answer for from now on.
+void querier_forget_range(struct querier *querier, struct instant now, const struct range *range);
 void querier_input(struct querier *querier, struct instant now, const struct endpoint *from,
                    const uint8_t *bytes, size_t length);
 // The next datagram to send: fills `to` and `buffer` (QUERY_MESSAGE_BYTES_MAX) and returns its

@@ -7,7 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define RECOVERY_S 60 // after the faults end, before all must be well again
+#define RECOVERY_S     60   // after the faults end, before all must be well again
+#define DISCOVERY_S    10   // and then so long again, while a QSR waits to ask DNS once more:
+#define DISCOVERY_MAX  45   // pauses grow to DNS_RETRY_MS_MAX
+#define DNS_SETTLED_MS 8000 // QSRs have found their servers, where DNS answers
 
 struct random_seed world_fresh_seed(struct world *world)
 {
@@ -67,6 +70,10 @@ static void end(void *state, struct instant now)
         world_restart(world, WORLD_RUAS);
     else if (plan->event->kind == WORLD_DISK)
         world->ruas.disk_full = false;
+    else if (plan->event->kind == WORLD_DNS)
+        world->dns.trouble = DNS_SECURE;
+    else if (plan->event->kind == WORLD_MUTE)
+        world->mute = NULL;
     else {
         engine_note(world->engine, "a path is mended");
         set_cut(world, plan->event, false);
@@ -106,6 +113,41 @@ static void begin_cut(struct world_plan *plan)
                 name_of(world, event->other), event->both ? ", and back" : "");
     set_cut(world, event, true);
     world_end_later(plan);
+}
+
+static void begin_dns_trouble(struct world_plan *plan)
+{
+    struct world *world = plan->world;
+    world->dns.trouble = plan->event->outcome;
+    engine_note(world->engine, "answers of DNS: %s", dns_outcome_name(plan->event->outcome));
+    world_end_later(plan);
+}
+
+static void change_zone(struct world *world, const struct world_event *event)
+{
+    struct zone *zone = &world->dns.zone;
+    size_t dsoc = event->number == 0 ? ZONE_UNLISTED : (size_t)event->number - 1;
+    if (event->kind == WORLD_ZONE)
+        zone_change(zone, event->number);
+    else if (event->kind == WORLD_MOVE)
+        zone_move(zone, event->range.family == FAMILY_IPV6, dsoc);
+    else
+        zone_name(zone, event->node, dsoc, event->both);
+    world_publish_zone(world);
+}
+
+// Alive messages of the path that is mute are lost.
+static bool is_muted(void *state, const struct engine_datagram *datagram)
+{
+    struct world *world = state;
+    struct query_message message;
+    if (world->quiet || world->mute == NULL || datagram->from_node != world->mute->node ||
+        datagram->to_node != world->mute->other ||
+        query_decode(datagram->bytes, datagram->length, &message) != DECODE_OK ||
+        (message.type != MESSAGE_ALIVE_REQUEST && message.type != MESSAGE_ALIVE_REPLY))
+        return false;
+    world->report.muted++;
+    return true;
 }
 
 static void step_clock(struct world *world, int64_t step_ms)
@@ -150,6 +192,18 @@ static void happen(void *state, struct instant now)
     case WORLD_POWER:
         world->ruas.power_plan = plan;
         break;
+    case WORLD_ZONE:
+    case WORLD_MOVE:
+    case WORLD_NAME:
+        change_zone(world, event);
+        break;
+    case WORLD_DNS:
+        begin_dns_trouble(plan);
+        break;
+    case WORLD_MUTE:
+        world->mute = event;
+        world_end_later(plan);
+        break;
     case WORLD_DISK:
         world->ruas.disk_full = true;
         engine_note(world->engine, "the RUAS's disk is full");
@@ -174,6 +228,7 @@ static void check(void *state, struct instant now)
 {
     struct world *world = state;
     world_check_authority(world);
+    world_check_discovery(world);
     world_check_feeds(world);
     world_check_beliefs(world);
     engine_schedule(world->engine, instant_add(now, duration_ms(WORLD_CHECK_EVERY_MS)), check,
@@ -219,15 +274,38 @@ static void describe(FILE *file, const uint8_t *bytes, size_t length)
                       address_print(&message.etr, etr), message.caching_ms, message.mab_sequence);
 }
 
+// DNS may be silent in a calm network, once the QSRs have found their servers: everything goes on.
+static bool is_calm_event(const struct world_event *event)
+{
+    switch (event->kind) {
+    case WORLD_CHANGE:
+    case WORLD_MAP:
+    case WORLD_PACKET:
+    case WORLD_CLOCK:
+    case WORLD_ADMIN:
+        return true;
+    case WORLD_DNS:
+        return event->at.ns >= duration_ms(DNS_SETTLED_MS).ns;
+    case WORLD_CRASH:
+    case WORLD_CUT:
+    case WORLD_MISSTEP:
+    case WORLD_POWER:
+    case WORLD_DISK:
+    case WORLD_ZONE:
+    case WORLD_MOVE:
+    case WORLD_NAME:
+    case WORLD_MUTE:
+        return false;
+    }
+    return false;
+}
+
 static bool is_calm(const struct world_config *config)
 {
     bool calm = config->paths.loss == 0 && config->paths.delayed == 0 && config->paths.rate == 0 &&
-                config->link_count == 0;
-    for (size_t i = 0; i < config->event_count; i++) {
-        enum world_event_kind kind = config->events[i].kind;
-        calm = calm && kind != WORLD_CRASH && kind != WORLD_CUT && kind != WORLD_MISSTEP &&
-               kind != WORLD_POWER && kind != WORLD_DISK;
-    }
+                config->dns.lost == 0 && config->link_count == 0;
+    for (size_t i = 0; i < config->event_count; i++)
+        calm = calm && is_calm_event(&config->events[i]);
     return calm;
 }
 
@@ -255,6 +333,7 @@ static struct world *build(const struct world_config *config)
     list_init(&world->fetches);
     master_init(&world->master, engine_now(world->engine));
     engine_set_watch(world->engine, world_watch, world);
+    engine_set_filter(world->engine, is_muted, world);
     network_set_all(engine_network(world->engine), &config->paths);
     world_add_nodes(world);
     set_paths(world, &config->paths);
@@ -295,7 +374,13 @@ static void recover(struct world *world)
     network_mend(engine_network(world->engine));
     set_paths(world, &paths);
     world_restart_all(world);
+    world->dns.trouble = DNS_SECURE;
+    zone_heal(&world->dns.zone);
+    world_publish_zone(world);
     engine_run(world->engine, instant_add(engine_now(world->engine), duration_s(RECOVERY_S)));
+    for (int i = 0; i < DISCOVERY_MAX && !world_all_discovered(world); i++)
+        engine_run(world->engine, instant_add(engine_now(world->engine), duration_s(DISCOVERY_S)));
+    world_check_discovered(world);
     world_check_recovered(world);
 }
 

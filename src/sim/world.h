@@ -13,6 +13,7 @@
 
 #include "base/range.h"
 #include "query/querier.h"
+#include "query/service.h"
 #include "sim/engine/engine.h"
 
 #include <stdbool.h>
@@ -30,6 +31,7 @@ enum world_role { WORLD_QSA, WORLD_QSR, WORLD_QSC, WORLD_ITR };
 
 struct world_node {
     enum world_role role;
+    bool discovers; // a QSR that finds the QSAs by DNS; it has no upstreams then
     char name[WORLD_NAME_MAX];
     size_t upstream_count;
     size_t upstreams[QUERIER_UPSTREAMS_MAX]; // nodes of a lower role; none for a QSA
@@ -52,6 +54,11 @@ enum world_event_kind {
     WORLD_ADMIN,   // number: an act of the RUAS's operator, or of a user about tokens
     WORLD_POWER,   // the RUAS crashes while it stores its next transaction, for `length`
     WORLD_DISK,    // the RUAS's disk is full for `length`
+    WORLD_ZONE,    // number: a change of the zone made at random from it
+    WORLD_MOVE,    // range, number: a MAB goes to the DSOC of that number; 0: to none
+    WORLD_NAME,    // node, number, both: a QSA is named for a DSOC from 1 on; else withdrawn
+    WORLD_DNS,     // outcome: DNS answers nothing but that for `length`
+    WORLD_MUTE,    // node, other: alive messages from one to the other are lost for `length`
 };
 
 struct world_event {
@@ -61,6 +68,7 @@ struct world_event {
     bool both;
     uint64_t number;
     int64_t step_ms;
+    enum dns_outcome outcome;
     struct range range;
     struct address address;
 };
@@ -75,6 +83,15 @@ enum world_check {
     WORLD_CHECK_ANSWERS = 32,
     WORLD_CHECK_RECOVERY = 64,
     WORLD_CHECK_AUTHORITY = 128,
+    WORLD_CHECK_DISCOVERY = 256,
+};
+
+// DNS, where QSRs discover.
+struct world_dns_conditions {
+    struct duration delay; // of an answer, at most; several of them where names are asked for
+    struct duration lag;   // until a secondary server has a new version of the zone, at most
+    struct duration ttl;   // of all records
+    uint32_t lost;         // answers, in parts of a million
 };
 
 struct world_config {
@@ -84,7 +101,8 @@ struct world_config {
     struct path_conditions paths;             // of all paths
     struct world_link *links;                 // those that differ
     size_t link_count;
-    bool ideal_feed;              // sets reach QSAs without fast push, after a lag
+    bool ideal_feed; // sets reach QSAs without fast push, after a lag
+    struct world_dns_conditions dns;
     struct duration feed_lag;     // with the ideal feed: the longest lag
     struct duration caching_time; // of QSAs
     struct duration ask_every;    // packets to each ITR, on average; 0: only events
@@ -103,7 +121,7 @@ struct world_config {
 
 // How often events of a kind happen, on average; 0: never.
 struct world_rates {
-    struct duration change, crash, cut, misstep, clock, admin, power, disk;
+    struct duration change, crash, cut, misstep, clock, admin, power, disk, zone, dns;
 };
 
 // What a run saw.
@@ -116,6 +134,8 @@ struct world_report {
     uint64_t datagrams, updates, crashes, cuts, attacks;
     uint64_t packets, tunnelled;
     uint64_t payloads, payload_sets, fetches, reloads, clock_steps;
+    uint64_t zones, versions, dns_answers, dns_failures; // published; taken over by QSRs
+    uint64_t muted;                                      // alive messages lost
     uint64_t refused, scheduled, taken_back, power_cuts; // sets; turns; crashes within a sync
     struct duration stalest;      // longest that an ITR believed what had been replaced
     struct duration bound;        // longest that was allowed

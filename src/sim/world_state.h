@@ -10,10 +10,12 @@
 #include "mapping/database.h"
 #include "push/receiver.h"
 #include "push/sender.h"
+#include "query/discovery.h"
 #include "query/qsa.h"
 #include "query/qsr.h"
 #include "sim/nodes/disk.h"
 #include "sim/truth/master.h"
+#include "sim/truth/zone.h"
 #include "sim/world.h"
 #include "tunnel/itr.h"
 
@@ -105,9 +107,25 @@ struct world_ruas {
     size_t sent_to; // QSAs that have been sent this payload
 };
 
+// What DNS said to a QSR that discovers, since it started.
+struct world_heard {
+    size_t root_count;
+    bool *roots;                            // which versions it was told of
+    bool named[ZONE_DSOCS][ZONE_QSAS_MAX];  // the servers of each DSOC, by the last answer
+    bool before[ZONE_DSOCS][ZONE_QSAS_MAX]; // and by the one before
+    bool lacks[MASTER_MABS]; // its set lacked a MAB of the master when looked at last
+};
+
 struct world_qsr {
     struct world *world;
     size_t node;
+    const char *name;
+    bool discovers;
+    struct discovery *discovery; // while it is up, where it discovers
+    unsigned life;               // counts starts
+    struct world_heard heard;
+    bool lacked[MASTER_MABS]; // a MAB of the master was not in its set, until then
+    struct instant lacked_until[MASTER_MABS];
     struct qsr *qsr;
     struct querier_config upstreams;
 };
@@ -129,6 +147,16 @@ struct world_itr {
     struct belief beliefs[MASTER_MABS][MASTER_UNITS];
     struct address wanted;            // asked for last by world_itr_ask
     struct querier_event last_answer; // to that
+};
+
+// DNS: the zone, and servers that have one of its versions each.
+#define WORLD_SECONDARIES 3
+
+struct world_dns {
+    struct zone zone;
+    size_t secondaries[WORLD_SECONDARIES]; // numbers of versions
+    enum dns_outcome trouble;              // of all answers; DNS_SECURE: none
+    struct list_node lookups, transfers;   // under way
 };
 
 // What a server told a querier under a nonce.
@@ -153,14 +181,16 @@ struct world {
     struct engine *engine;
     struct master master;
     struct world_people people;
+    struct world_dns dns;
     struct world_ruas ruas;
     struct world_qsa qsas[WORLD_SERVERS_MAX];
     struct world_qsr qsrs[2 * WORLD_SERVERS_MAX];
     struct world_itr itrs[WORLD_ITRS_MAX];
     size_t attacker;
     struct world_plan *plans;
-    struct list_node fetches; // HTTP under way
-    bool quiet;               // no more faults, changes and attacks
+    struct list_node fetches;       // HTTP under way
+    const struct world_event *mute; // the path whose alive messages are lost, or NULL
+    bool quiet;                     // no more faults, changes and attacks
     struct hash_key key;
     struct table tellings;
     uint64_t victim_sent, victim_got; // octets from and to the address that the attacker takes
@@ -181,6 +211,26 @@ void world_crash(struct world *world, size_t node);
 void world_restart(struct world *world, size_t node);
 void world_restart_all(struct world *world);
 struct endpoint world_endpoint(size_t node);
+
+// nodes/qsa.c, nodes/qsr.c
+extern const struct engine_core world_qsa_core;
+void world_qsa_start(struct world_qsa *qsa);
+void world_qsa_stop(struct world_qsa *qsa);
+extern const struct engine_core world_qsr_core;
+void world_qsr_start(struct world_qsr *qsr);
+void world_qsr_stop(struct world_qsr *qsr);
+struct teller_config world_teller_limits(const struct world *world);
+
+// nodes/dns.c
+void world_dns_init(struct world *world);
+void world_free_transfers(struct world *world);
+void world_free_lookups(struct world *world);
+// The zone has another version.
+void world_publish_zone(struct world *world);
+void world_discovery_start(struct world_qsr *qsr);
+void world_discovery_stop(struct world_qsr *qsr);
+// Takes what discovery found, and asks what is due.
+void world_discover(struct world_qsr *qsr);
 
 // nodes/ideal_feed.c: the ideal feed. The master changed: every QSA hears of it after its lag.
 void world_feed(struct world *world);
@@ -271,6 +321,21 @@ void world_check_set(struct world *world, const struct disk_record *record,
 void world_check_scheduled_end(struct world *world, const struct world_scheduled *scheduled,
                                const struct scheduled *ended);
 void world_check_restarted(struct world *world);
+
+// checks/discovery.c
+void world_note_discovery_start(struct world_qsr *qsr);
+void world_note_discovery_stop(struct world_qsr *qsr);
+// DNS, as of a version of the zone, answers a QSR, which does not know it yet.
+void world_note_dns(struct world_qsr *qsr, const struct dns_question *question,
+                    const struct dns_answer *answer, size_t version);
+void world_check_version(struct world_qsr *qsr);
+void world_check_asked(struct world_qsr *qsr, const struct endpoint *to,
+                       const struct query_message *message);
+void world_check_discovery(struct world *world);
+void world_check_not_in_mab(struct world_itr *itr, size_t mab);
+bool world_all_discovered(const struct world *world);
+void world_check_discovered(struct world *world);
+
 void world_check_authority(struct world *world);
 
 // nodes/attacker.c

@@ -170,6 +170,27 @@ static void test_unnamed_servers_go(void **state)
     querier_free(f.querier);
 }
 
+// Other servers answer for the range from now on: nothing more is asked of these, and what they
+// still say is not believed.
+static void test_forgotten_is_not_asked_on(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    struct range moved = range_of("20.1.0.0/24");
+    set_group(&f, 0, abc, 2);
+    probe(&f, 80, 4, 30);
+    struct query_message request = ask_in(&f, 0, "20.1.0.9", B);
+    (void)ask_in(&f, 0, "30.1.0.9", B);
+    querier_forget_range(f.querier, f.now, &moved);
+    assert_address(event(&f, QUERIER_FAILED).question, "20.1.0.9");
+    assert_int_equal(querier_open(f.querier), 1); // the other goes on
+    struct query_message reply = reply_to(&request, "20.1.0.9", "198.18.3.1", 1);
+    give(&f, B, &reply);
+    no_event(&f);
+    assert_int_equal(querier_cached(f.querier), 0);
+    querier_free(f.querier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +200,7 @@ int main(void)
         cmocka_unit_test(test_advice_is_taken),
         cmocka_unit_test(test_advice_of_strangers_is_not),
         cmocka_unit_test(test_unnamed_servers_go),
+        cmocka_unit_test(test_forgotten_is_not_asked_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

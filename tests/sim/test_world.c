@@ -19,6 +19,7 @@ struct total {
     uint64_t datagrams, updates, crashes, cuts, attacks;
     uint64_t packets, tunnelled, payloads, payload_sets, fetches, reloads, clock_steps;
     uint64_t refused, scheduled, taken_back, power_cuts;
+    uint64_t zones, versions, dns_answers, dns_failures;
 };
 
 static bool run_seed(uint64_t seed, struct total *total, bool tell)
@@ -46,6 +47,10 @@ static bool run_seed(uint64_t seed, struct total *total, bool tell)
     total->scheduled += report.scheduled;
     total->taken_back += report.taken_back;
     total->power_cuts += report.power_cuts;
+    total->zones += report.zones;
+    total->versions += report.versions;
+    total->dns_answers += report.dns_answers;
+    total->dns_failures += report.dns_failures;
     if (tell || report.failed) {
         world_config_print(&config, stdout);
         (void)printf("  %" PRIu64 " changes, %" PRIu64 " questions (%" PRIu64 " failed), %" PRIu64
@@ -123,5 +128,8 @@ int main(int count, char **arguments)
     (void)printf("%" PRIu64 " sets refused, %" PRIu64 " scheduled sets ended, %" PRIu64
                  " turns taken back for a full disk, %" PRIu64 " power cuts within a sync\n",
                  total.refused, total.scheduled, total.taken_back, total.power_cuts);
+    (void)printf("%" PRIu64 " versions of zones, %" PRIu64 " taken over by QSRs; %" PRIu64
+                 " answers of DNS, %" PRIu64 " of them bad\n",
+                 total.zones, total.versions, total.dns_answers, total.dns_failures);
     return good && failed == 0 ? 0 : 1;
 }

@@ -97,6 +97,15 @@ static void check_payload(struct world *world, const struct engine_datagram *dat
     }
 }
 
+static void check_discoverer(struct world *world, const struct engine_datagram *datagram,
+                             const struct query_message *message)
+{
+    size_t node = datagram->from_node - world->qsa_count;
+    if (datagram->from_node >= world->qsa_count && node < world->qsr_count &&
+        world->qsrs[node].discovery != NULL)
+        world_check_asked(&world->qsrs[node], &datagram->to, message);
+}
+
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram)
 {
     struct world *world = state;
@@ -114,6 +123,7 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
         world_fail(world, WORLD_CHECK_TELLING, "a node sent what cannot be read");
         return;
     }
+    check_discoverer(world, datagram, &message);
     struct telling_key key = {datagram->from, datagram->to, message.nonce};
     if (message.type == MESSAGE_MAP_REPLY)
         note_reply(world, now, &key, &message);

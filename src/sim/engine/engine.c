@@ -54,6 +54,8 @@ struct engine {
     size_t node_count, nodes_max;
     engine_watch *watch;
     void *watch_state;
+    engine_filter *filter;
+    void *filter_state;
     struct trace trace;
     bool stopped;
 };
@@ -107,6 +109,12 @@ void engine_set_watch(struct engine *engine, engine_watch *watch, void *state)
 {
     engine->watch = watch;
     engine->watch_state = state;
+}
+
+void engine_set_filter(struct engine *engine, engine_filter *filter, void *state)
+{
+    engine->filter = filter;
+    engine->filter_state = state;
 }
 
 void engine_stop(struct engine *engine)
@@ -204,7 +212,8 @@ void engine_inject(struct engine *engine, size_t node, const struct endpoint *fr
                                        .length = length};
     struct instant arrivals[NETWORK_COPIES_MAX];
     size_t copies = 0;
-    if (datagram.to_node != ENGINE_NOBODY)
+    bool filtered = engine->filter != NULL && engine->filter(engine->filter_state, &datagram);
+    if (datagram.to_node != ENGINE_NOBODY && !filtered)
         copies = network_carry(engine->network, &engine->random, engine->now, node,
                                datagram.to_node, length, arrivals);
     if (copies == 0)

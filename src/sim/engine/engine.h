@@ -54,6 +54,8 @@ struct engine_datagram {
 struct engine;
 
 typedef void engine_watch(void *state, struct instant now, const struct engine_datagram *datagram);
+// Says whether a datagram that leaves is lost, besides what the network loses.
+typedef bool engine_filter(void *state, const struct engine_datagram *datagram);
 typedef void engine_action(void *state, struct instant now);
 // Writes one line, without its end, on what a datagram says.
 typedef void engine_describe(FILE *file, const uint8_t *bytes, size_t length);
@@ -83,6 +85,7 @@ void engine_schedule(struct engine *engine, struct instant at, engine_action *ac
 void engine_inject(struct engine *engine, size_t node, const struct endpoint *from,
                    const struct endpoint *to, const uint8_t *bytes, size_t length);
 void engine_set_watch(struct engine *engine, engine_watch *watch, void *state);
+void engine_set_filter(struct engine *engine, engine_filter *filter, void *state);
 
 // Runs until that time, or until engine_stop.
 void engine_run(struct engine *engine, struct instant until);

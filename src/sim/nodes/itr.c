@@ -48,10 +48,10 @@ static void believe(struct world_itr *itr, const struct querier_event *event)
         struct unit unit = {units->start.index + i};
         if (!range_contains_unit(&event->range, units->family, unit))
             continue;
-        if (event->kind == QUERIER_LEARNED && event->status == QUERY_NOT_IN_MAB)
-            world_fail(itr->world, WORLD_CHECK_AGE,
-                       "%s learned that an address of a MAB is in none", itr->name);
-        itr->beliefs[mab][i].known = event->kind == QUERIER_LEARNED;
+        bool outside = event->kind == QUERIER_LEARNED && event->status == QUERY_NOT_IN_MAB;
+        if (outside)
+            world_check_not_in_mab(itr, mab);
+        itr->beliefs[mab][i].known = event->kind == QUERIER_LEARNED && !outside;
         itr->beliefs[mab][i].etr = event->etr;
     }
 }

@@ -9,7 +9,7 @@ struct endpoint world_endpoint(size_t node)
     return (struct endpoint){address_from_ipv4(0x0a000001 + (uint32_t)node), 4746};
 }
 
-static struct teller_config teller_limits(const struct world *world)
+struct teller_config world_teller_limits(const struct world *world)
 {
     return (struct teller_config){
         .queriers_max = 1000,
@@ -19,104 +19,7 @@ static struct teller_config teller_limits(const struct world *world)
     };
 }
 
-// QSA
-
-static void qsa_start(struct world_qsa *qsa)
-{
-    struct world *world = qsa->world;
-    struct qsa_config config = {teller_limits(world), world->config.caching_time};
-    qsa->life++;
-    qsa->database = database_new();
-    database_keep_replaced(qsa->database); // until the QSA heard of it: see push.c
-    qsa->qsa = qsa_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsa->node));
-    for (size_t mab = 0; mab < MASTER_MABS; mab++)
-        (void)qsa_mab_add(qsa->qsa, &world->master.prefixes[mab], NULL);
-    qsa_set_complete(qsa->qsa, true);
-    if (world->config.ideal_feed)
-        world_feed_start(qsa);
-    else
-        world_receiver_start(qsa);
-    engine_set_state(world->engine, qsa->node, qsa);
-}
-
-static void qsa_stop(struct world_qsa *qsa)
-{
-    if (qsa->qsa == NULL)
-        return;
-    world_receiver_stop(qsa);
-    qsa_free(qsa->qsa);
-    database_free(qsa->database);
-    qsa->qsa = NULL;
-    qsa->database = NULL;
-}
-
-static void qsa_core_input(void *state, struct instant now, const struct endpoint *from,
-                           const uint8_t *bytes, size_t length)
-{
-    qsa_input(((struct world_qsa *)state)->qsa, now, from, bytes, length);
-}
-
-static size_t qsa_core_output(void *state, struct instant now, struct endpoint *to, uint8_t *buffer)
-{
-    return qsa_next_output(((struct world_qsa *)state)->qsa, now, to, buffer);
-}
-
-static struct instant qsa_core_deadline(const void *state)
-{
-    return qsa_next_deadline(((const struct world_qsa *)state)->qsa);
-}
-
-static void qsa_core_tick(void *state, struct instant now)
-{
-    qsa_tick(((struct world_qsa *)state)->qsa, now);
-}
-
-static const struct engine_core qsa_core = {qsa_core_input, qsa_core_output, qsa_core_deadline,
-                                            qsa_core_tick};
-
-// QSR and QSC
-
-static void qsr_start(struct world_qsr *qsr)
-{
-    struct world *world = qsr->world;
-    struct qsr_config config = {qsr->upstreams, teller_limits(world), 1000};
-    config.querier.open_max = 1000;
-    config.querier.cached_max = world->config.cached_max;
-    qsr->qsr = qsr_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsr->node));
-    engine_set_state(world->engine, qsr->node, qsr);
-}
-
-static void qsr_stop(struct world_qsr *qsr)
-{
-    qsr_free(qsr->qsr);
-    qsr->qsr = NULL;
-}
-
-static void qsr_core_input(void *state, struct instant now, const struct endpoint *from,
-                           const uint8_t *bytes, size_t length)
-{
-    qsr_input(((struct world_qsr *)state)->qsr, now, from, bytes, length);
-}
-
-static size_t qsr_core_output(void *state, struct instant now, struct endpoint *to, uint8_t *buffer)
-{
-    return qsr_next_output(((struct world_qsr *)state)->qsr, now, to, buffer);
-}
-
-static struct instant qsr_core_deadline(const void *state)
-{
-    return qsr_next_deadline(((const struct world_qsr *)state)->qsr);
-}
-
-static void qsr_core_tick(void *state, struct instant now)
-{
-    qsr_tick(((struct world_qsr *)state)->qsr, now);
-}
-
-static const struct engine_core qsr_core = {qsr_core_input, qsr_core_output, qsr_core_deadline,
-                                            qsr_core_tick};
-
-// The attacker has no core; it sends from world_attack.c.
+// The attacker has no core; it sends from attacker.c.
 
 static void no_input(void *state, struct instant now, const struct endpoint *from,
                      const uint8_t *bytes, size_t length)
@@ -156,7 +59,7 @@ static struct querier_config upstreams_of(const struct world_node *node)
 static size_t hops_of(const struct world *world, size_t node)
 {
     const struct world_node *config = &world->config.nodes[node];
-    size_t most = 0;
+    size_t most = config->discovers ? 1 : 0;
     for (size_t i = 0; i < config->upstream_count; i++) {
         size_t hops = 1 + hops_of(world, config->upstreams[i]);
         most = hops > most ? hops : most;
@@ -174,7 +77,7 @@ static void add_node(struct world *world, size_t number)
         qsa->world = world;
         qsa->name = node->name;
         qsa->lag.ns = random_below(engine_random(engine), world->config.feed_lag.ns + 1);
-        qsa->node = engine_add_node(engine, node->name, &endpoint, &qsa_core, NULL);
+        qsa->node = engine_add_node(engine, node->name, &endpoint, &world_qsa_core, NULL);
     } else if (node->role == WORLD_ITR) {
         struct world_itr *itr = &world->itrs[world->itr_count++];
         itr->world = world;
@@ -185,8 +88,10 @@ static void add_node(struct world *world, size_t number)
     } else {
         struct world_qsr *qsr = &world->qsrs[world->qsr_count++];
         qsr->world = world;
+        qsr->name = node->name;
+        qsr->discovers = node->discovers;
         qsr->upstreams = upstreams_of(node);
-        qsr->node = engine_add_node(engine, node->name, &endpoint, &qsr_core, NULL);
+        qsr->node = engine_add_node(engine, node->name, &endpoint, &world_qsr_core, NULL);
     }
 }
 
@@ -195,6 +100,7 @@ void world_add_nodes(struct world *world)
     for (size_t i = 0; i < world->config.node_count; i++)
         add_node(world, i);
     world_push_add_nodes(world);
+    world_dns_init(world);
     struct endpoint endpoint = {address_from_ipv4(0xc6336401), 4746}; // 198.51.100.1
     world->attacker = engine_add_node(world->engine, "attacker", &endpoint, &no_core, world);
     world_restart_all(world);
@@ -205,14 +111,16 @@ void world_add_nodes(struct world *world)
 void world_free_nodes(struct world *world)
 {
     for (size_t i = 0; i < world->qsa_count; i++)
-        qsa_stop(&world->qsas[i]);
+        world_qsa_stop(&world->qsas[i]);
     for (size_t i = 0; i < world->qsr_count; i++)
-        qsr_stop(&world->qsrs[i]);
+        world_qsr_stop(&world->qsrs[i]);
     for (size_t i = 0; i < world->itr_count; i++)
         world_itr_stop(&world->itrs[i]);
     world_ruas_stop(world);
     disk_free(world->ruas.disk);
     world_people_release(world);
+    world_free_transfers(world);
+    world_free_lookups(world);
     key_wipe(&world->ruas.key);
 }
 
@@ -225,9 +133,9 @@ void world_restart(struct world *world, size_t node)
     if (node == WORLD_RUAS)
         world_ruas_start(world);
     else if (node < world->qsa_count)
-        qsa_start(&world->qsas[node]);
+        world_qsa_start(&world->qsas[node]);
     else if (node < world->qsa_count + world->qsr_count)
-        qsr_start(&world->qsrs[node - world->qsa_count]);
+        world_qsr_start(&world->qsrs[node - world->qsa_count]);
     else
         world_itr_start(&world->itrs[node - world->qsa_count - world->qsr_count]);
 }
@@ -251,9 +159,9 @@ void world_crash(struct world *world, size_t node)
     else if (node < world->qsa_count) {
         if (!world->config.ideal_feed)
             engine_set_state(world->engine, world->qsas[node].feed_node, NULL);
-        qsa_stop(&world->qsas[node]);
+        world_qsa_stop(&world->qsas[node]);
     } else if (node < world->qsa_count + world->qsr_count)
-        qsr_stop(&world->qsrs[node - world->qsa_count]);
+        world_qsr_stop(&world->qsrs[node - world->qsa_count]);
     else
         world_itr_stop(&world->itrs[node - world->qsa_count - world->qsr_count]);
 }

@@ -19,6 +19,9 @@ static bool check_upstreams(const struct world_config *config, const struct worl
 {
     if (node->role == WORLD_QSA)
         return node->upstream_count == 0 || refuse(error, "a QSA has no upstreams", node->name);
+    if (node->discovers)
+        return (node->role == WORLD_QSR && node->upstream_count == 0) ||
+               refuse(error, "only a QSR discovers, and then has no upstreams", node->name);
     if (node->upstream_count == 0)
         return refuse(error, "needs upstreams", node->name);
     for (size_t i = 0; i < node->upstream_count; i++)
@@ -61,6 +64,10 @@ static bool check_event(const struct world_config *config, const struct world_ev
     if (event->kind == WORLD_MISSTEP &&
         (!config->ideal_feed || config->nodes[event->node].role != WORLD_QSA))
         return refuse(error, "is for a QSA with \"feed: ideal\"", "misstep");
+    if (event->kind == WORLD_MUTE && event->node == event->other)
+        return refuse(error, "a path leads from one node to another", "mute");
+    if (event->kind == WORLD_NAME && config->nodes[event->node].role != WORLD_QSA)
+        return refuse(error, "only QSAs are named in DNS", config->nodes[event->node].name);
     if (event->kind == WORLD_PACKET && config->nodes[event->node].role != WORLD_ITR)
         return refuse(error, "only ITRs get packets", config->nodes[event->node].name);
     return true;

@@ -8,6 +8,8 @@
 
 #define CUT_MS_MAX    40000
 #define DOWN_MS_MAX   20000 // also of a full disk
+#define DNS_MS_MAX    25000
+#define DNS_FROM_MS   8000 // so that QSRs have found their servers
 #define STEP_MS_MAX   ((uint64_t)48 * 3600 * 1000)
 #define SEED_OF_SHAPE 0x6976697073696d31
 #define SEED_OF_FATES 0x6661746573
@@ -44,6 +46,16 @@ static struct path_conditions random_paths(struct dice *dice, bool calm)
     paths.delayed_by = duration_ms(between(dice, 1, 3000));
     paths.rate = one_in(dice, 5) ? between(dice, 20000, 200000) : 0;
     return paths;
+}
+
+static struct world_dns_conditions random_dns(struct dice *dice, bool calm)
+{
+    struct world_dns_conditions dns = {0};
+    dns.delay = duration_ms(between(dice, 1, 200));
+    dns.lag = duration_ms(between(dice, 1, 8000));
+    dns.ttl = duration_s(between(dice, 1, 20));
+    dns.lost = calm || one_in(dice, 2) ? 0 : (uint32_t)between(dice, 0, 200000);
+    return dns;
 }
 
 static struct duration sometimes(struct dice *dice, bool calm, uint64_t least_ms, uint64_t most_ms)
@@ -84,13 +96,17 @@ static void pick_upstreams(struct world_config *config, struct dice *dice, struc
 }
 
 // QSRs ask QSAs, QSCs ask QSRs; an ITR asks QSCs, QSRs or, as in a DITR site, QSAs.
-static void connect_nodes(struct world_config *config, struct dice *dice)
+static void connect_nodes(struct world_config *config, struct dice *dice, bool discovery)
 {
     for (size_t i = 0; i < config->node_count; i++) {
         struct world_node *node = &config->nodes[i];
         enum world_role role = WORLD_QSA;
         if (node->role == WORLD_QSA)
             continue;
+        if (node->role == WORLD_QSR && discovery && one_in(dice, 2)) {
+            node->discovers = true;
+            continue;
+        }
         if (node->role == WORLD_QSC)
             role = WORLD_QSR;
         if (node->role == WORLD_ITR)
@@ -113,7 +129,9 @@ struct world_config world_config_random(uint64_t seed)
     add_nodes(&config, WORLD_QSR, "QSR", between(&dice, 1, 3));
     add_nodes(&config, WORLD_QSC, "QSC", between(&dice, 0, 2));
     add_nodes(&config, WORLD_ITR, "ITR", between(&dice, 1, 5));
-    connect_nodes(&config, &dice);
+    bool discovery = one_in(&dice, 2);
+    connect_nodes(&config, &dice, discovery);
+    config.dns = random_dns(&dice, calm);
     config.paths = random_paths(&dice, calm);
     config.ideal_feed = one_in(&dice, 2);
     config.feed_lag = duration_ms(between(&dice, 1, 300));
@@ -131,6 +149,8 @@ struct world_config world_config_random(uint64_t seed)
     rates.admin = sometimes(&dice, false, 500, 10000);
     rates.power = sometimes(&dice, calm || config.ideal_feed, 3000, 30000);
     rates.disk = sometimes(&dice, calm, 10000, 60000);
+    rates.zone = sometimes(&dice, calm || !discovery, 1000, 20000);
+    rates.dns = sometimes(&dice, !discovery, 5000, 30000);
     world_add_random_events(&config, &rates);
     return config;
 }
@@ -163,6 +183,13 @@ static struct world_event random_event(const struct world_config *config, struct
         event.length = duration_ms(between(dice, 1, 4000));
         event.both = one_in(dice, 2);
     }
+    if (kind == WORLD_ZONE)
+        event.number = random_below(&dice->random, UINT32_MAX);
+    if (kind == WORLD_DNS) {
+        static const enum dns_outcome outcomes[] = {DNS_FAILED, DNS_INSECURE, DNS_BOGUS};
+        event.outcome = outcomes[random_below(&dice->random, 3)];
+        event.length = duration_ms(between(dice, 1, DNS_MS_MAX));
+    }
     if (kind == WORLD_POWER || kind == WORLD_DISK)
         event.length = duration_ms(between(dice, 1, DOWN_MS_MAX));
     if (kind == WORLD_CLOCK)
@@ -176,7 +203,8 @@ void world_add_random_events(struct world_config *config, const struct world_rat
         [WORLD_CHANGE] = rates->change, [WORLD_CRASH] = rates->crash,
         [WORLD_CUT] = rates->cut,       [WORLD_MISSTEP] = rates->misstep,
         [WORLD_CLOCK] = rates->clock,   [WORLD_ADMIN] = rates->admin,
-        [WORLD_POWER] = rates->power,   [WORLD_DISK] = rates->disk};
+        [WORLD_POWER] = rates->power,   [WORLD_DISK] = rates->disk,
+        [WORLD_ZONE] = rates->zone,     [WORLD_DNS] = rates->dns};
     for (size_t kind = 0; kind < sizeof(means) / sizeof(means[0]); kind++) {
         struct dice dice; // one for each kind, so that a rate changes nothing of other kinds
         random_init(&dice.random, random_seed_from_number((config->seed ^ SEED_OF_FATES) + kind));
@@ -184,7 +212,8 @@ void world_add_random_events(struct world_config *config, const struct world_rat
         if (mean_ms == 0)
             continue;
         uint64_t end_ms = config->length.ns / 1000000;
-        for (uint64_t at = between(&dice, 0, 2 * mean_ms); at < end_ms;
+        uint64_t at = kind == WORLD_DNS ? DNS_FROM_MS : 0;
+        for (at += between(&dice, 0, 2 * mean_ms); at < end_ms;
              at += between(&dice, 0, 2 * mean_ms)) {
             struct world_event event = random_event(config, &dice, (enum world_event_kind)kind);
             event.at = duration_ms(at);

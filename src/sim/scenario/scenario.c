@@ -3,12 +3,22 @@
 
 #include <inttypes.h>
 
-static const char *const check_names[SCENARIO_CHECKS] = {
-    "copies", "age", "forwarding", "telling", "amplification", "answers", "recovery", "authority"};
+static const char *const check_names[SCENARIO_CHECKS] = {"copies",   "age",           "forwarding",
+                                                         "telling",  "amplification", "answers",
+                                                         "recovery", "authority",     "discovery"};
 
 const char *scenario_check_name(size_t index)
 {
     return index < SCENARIO_CHECKS ? check_names[index] : NULL;
+}
+
+static const char *const event_names[] = {"change",  "map",   "packet", "crash", "cut",
+                                          "misstep", "clock", "admin",  "power", "disk",
+                                          "zone",    "move",  "name",   "dns",   "mute"};
+
+const char *scenario_event_name(size_t kind)
+{
+    return kind < sizeof(event_names) / sizeof(event_names[0]) ? event_names[kind] : NULL;
 }
 
 static const char *name_of(const struct world_config *config, size_t node)
@@ -52,6 +62,7 @@ static void write_nodes(const struct world_config *config, FILE *file)
     for (size_t i = 0; i < config->node_count; i++) {
         const struct world_node *node = &config->nodes[i];
         (void)fprintf(file, "  - { name: %s, role: %s", node->name, roles[node->role]);
+        (void)fprintf(file, "%s", node->discovers ? ", discovers: true" : "");
         for (size_t n = 0; n < node->upstream_count; n++)
             (void)fprintf(file, "%s%s", n == 0 ? ", upstreams: [" : ", ",
                           config->nodes[node->upstreams[n]].name);
@@ -59,6 +70,10 @@ static void write_nodes(const struct world_config *config, FILE *file)
     }
     (void)fprintf(file, "paths: { ");
     write_paths(file, &config->paths);
+    (void)fprintf(file, " }\n");
+    (void)fprintf(file, "dns: { delay: %" PRIu64 "ms, lag: %" PRIu64 "ms, ttl: %" PRIu64 "ms",
+                  ms(config->dns.delay), ms(config->dns.lag), ms(config->dns.ttl));
+    write_share(file, "lost", config->dns.lost);
     (void)fprintf(file, " }\n");
     for (size_t i = 0; i < config->link_count; i++) {
         const struct world_link *link = &config->links[i];
@@ -75,44 +90,64 @@ static void write_event(const struct world_config *config, const struct world_ev
     char range[RANGE_TEXT_MAX];
     char address[ADDRESS_TEXT_MAX];
     const char *zero = event->address.family == FAMILY_NONE ? "zero" : NULL;
-    (void)fprintf(file, "  - { at: %" PRIu64 "ms, do: ", ms(event->at));
+    (void)fprintf(file, "  - { at: %" PRIu64 "ms, do: %s", ms(event->at),
+                  scenario_event_name(event->kind));
     switch (event->kind) {
     case WORLD_CHANGE:
-        (void)fprintf(file, "change, number: %" PRIu64, event->number);
+        (void)fprintf(file, ", number: %" PRIu64, event->number);
         break;
     case WORLD_MAP:
-        (void)fprintf(file, "map, micronet: \"%s\", etr: \"%s\"", range_print(&event->range, range),
+        (void)fprintf(file, ", micronet: \"%s\", etr: \"%s\"", range_print(&event->range, range),
                       zero != NULL ? zero : address_print(&event->address, address));
         break;
     case WORLD_PACKET:
-        (void)fprintf(file, "packet, node: %s, address: \"%s\"", name_of(config, event->node),
+        (void)fprintf(file, ", node: %s, address: \"%s\"", name_of(config, event->node),
                       address_print(&event->address, address));
         break;
     case WORLD_CRASH:
-        (void)fprintf(file, "crash, node: %s, for: %" PRIu64 "ms", name_of(config, event->node),
+        (void)fprintf(file, ", node: %s, for: %" PRIu64 "ms", name_of(config, event->node),
                       ms(event->length));
         break;
     case WORLD_CUT:
-        (void)fprintf(file, "cut, node: %s, to: %s, both: %s, for: %" PRIu64 "ms",
+        (void)fprintf(file, ", node: %s, to: %s, both: %s, for: %" PRIu64 "ms",
                       name_of(config, event->node), name_of(config, event->other),
                       event->both ? "true" : "false", ms(event->length));
         break;
     case WORLD_MISSTEP:
-        (void)fprintf(file, "misstep, node: %s, both: %s, for: %" PRIu64 "ms",
+        (void)fprintf(file, ", node: %s, both: %s, for: %" PRIu64 "ms",
                       name_of(config, event->node), event->both ? "true" : "false",
                       ms(event->length));
         break;
     case WORLD_ADMIN:
-        (void)fprintf(file, "admin, number: %" PRIu64, event->number);
+        (void)fprintf(file, ", number: %" PRIu64, event->number);
         break;
     case WORLD_POWER:
-        (void)fprintf(file, "power, for: %" PRIu64 "ms", ms(event->length));
+        (void)fprintf(file, ", for: %" PRIu64 "ms", ms(event->length));
         break;
     case WORLD_DISK:
-        (void)fprintf(file, "disk, for: %" PRIu64 "ms", ms(event->length));
+        (void)fprintf(file, ", for: %" PRIu64 "ms", ms(event->length));
+        break;
+    case WORLD_ZONE:
+        (void)fprintf(file, ", number: %" PRIu64, event->number);
+        break;
+    case WORLD_MOVE:
+        (void)fprintf(file, ", micronet: \"%s\", dsoc: %" PRIu64, range_print(&event->range, range),
+                      event->number);
+        break;
+    case WORLD_NAME:
+        (void)fprintf(file, ", node: %s, dsoc: %" PRIu64 ", named: %s",
+                      name_of(config, event->node), event->number, event->both ? "true" : "false");
+        break;
+    case WORLD_DNS:
+        (void)fprintf(file, ", outcome: %s, for: %" PRIu64 "ms", dns_outcome_name(event->outcome),
+                      ms(event->length));
+        break;
+    case WORLD_MUTE:
+        (void)fprintf(file, ", node: %s, to: %s, for: %" PRIu64 "ms", name_of(config, event->node),
+                      name_of(config, event->other), ms(event->length));
         break;
     case WORLD_CLOCK:
-        (void)fprintf(file, "clock, %s: %" PRIu64 "ms", event->step_ms < 0 ? "back" : "forward",
+        (void)fprintf(file, ", %s: %" PRIu64 "ms", event->step_ms < 0 ? "back" : "forward",
                       (uint64_t)(event->step_ms < 0 ? -event->step_ms : event->step_ms));
         break;
     }

@@ -105,9 +105,10 @@ bool shrink_remove_node(struct world_config *config, size_t removed)
     for (size_t i = config->event_count; i-- > 0;) {
         struct world_event *event = &config->events[i];
         bool named = event->kind == WORLD_PACKET || event->kind == WORLD_CRASH ||
-                     event->kind == WORLD_CUT || event->kind == WORLD_MISSTEP;
-        if (named &&
-            (event->node == removed || (event->kind == WORLD_CUT && event->other == removed))) {
+                     event->kind == WORLD_CUT || event->kind == WORLD_MISSTEP ||
+                     event->kind == WORLD_NAME || event->kind == WORLD_MUTE;
+        bool two = event->kind == WORLD_CUT || event->kind == WORLD_MUTE;
+        if (named && (event->node == removed || (two && event->other == removed))) {
             remove_events(config, i, 1);
             continue;
         }
@@ -185,6 +186,17 @@ static void without_delays(struct world_config *config)
     config->paths.jitter = (struct duration){0};
 }
 
+// QSRs are told of a QSA.
+static void without_discovery(struct world_config *config)
+{
+    for (size_t i = 0; i < config->node_count; i++)
+        if (config->nodes[i].discovers) {
+            config->nodes[i].discovers = false;
+            config->nodes[i].upstream_count = 1;
+            config->nodes[i].upstreams[0] = 0;
+        }
+}
+
 static void without_rate(struct world_config *config)
 {
     config->paths.rate = 0;
@@ -208,8 +220,8 @@ static void with_ideal_feed(struct world_config *config)
 static void simplify(struct shrinking *shrinking)
 {
     static void (*const ways[])(struct world_config *) = {
-        without_loss,  without_copies,  without_delays, without_rate,
-        without_links, without_attacks, with_ideal_feed};
+        without_loss,  without_copies,  without_delays,    without_rate,
+        without_links, without_attacks, without_discovery, with_ideal_feed};
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         struct world_config simpler = world_config_copy(&shrinking->best);
         ways[i](&simpler);

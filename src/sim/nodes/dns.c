@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The DNS of the world, and the shell of a QSR that finds its QSAs through it, which does as the
+// real one does (src/node/query/finder.c).
+//
+//     zone -> primary -> secondaries, each at a time of its own -> resolver -> discovery -> QSR
+//
+// Every question goes to any of the secondaries. Answers are late or get lost; now and then DNS is
+// silent altogether, or an attacker has his own answers in place of true ones, which validation
+// then calls insecure or bogus.
+#include "sim/world_state.h"
+
+#include "base/memory.h"
+#include "query/choice.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define TIMEOUT_MS      5000 // of the resolver
+#define TRIES_OF_LOOKUP 3    // questions that the resolver asks for one of ours, at most
+#define MILLION         1000000
+
+struct lookup {
+    struct list_node place;
+    struct world_qsr *qsr;
+    unsigned life;
+    struct dns_question question;
+    size_t version; // of the zone, as the server that was asked has it
+    enum dns_outcome outcome;
+};
+
+static void free_lookup(struct lookup *lookup)
+{
+    list_remove(&lookup->place);
+    memory_free(lookup);
+}
+
+void world_free_lookups(struct world *world)
+{
+    while (!list_empty(&world->dns.lookups))
+        free_lookup(container_of(world->dns.lookups.next, struct lookup, place));
+    zone_release(&world->dns.zone);
+}
+
+// The zone
+
+struct transfer {
+    struct list_node place;
+    struct world *world;
+    size_t secondary, version;
+};
+
+static void transferred(void *state, struct instant now)
+{
+    struct transfer *transfer = state;
+    size_t *has = &transfer->world->dns.secondaries[transfer->secondary];
+    (void)now;
+    if (transfer->version > *has)
+        *has = transfer->version;
+    list_remove(&transfer->place);
+    memory_free(transfer);
+}
+
+void world_publish_zone(struct world *world)
+{
+    struct world_dns *dns = &world->dns;
+    struct random_source *random = engine_random(world->engine);
+    engine_note(world->engine, "version %zu of the zone is published", dns->zone.version_count - 1);
+    world->report.zones++;
+    for (size_t i = 0; i < WORLD_SECONDARIES; i++) {
+        struct transfer *transfer = memory_new(sizeof(*transfer));
+        struct duration lag = {random_below(random, world->config.dns.lag.ns + 1)};
+        transfer->world = world;
+        transfer->secondary = i;
+        transfer->version = dns->zone.version_count - 1;
+        list_append(&dns->transfers, &transfer->place);
+        engine_schedule(world->engine, instant_add(engine_now(world->engine), lag), transferred,
+                        transfer);
+    }
+}
+
+void world_dns_init(struct world *world)
+{
+    struct endpoint qsas[WORLD_SERVERS_MAX];
+    size_t count = world_count(&world->config, WORLD_QSA);
+    for (size_t i = 0; i < count; i++)
+        qsas[i] = world_endpoint(i);
+    zone_init(&world->dns.zone, qsas, count);
+    list_init(&world->dns.lookups);
+    list_init(&world->dns.transfers);
+    world->dns.trouble = DNS_SECURE;
+}
+
+void world_free_transfers(struct world *world)
+{
+    struct list_node *node;
+    while ((node = list_first(&world->dns.transfers)) != NULL) {
+        list_remove(node);
+        memory_free(container_of(node, struct transfer, place));
+    }
+}
+
+// What was found
+
+static void set_servers(struct world_qsr *qsr, struct instant now, uint32_t dsoc)
+{
+    struct querier_server servers[CHOICE_MEMBERS_MAX];
+    size_t count;
+    const struct service_server *found = discovery_servers(qsr->discovery, dsoc, &count);
+    if (count > CHOICE_MEMBERS_MAX)
+        count = CHOICE_MEMBERS_MAX;
+    for (size_t i = 0; i < count; i++)
+        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
+    qsr_set_group(qsr->qsr, now, dsoc, servers, count);
+}
+
+static void forget_mab(struct world_qsr *qsr, struct instant now, const struct prefix *mab)
+{
+    struct range units;
+    if (mab_check(mab, &units, NULL))
+        qsr_forget(qsr->qsr, now, &units);
+}
+
+static void take_events(struct world_qsr *qsr, struct instant now)
+{
+    struct discovery_event event;
+    while (discovery_next_event(qsr->discovery, &event)) {
+        switch (event.kind) {
+        case DISCOVERY_MAB_ADDED:
+        case DISCOVERY_MAB_REMOVED:
+            forget_mab(qsr, now, &event.mab);
+            break;
+        case DISCOVERY_SERVERS:
+            set_servers(qsr, now, event.dsoc);
+            break;
+        case DISCOVERY_VERSION:
+            qsr_set_mabs(qsr->qsr, discovery_mabs(qsr->discovery));
+            qsr->world->report.versions++;
+            world_check_version(qsr);
+            break;
+        }
+    }
+}
+
+// Looking up
+
+// What an attacker says in place of the truth: all is his.
+static void forge(struct world *world, const struct dns_question *question,
+                  struct zone_reply *reply)
+{
+    (void)zone_answer(&world->dns.zone, 0, question, reply); // an old version
+    if (question->type == DNS_A) {
+        struct endpoint victim = world_victim();
+        reply->count = 1;
+        reply->records[0] = (struct dns_record){reply->bytes[0], 4};
+        memcpy(reply->bytes[0], victim.address.octets, 4);
+    }
+}
+
+static void arrive(void *state, struct instant now)
+{
+    static struct zone_reply reply; // large; nothing in it outlives this call
+    struct lookup *lookup = state;
+    struct world_qsr *qsr = lookup->qsr;
+    struct world *world = qsr->world;
+    struct dns_answer answer = {.outcome = lookup->outcome,
+                                .ttl = (uint32_t)(world->config.dns.ttl.ns / duration_s(1).ns)};
+    (void)now;
+    if (qsr->discovery != NULL && qsr->life == lookup->life) {
+        if (answer.outcome == DNS_SECURE)
+            answer.outcome =
+                zone_answer(&world->dns.zone, lookup->version, &lookup->question, &reply);
+        else
+            forge(world, &lookup->question, &reply);
+        answer.count = reply.count;
+        answer.records = reply.records;
+        world->report.dns_answers++;
+        world->report.dns_failures += answer.outcome > DNS_NOTHING;
+        world_note_dns(qsr, &lookup->question, &answer, lookup->version);
+        discovery_answer(qsr->discovery, engine_node_now(world->engine, qsr->node),
+                         &lookup->question, &answer);
+        world_discover(qsr);
+        engine_touched(world->engine, qsr->node);
+    }
+    free_lookup(lookup);
+}
+
+static void look_up(struct world_qsr *qsr, const struct dns_question *question)
+{
+    struct world *world = qsr->world;
+    struct random_source *random = engine_random(world->engine);
+    struct lookup *lookup = memory_new(sizeof(*lookup));
+    lookup->qsr = qsr;
+    lookup->life = qsr->life;
+    lookup->question = *question;
+    lookup->version = world->dns.secondaries[random_below(random, WORLD_SECONDARIES)];
+    lookup->outcome = world->dns.trouble;
+    struct duration delay = {1 + random_below(random, world->config.dns.delay.ns + 1)};
+    delay.ns *= 1 + random_below(random, TRIES_OF_LOOKUP);
+    if (!world->quiet && random_below(random, MILLION) < world->config.dns.lost)
+        lookup->outcome = DNS_FAILED;
+    if (lookup->outcome == DNS_FAILED)
+        delay = duration_ms(TIMEOUT_MS);
+    list_append(&world->dns.lookups, &lookup->place);
+    engine_schedule(world->engine, instant_add(engine_now(world->engine), delay), arrive, lookup);
+}
+
+void world_discover(struct world_qsr *qsr)
+{
+    struct dns_question question;
+    struct instant now = engine_node_now(qsr->world->engine, qsr->node);
+    take_events(qsr, now);
+    while (discovery_next_question(qsr->discovery, now, &question))
+        look_up(qsr, &question);
+}
+
+void world_discovery_start(struct world_qsr *qsr)
+{
+    struct world *world = qsr->world;
+    struct instant now = engine_node_now(world->engine, qsr->node);
+    qsr->life++;
+    qsr->discovery = discovery_new(ZONE_DOMAIN, world_fresh_seed(world), now);
+    world_note_discovery_start(qsr);
+    world_discover(qsr);
+}
+
+void world_discovery_stop(struct world_qsr *qsr)
+{
+    if (qsr->discovery == NULL)
+        return;
+    world_note_discovery_stop(qsr);
+    discovery_free(qsr->discovery);
+    qsr->discovery = NULL;
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The QSAs of the world: the QSA core over a database that a feed keeps in step.
+#include "sim/world_state.h"
+
+void world_qsa_start(struct world_qsa *qsa)
+{
+    struct world *world = qsa->world;
+    struct qsa_config config = {world_teller_limits(world), world->config.caching_time};
+    qsa->life++;
+    qsa->database = database_new();
+    database_keep_replaced(qsa->database); // until the QSA heard of it: see push.c
+    qsa->qsa = qsa_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsa->node));
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        (void)qsa_mab_add(qsa->qsa, &world->master.prefixes[mab], NULL);
+    qsa_set_complete(qsa->qsa, true);
+    if (world->config.ideal_feed)
+        world_feed_start(qsa);
+    else
+        world_receiver_start(qsa);
+    engine_set_state(world->engine, qsa->node, qsa);
+}
+
+void world_qsa_stop(struct world_qsa *qsa)
+{
+    if (qsa->qsa == NULL)
+        return;
+    world_receiver_stop(qsa);
+    qsa_free(qsa->qsa);
+    database_free(qsa->database);
+    qsa->qsa = NULL;
+    qsa->database = NULL;
+}
+
+static void qsa_core_input(void *state, struct instant now, const struct endpoint *from,
+                           const uint8_t *bytes, size_t length)
+{
+    qsa_input(((struct world_qsa *)state)->qsa, now, from, bytes, length);
+}
+
+static size_t qsa_core_output(void *state, struct instant now, struct endpoint *to, uint8_t *buffer)
+{
+    return qsa_next_output(((struct world_qsa *)state)->qsa, now, to, buffer);
+}
+
+static struct instant qsa_core_deadline(const void *state)
+{
+    return qsa_next_deadline(((const struct world_qsa *)state)->qsa);
+}
+
+static void qsa_core_tick(void *state, struct instant now)
+{
+    qsa_tick(((struct world_qsa *)state)->qsa, now);
+}
+
+const struct engine_core world_qsa_core = {qsa_core_input, qsa_core_output, qsa_core_deadline,
+                                           qsa_core_tick};

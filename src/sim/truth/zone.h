@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The zone by which QSRs find the QSAs (docs/discovery.md): every version of it that was ever
+// published, and what an authoritative server with one of them answers.
+//
+//     MABs 20.1.0.0/24, 2001:db8:20::/48 (those of the world's RUAS), and others that come and go
+//     DSOCs dsoc1, dsoc2, dsoc3, each with some of the world's QSAs
+#ifndef IVIP_SIM_TRUTH_ZONE_H
+#define IVIP_SIM_TRUTH_ZONE_H
+
+#include "base/address.h"
+#include "base/random.h"
+#include "query/service.h"
+#include "wire/mab_page_writer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ZONE_DOMAIN      "ivip.example"
+#define ZONE_DSOCS       3
+#define ZONE_MABS        6 // the first MASTER_MABS are the master's
+#define ZONE_QSAS_MAX    8
+#define ZONE_RECORDS_MAX ZONE_QSAS_MAX
+#define ZONE_UNLISTED    ZONE_DSOCS // in place of a DSOC: the MAB is in nobody's hands
+
+struct zone_version {
+    uint8_t dsoc[ZONE_MABS];                    // of each MAB, or ZONE_UNLISTED
+    bool refuses;                               // lists a prefix that no ETR may be in, too
+    bool named[ZONE_DSOCS][ZONE_QSAS_MAX];      // which QSAs serve a DSOC
+    uint8_t renamed[ZONE_DSOCS][ZONE_QSAS_MAX]; // how often they got another name
+    struct mab_pages pages;
+};
+
+struct zone {
+    size_t qsa_count;
+    struct endpoint qsas[ZONE_QSAS_MAX];
+    struct prefix mabs[ZONE_MABS];
+    size_t version_count;
+    struct zone_version *versions; // by age, the last is in force
+};
+
+// What a server says to a question: the records' octets lie in `bytes`.
+struct zone_reply {
+    size_t count;
+    struct dns_record records[ZONE_RECORDS_MAX];
+    uint8_t bytes[ZONE_RECORDS_MAX][MAB_PAGE_BYTES_MAX];
+};
+
+// The first version: both MABs of the master are listed, and every DSOC has all QSAs.
+void zone_init(struct zone *zone, const struct endpoint *qsas, size_t qsa_count);
+void zone_release(struct zone *zone);
+
+const struct zone_version *zone_now(const struct zone *zone);
+// Publishes another version: a change made at random from a number.
+void zone_change(struct zone *zone, uint64_t number);
+// A MAB goes to a DSOC (or ZONE_UNLISTED).
+void zone_move(struct zone *zone, size_t mab, size_t dsoc);
+// A QSA is named for a DSOC, or withdrawn.
+void zone_name(struct zone *zone, size_t qsa, size_t dsoc, bool named);
+// All MABs of the master are listed again, and every DSOC has a QSA.
+void zone_heal(struct zone *zone);
+
+// DNS_SECURE with records, or DNS_NOTHING.
+enum dns_outcome zone_answer(const struct zone *zone, size_t version,
+                             const struct dns_question *question, struct zone_reply *reply);
+// The newest version whose set of MABs is that page; SIZE_MAX where none is.
+size_t zone_with_page(const struct zone *zone, const char *page);
+// "dsoc1" and following.
+const char *zone_label(size_t dsoc);
+// The DSOC with that label, or ZONE_DSOCS.
+size_t zone_dsoc(const char *label);
+
+#endif
