@@ -243,6 +243,7 @@ static void root_done(struct discovery *discovery, struct instant now)
 {
     discovery->failures = 0;
     discovery->gathering = false;
+    discovery->counters.confirmed++;
     discovery->root_due = instant_add(now, dns_refresh(discovery->root_ttl));
 }
 
@@ -323,15 +324,27 @@ static void answer_page(struct discovery *discovery, struct instant now, const c
 
 // Questions
 
+static void root_question(const struct discovery *discovery, struct dns_question *question)
+{
+    *question = (struct dns_question){.type = DNS_TXT};
+    (void)snprintf(question->name, sizeof(question->name), "%s.%s", MAB_PAGE_LABEL,
+                   discovery->domain);
+}
+
+static void page_question(const struct discovery *discovery, const char *page,
+                          struct dns_question *question)
+{
+    *question = (struct dns_question){.type = DNS_TXT};
+    (void)snprintf(question->name, sizeof(question->name), "%s.%s.%s", page, MAB_PAGE_LABEL,
+                   discovery->domain);
+}
+
 static bool ask_root(struct discovery *discovery, struct instant now, struct dns_question *question)
 {
     if (discovery->root_open || discovery->gathering || !mab_index_idle(&discovery->index) ||
         instant_before(now, discovery->root_due))
         return false;
-    memset(question, 0, sizeof(*question));
-    (void)snprintf(question->name, sizeof(question->name), "%s.%s", MAB_PAGE_LABEL,
-                   discovery->domain);
-    question->type = DNS_TXT;
+    root_question(discovery, question);
     discovery->root_open = true;
     return true;
 }
@@ -341,10 +354,7 @@ static bool ask_page(struct discovery *discovery, struct dns_question *question)
     char name[MAB_PAGE_NAME_TEXT_MAX];
     if (!mab_index_next(&discovery->index, name))
         return false;
-    memset(question, 0, sizeof(*question));
-    (void)snprintf(question->name, sizeof(question->name), "%s.%s.%s", name, MAB_PAGE_LABEL,
-                   discovery->domain);
-    question->type = DNS_TXT;
+    page_question(discovery, name, question);
     return true;
 }
 
@@ -410,6 +420,49 @@ struct instant discovery_deadline(const struct discovery *discovery)
         if (discovery->dsocs[i] != NULL)
             deadline = instant_earlier(deadline, service_deadline(discovery->dsocs[i]->service));
     return deadline;
+}
+
+// What to keep
+
+static bool next_used_of_dsocs(const struct discovery *discovery, struct discovery_place *place,
+                               struct dns_question *question)
+{
+    for (; place->dsoc < DISCOVERY_DSOCS_MAX; place->dsoc++, place->step = 0) {
+        const struct dsoc *dsoc = discovery->dsocs[place->dsoc];
+        if (dsoc != NULL && service_question(dsoc->service, place->step, question)) {
+            place->step++;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool discovery_next_used(const struct discovery *discovery, struct discovery_place *place,
+                         struct dns_question *question)
+{
+    char page[MAB_PAGE_NAME_TEXT_MAX];
+    if (!place->root_told) {
+        place->root_told = true;
+        root_question(discovery, question);
+        return true;
+    }
+    if (!place->pages_told && mab_index_next_held(&discovery->index, &place->page, page)) {
+        page_question(discovery, page, question);
+        return true;
+    }
+    place->pages_told = true;
+    return next_used_of_dsocs(discovery, place, question);
+}
+
+void discovery_ask_again(struct discovery *discovery, struct instant now)
+{
+    assert(discovery->open == 0);
+    discovery->failures = 0;
+    discovery->root_due = now;
+    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++)
+        if (discovery->dsocs[i] != NULL)
+            service_ask_again(discovery->dsocs[i]->service, now);
+    discovery->counters = (struct discovery_counters){0};
 }
 
 // What it found

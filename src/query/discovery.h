@@ -42,9 +42,19 @@ struct discovery_event {
 struct discovery_counters {
     uint64_t asked;
     uint64_t answers[DNS_OUTCOMES];
-    uint64_t damaged;  // pages that are not what their name says, or no pages
-    uint64_t refused;  // versions that make no sense as a whole
-    uint64_t versions; // taken over
+    uint64_t damaged;   // pages that are not what their name says, or no pages
+    uint64_t refused;   // versions that make no sense as a whole
+    uint64_t versions;  // taken over
+    uint64_t confirmed; // times that the root named the version in force, or one taken over
+};
+
+// A place in the walk of discovery_next_used; all zeros at its begin.
+struct discovery_place {
+    bool root_told;
+    bool pages_told;
+    const struct table_node *page;
+    size_t dsoc;
+    size_t step;
 };
 
 struct discovery;
@@ -62,6 +72,14 @@ void discovery_answer(struct discovery *discovery, struct instant now,
 bool discovery_next_event(struct discovery *discovery, struct discovery_event *event);
 // When discovery_next_question will have one.
 struct instant discovery_deadline(const struct discovery *discovery);
+
+// Walks the questions whose answers made what is known now: who keeps these answers can give them
+// to another discovery some time later, as a resolver would. False at the end.
+bool discovery_next_used(const struct discovery *discovery, struct discovery_place *place,
+                         struct dns_question *question);
+// What is known came from answers that were kept: asks for all of it again now, and counts from
+// nothing. Only while no question is open.
+void discovery_ask_again(struct discovery *discovery, struct instant now);
 
 // All MABs known, by the number of their DSOC. Changes when an answer completes another version.
 const struct mab_table *discovery_mabs(const struct discovery *discovery);

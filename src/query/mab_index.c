@@ -96,6 +96,19 @@ size_t mab_index_pages(const struct mab_index *index)
     return index->pages.count;
 }
 
+bool mab_index_next_held(const struct mab_index *index, const struct table_node **place,
+                         char name[MAB_PAGE_NAME_TEXT_MAX])
+{
+    while ((*place = table_next(&index->pages, *place)) != NULL) {
+        const struct page *page = container_of(*place, const struct page, by_name);
+        if (page->state != PAGE_HELD)
+            continue;
+        memcpy(name, page->name, sizeof(page->name));
+        return true;
+    }
+    return false;
+}
+
 // Walking. The depth is bounded by the levels, which fall from page to page.
 
 static bool is_whole(const struct page *page)

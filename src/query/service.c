@@ -94,16 +94,38 @@ struct instant service_deadline(const struct service *service)
     return service->open ? INSTANT_NEVER : service->due;
 }
 
-static struct dns_question current_question(const struct service *service)
+// The question of a step: for the SRV records, or for addresses of a target.
+static struct dns_question question_of(const struct service *service, const struct targets *targets,
+                                       size_t step)
 {
     struct dns_question question = {.type = DNS_SRV};
     const char *name = service->name;
-    if (service->step > 0) {
-        name = service->next.items[(service->step - 1) / 2].srv.target;
-        question.type = (service->step - 1) % 2 == 0 ? DNS_A : DNS_AAAA;
+    if (step > 0) {
+        name = targets->items[(step - 1) / 2].srv.target;
+        question.type = (step - 1) % 2 == 0 ? DNS_A : DNS_AAAA;
     }
     memcpy(question.name, name, sizeof(question.name));
     return question;
+}
+
+static struct dns_question current_question(const struct service *service)
+{
+    return question_of(service, &service->next, service->step);
+}
+
+bool service_question(const struct service *service, size_t i, struct dns_question *question)
+{
+    if (i > 2 * service->known.count)
+        return false;
+    *question = question_of(service, &service->known, i);
+    return true;
+}
+
+void service_ask_again(struct service *service, struct instant now)
+{
+    assert(!service->open);
+    service->step = 0;
+    service->due = now;
 }
 
 bool service_next_question(struct service *service, struct instant now,

@@ -81,6 +81,11 @@ bool service_answer(struct service *service, struct instant now, const struct dn
 // When the next question is to be asked; INSTANT_NEVER while one is open.
 struct instant service_deadline(const struct service *service);
 
+// Number `i`, from 0 on, of the questions whose answers made the list of servers; false at the end.
+bool service_question(const struct service *service, size_t i, struct dns_question *question);
+// What is known was told some time ago: it is asked for again now. Only while no question is open.
+void service_ask_again(struct service *service, struct instant now);
+
 // The servers: `count` of them, until the next service_answer.
 const struct service_server *service_servers(const struct service *service, size_t *count);
 // How sure the list is.

@@ -4,6 +4,7 @@ QSAs each at different distances."""
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import signal
 import subprocess
@@ -219,3 +220,60 @@ def test_forged_zone_and_silent_dns(system: System) -> None:
     system.zone.publish()
     await_that("the true zone is followed again", lambda: system.discovery()["mabs"] == 3,
                4 * PATIENCE_SECONDS)
+
+
+def answers(node: Node) -> bool:
+    try:
+        return "roles" in node.ask(command="status")
+    except (OSError, ValueError):
+        return False
+
+
+def age_the_kept_zone(file: Path, days: int) -> None:
+    """Makes the file older, with a right digest, as time would."""
+    content = bytearray(file.read_bytes()[:-32])
+    confirmed = int.from_bytes(content[42:50], "big")
+    content[42:50] = (confirmed - days * 86_400_000).to_bytes(8, "big")
+    file.write_bytes(content + hashlib.blake2b(content, digest_size=32).digest())
+
+
+@pytest.mark.timeout(900)
+def test_a_start_while_dns_is_down(system: System) -> None:
+    """What DNS said last is kept, believed for some days, and asked for again."""
+    for label in MABS:
+        system.expect(MICRONETS[label][1], etr=ETR)
+    qsr = system.nodes["qsr"]
+    kept = qsr.folder / "state" / "discovery.zone"
+    assert system.discovery()["kept"] is False
+    await_that("what DNS said is kept", kept.exists)
+    assert qsr.stop() == 0
+    system.zone.stop()
+    good = kept.read_bytes()
+
+    def started(content: bytes, days: int) -> dict:
+        """A start without DNS, after a kill, with that file of that age."""
+        qsr.stop(signal.SIGKILL)
+        kept.write_bytes(content)
+        age_the_kept_zone(kept, days)
+        qsr.start()
+        await_that("the QSR runs", lambda: answers(qsr))
+        return system.discovery()
+
+    found = started(good, 6)
+    assert (found["kept"], found["mabs"]) == (True, len(MABS))
+    assert 6 * 86_400 <= found["age_seconds"] < 7 * 86_400
+    for label in MABS:
+        system.expect(MICRONETS[label][1], etr=ETR)
+    # Too old; of another domain.
+    for content, days in ((good, 8), (good.replace(b"ivip.", b"ivop."), 0)):
+        found = started(content, days)
+        assert (found["kept"], found["mabs"], found["age_seconds"]) == (False, 0, -1)
+        assert f"{kept} is not used" in qsr.log()
+        assert system.query(MICRONETS["acme"][1]).get("etr") is None
+    # DNS is back: what was kept is confirmed.
+    assert started(good, 1)["kept"] is True
+    system.zone.start()
+    await_that("DNS confirms it", lambda: system.discovery()["kept"] is False,
+               2 * PATIENCE_SECONDS)
+    assert system.discovery()["age_seconds"] < 3600
+    system.expect(MICRONETS["beta"][1], etr=ETR)

@@ -366,6 +366,45 @@ static void test_too_many_dsocs(void **state)
     stop(&f);
 }
 
+// The questions that discovery_next_used names are all that another discovery needs answers to.
+static void test_what_is_known_can_be_kept(void **state)
+{
+    (void)state;
+    static struct dns_question used[512];
+    struct fixture f = start();
+    publish_three(&f);
+    settle(&f);
+    struct mab_entry entries[] = {entry("20.0.0.0/14", "acme"), entry("30.0.0.0/16", "gamma")};
+    publish(&f, entries, 2);
+    pass(&f, 61000);
+    size_t count = 0;
+    struct discovery_place place = {0};
+    while (discovery_next_used(f.discovery, &place, &used[count]))
+        assert_true(++count < 512);
+    assert_int_equal(count, 1 + f.zone.pages.count + 2 * 3); // SRV, A, AAAA; nothing of beta
+
+    struct fixture g = start();
+    struct dns_question question;
+    g.zone = f.zone;
+    while (discovery_next_question(g.discovery, g.now, &question)) {
+        size_t i = 0;
+        while (i < count &&
+               (used[i].type != question.type || strcmp(used[i].name, question.name) != 0))
+            i++;
+        assert_true(i < count);
+        answer(&g, &question);
+    }
+    assert_string_equal(discovery_page(g.discovery), discovery_page(f.discovery));
+    assert_string_equal(dsoc_of(&g, "30.0.2.1"), "gamma");
+    assert_int_equal(discovery_counters(g.discovery)->confirmed, 1);
+    discovery_ask_again(g.discovery, g.now);
+    assert_int_equal(discovery_counters(g.discovery)->confirmed, 0);
+    assert_true(discovery_next_question(g.discovery, g.now, &question)); // the root, at once
+    assert_string_equal(question.name, "_ivip.ivip.example");
+    discovery_free(g.discovery);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_keeps_addresses_that_fail),
         cmocka_unit_test(test_refuses_damage),
         cmocka_unit_test(test_too_many_dsocs),
+        cmocka_unit_test(test_what_is_known_can_be_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "node/query/query_report.h"
 #include "node/query/resolver.h"
+#include "node/query/zone_keeper.h"
 #include "query/choice.h"
 #include "query/discovery.h"
 
@@ -16,6 +17,7 @@ struct finder {
     const char *domain; // of the config
     struct discovery *discovery;
     struct resolver *resolver;
+    struct zone_keeper *keeper;
     uv_timer_t timer;
     enum dns_outcome last_logged; // what was said about DNS last
 };
@@ -44,10 +46,12 @@ static void forget_mab(struct finder *finder, const struct prefix *mab)
         qsr_threads_forget(finder->threads, &units);
 }
 
-static void take_events(struct finder *finder)
+// Passes on what the core found; true where there was anything.
+static bool take_events(struct finder *finder)
 {
     struct discovery_event event;
-    while (discovery_next_event(finder->discovery, &event)) {
+    bool any = false;
+    for (; discovery_next_event(finder->discovery, &event); any = true) {
         switch (event.kind) {
         case DISCOVERY_MAB_ADDED:   // what was said of it when it was no MAB
         case DISCOVERY_MAB_REMOVED: // what its servers told
@@ -64,6 +68,7 @@ static void take_events(struct finder *finder)
             break;
         }
     }
+    return any;
 }
 
 // Asking
@@ -87,7 +92,9 @@ static void ask(struct finder *finder)
 
 static void on_timer(uv_timer_t *timer)
 {
-    ask(timer->data);
+    struct finder *finder = timer->data;
+    (void)take_events(finder); // of what was kept
+    ask(finder);
 }
 
 // Says when answers turn bad or good again, not each time.
@@ -112,7 +119,7 @@ static void on_answer(void *state, const struct dns_question *question,
     struct finder *finder = state;
     log_outcome(finder, question, answer->outcome);
     discovery_answer(finder->discovery, node_now(finder->node), question, answer);
-    take_events(finder);
+    zone_keeper_note(finder->keeper, question, answer, take_events(finder));
     ask(finder);
 }
 
@@ -131,6 +138,9 @@ struct finder *finder_open(struct node *node, const struct config_qsr *config,
         return NULL;
     }
     finder->discovery = discovery_new(config->domain, node_seed(node), node_now(node));
+    finder->keeper =
+        zone_keeper_open(node, config->domain, config->trust_anchor, finder->discovery);
+    (void)zone_keeper_restore(finder->keeper);
     (void)uv_timer_init(node_loop(node), &finder->timer);
     finder->timer.data = finder;
     // After privileges were dropped: libunbound's thread starts with the first question.
@@ -148,6 +158,7 @@ void finder_close(struct finder *finder)
     if (finder == NULL)
         return;
     resolver_close(finder->resolver);
+    zone_keeper_close(finder->keeper);
     discovery_free(finder->discovery);
     uv_close((uv_handle_t *)&finder->timer, on_closed);
 }
@@ -183,6 +194,9 @@ void finder_write_metrics(const struct finder *finder, struct metrics_page *page
     metrics_value(page, versions, "how=\"damaged\"", (double)counters->damaged);
     metrics_gauge(page, "ivip_discovery_mabs", "MABs known",
                   (double)mab_table_count(discovery_mabs(finder->discovery)));
+    metrics_gauge(page, "ivip_discovery_age_seconds",
+                  "Time since DNS last confirmed the set of MABs, also before a restart; -1: never",
+                  (double)zone_keeper_age_seconds(finder->keeper));
 }
 
 json_t *finder_status(const struct finder *finder)
@@ -202,8 +216,10 @@ json_t *finder_status(const struct finder *finder)
     for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++)
         (void)json_object_set_new(answers, dns_outcome_name((enum dns_outcome)outcome),
                                   json_integer((json_int_t)counters->answers[outcome]));
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:o, s:o}", "domain", finder->domain, "page",
-                     discovery_page(finder->discovery), "mabs",
+    return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "domain", finder->domain,
+                     "page", discovery_page(finder->discovery), "kept",
+                     zone_keeper_unconfirmed(finder->keeper), "age_seconds",
+                     (json_int_t)zone_keeper_age_seconds(finder->keeper), "mabs",
                      (json_int_t)mab_table_count(discovery_mabs(finder->discovery)), "refused",
                      (json_int_t)counters->refused, "damaged", (json_int_t)counters->damaged,
                      "answers", answers, "dsocs", dsocs);

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "node/query/zone_keeper.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "node/query/zone_store.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SAVE_DELAY_MS   1000 // changes come several at once
+#define ANCHOR_FILE_MAX 65536
+#define FILE_NAME       "discovery.zone"
+
+// A file on its way to the disk.
+struct save {
+    uv_work_t work;
+    struct zone_keeper *keeper; // NULL when it was closed meanwhile
+    char path[PATH_MAX];
+    uint8_t *bytes;
+    size_t length;
+    int problem; // errno, or 0
+};
+
+struct zone_keeper {
+    struct node *node;
+    struct discovery *discovery;
+    struct zone_store *store;
+    struct zone_label label; // `confirmed` 0: never
+    bool unconfirmed;
+    uint64_t confirmations;          // that the core had counted when we looked last
+    struct wall_time saved;          // the time in the file
+    struct dns_question root;        // its answer, before the core took over what it names
+    struct zone_store *pending_root; // holds it
+    struct save *save;               // under way, or NULL
+    bool due;                        // there is something to save
+    bool warned;
+    uv_timer_t timer;
+};
+
+// --- files ---------------------------------------------------------------------------------------
+
+// The whole of a file of at most `most` octets, which the caller frees; NULL with errno.
+static uint8_t *read_file(const char *path, size_t most, size_t *length)
+{
+    struct stat status;
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return NULL;
+    uint8_t *bytes = NULL;
+    if (fstat(file, &status) == 0 && status.st_size >= 0 && (size_t)status.st_size <= most) {
+        size_t size = (size_t)status.st_size;
+        bytes = memory_new(size + 1);
+        *length = 0;
+        ssize_t got;
+        while (*length < size && (got = read(file, bytes + *length, size - *length)) > 0)
+            *length += (size_t)got;
+    } else {
+        errno = EFBIG;
+    }
+    (void)close(file);
+    return bytes;
+}
+
+static bool write_all(int file, const uint8_t *bytes, size_t length)
+{
+    while (length > 0) {
+        ssize_t written = write(file, bytes, length);
+        if (written <= 0)
+            return false;
+        bytes += written;
+        length -= (size_t)written;
+    }
+    return fsync(file) == 0;
+}
+
+// Puts the new file in the place of the old one; returns errno, or 0.
+static int replace_file(const char *path, const uint8_t *bytes, size_t length)
+{
+    char fresh[PATH_MAX + 8];
+    (void)snprintf(fresh, sizeof(fresh), "%s.new", path);
+    int file = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (file < 0)
+        return errno;
+    int problem = write_all(file, bytes, length) ? 0 : errno;
+    (void)close(file);
+    if (problem == 0 && rename(fresh, path) != 0)
+        problem = errno;
+    if (problem != 0)
+        (void)unlink(fresh);
+    return problem;
+}
+
+static void make_path(const struct zone_keeper *keeper, char path[PATH_MAX])
+{
+    (void)snprintf(path, PATH_MAX, "%s/" FILE_NAME, node_config(keeper->node)->state);
+}
+
+// --- saving --------------------------------------------------------------------------------------
+
+// Answers that are not in use any more go first.
+static uint8_t *encode(struct zone_keeper *keeper, size_t *length)
+{
+    struct discovery_place place = {0};
+    struct dns_question question;
+    while (discovery_next_used(keeper->discovery, &place, &question))
+        zone_store_mark(keeper->store, &question);
+    zone_store_sweep(keeper->store);
+    keeper->saved = keeper->label.confirmed;
+    keeper->due = false;
+    return zone_store_encode(keeper->store, &keeper->label, length);
+}
+
+static void note_problem(struct zone_keeper *keeper, const char *path, int problem)
+{
+    if (problem != 0 && !keeper->warned)
+        log_warning("discovery", "what DNS said cannot be kept in %s: %s", path, strerror(problem));
+    keeper->warned = problem != 0;
+}
+
+static void work(uv_work_t *request)
+{
+    struct save *save = request->data;
+    save->problem = replace_file(save->path, save->bytes, save->length);
+}
+
+static void arrange(struct zone_keeper *keeper);
+
+static void on_saved(uv_work_t *request, int status)
+{
+    struct save *save = request->data;
+    (void)status;
+    if (save->keeper != NULL) {
+        save->keeper->save = NULL;
+        note_problem(save->keeper, save->path, save->problem);
+        arrange(save->keeper);
+    }
+    memory_free(save->bytes);
+    memory_free(save);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct zone_keeper *keeper = timer->data;
+    struct save *save = memory_new(sizeof(*save));
+    make_path(keeper, save->path);
+    save->bytes = encode(keeper, &save->length);
+    if (save->bytes == NULL) {
+        note_problem(keeper, save->path, EFBIG);
+        memory_free(save);
+        return;
+    }
+    save->keeper = keeper;
+    save->work.data = save;
+    keeper->save = save;
+    int result = uv_queue_work(node_loop(keeper->node), &save->work, work, on_saved);
+    assert(result == 0);
+    (void)result;
+}
+
+static void arrange(struct zone_keeper *keeper)
+{
+    if (keeper->due && keeper->save == NULL && !uv_is_active((uv_handle_t *)&keeper->timer))
+        (void)uv_timer_start(&keeper->timer, on_timer, SAVE_DELAY_MS, 0);
+}
+
+// --- restoring -----------------------------------------------------------------------------------
+
+static bool is_ours(const struct zone_keeper *keeper, const struct zone_label *label,
+                    struct error *error)
+{
+    if (strcmp(label->domain, keeper->label.domain) != 0)
+        return error_set(error, ERROR_CONFLICT, "zone-of-others", "it is about %s", label->domain);
+    if (memcmp(label->anchor, keeper->label.anchor, sizeof(label->anchor)) != 0)
+        return error_set(error, ERROR_CONFLICT, "zone-of-others",
+                         "it was validated by another trust anchor");
+    uint64_t now = node_wall_time(keeper->node).ms;
+    if (now > label->confirmed.ms && (now - label->confirmed.ms) / 1000 > ZONE_KEPT_SECONDS_MAX)
+        return error_set(error, ERROR_CONFLICT, "zone-too-old",
+                         "DNS confirmed it last %" PRIu64 " days ago",
+                         (now - label->confirmed.ms) / 1000 / 86400);
+    return true;
+}
+
+static struct zone_store *load(const struct zone_keeper *keeper, struct zone_label *label)
+{
+    char path[PATH_MAX];
+    size_t length = 0;
+    struct error error;
+    make_path(keeper, path);
+    uint8_t *bytes = read_file(path, ZONE_STORE_BYTES_MAX, &length);
+    if (bytes == NULL) {
+        if (errno != ENOENT)
+            log_warning("discovery", "%s cannot be read: %s", path, strerror(errno));
+        return NULL;
+    }
+    struct zone_store *store = zone_store_decode(bytes, length, label, &error);
+    memory_free(bytes);
+    if (store != NULL && is_ours(keeper, label, &error))
+        return store;
+    log_warning("discovery", "%s is not used: %s", path, error.text);
+    zone_store_free(store);
+    return NULL;
+}
+
+// What a resolver would do that can answer only from the store.
+static void play_resolver(struct discovery *discovery, struct instant now,
+                          const struct zone_store *store)
+{
+    struct dns_question question;
+    struct zone_answer kept;
+    while (discovery_next_question(discovery, now, &question)) {
+        struct dns_answer answer = {.outcome = DNS_FAILED};
+        if (zone_store_find(store, &question, &kept))
+            answer = (struct dns_answer){.outcome = kept.count > 0 ? DNS_SECURE : DNS_NOTHING,
+                                         .count = kept.count,
+                                         .records = kept.records};
+        discovery_answer(discovery, now, &question, &answer);
+    }
+}
+
+bool zone_keeper_restore(struct zone_keeper *keeper)
+{
+    struct zone_label label;
+    struct zone_store *store = load(keeper, &label);
+    if (store == NULL)
+        return false;
+    struct instant now = node_now(keeper->node);
+    play_resolver(keeper->discovery, now, store);
+    discovery_ask_again(keeper->discovery, now);
+    if (discovery_page(keeper->discovery)[0] == '\0') {
+        log_warning("discovery", "what DNS said of %s was kept, but makes no sense",
+                    keeper->label.domain);
+        zone_store_free(store);
+        return false;
+    }
+    zone_store_free(keeper->store);
+    keeper->store = store;
+    keeper->label.confirmed = label.confirmed;
+    keeper->saved = label.confirmed;
+    keeper->unconfirmed = true;
+    log_info("discovery", "%s as DNS confirmed it %" PRId64 " s ago is used until it answers",
+             keeper->label.domain, zone_keeper_age_seconds(keeper));
+    return true;
+}
+
+// --- noting --------------------------------------------------------------------------------------
+
+// What the core had from the root before counts only once all of its pages were there.
+static void note_confirmation(struct zone_keeper *keeper)
+{
+    uint64_t count = discovery_counters(keeper->discovery)->confirmed;
+    struct zone_answer root;
+    if (count == keeper->confirmations ||
+        !zone_store_find(keeper->pending_root, &keeper->root, &root))
+        return;
+    const struct dns_answer answer = {
+        .outcome = DNS_SECURE, .count = root.count, .records = root.records};
+    zone_store_put(keeper->store, &keeper->root, &answer);
+    keeper->confirmations = count;
+    keeper->unconfirmed = false;
+    keeper->label.confirmed = node_wall_time(keeper->node);
+    if (keeper->label.confirmed.ms < keeper->saved.ms ||
+        keeper->label.confirmed.ms - keeper->saved.ms >= ZONE_KEPT_REFRESH_SECONDS * UINT64_C(1000))
+        keeper->due = true;
+}
+
+void zone_keeper_note(struct zone_keeper *keeper, const struct dns_question *question,
+                      const struct dns_answer *answer, bool changed)
+{
+    if (answer->outcome == DNS_SECURE || answer->outcome == DNS_NOTHING) {
+        bool is_root =
+            question->type == keeper->root.type && strcmp(question->name, keeper->root.name) == 0;
+        zone_store_put(is_root ? keeper->pending_root : keeper->store, question, answer);
+    }
+    note_confirmation(keeper);
+    keeper->due = keeper->due || changed;
+    arrange(keeper);
+}
+
+bool zone_keeper_unconfirmed(const struct zone_keeper *keeper)
+{
+    return keeper->unconfirmed;
+}
+
+int64_t zone_keeper_age_seconds(const struct zone_keeper *keeper)
+{
+    uint64_t now = node_wall_time(keeper->node).ms;
+    uint64_t confirmed = keeper->label.confirmed.ms;
+    if (confirmed == 0)
+        return -1;
+    return now > confirmed ? (int64_t)((now - confirmed) / 1000) : 0;
+}
+
+// --- opening -------------------------------------------------------------------------------------
+
+struct zone_keeper *zone_keeper_open(struct node *node, const char *domain,
+                                     const char *trust_anchor, struct discovery *discovery)
+{
+    struct zone_keeper *keeper = memory_new(sizeof(*keeper));
+    struct discovery_place place = {0};
+    size_t length = 0;
+    keeper->node = node;
+    keeper->discovery = discovery;
+    keeper->store = zone_store_new();
+    keeper->pending_root = zone_store_new();
+    (void)discovery_next_used(discovery, &place, &keeper->root); // the first is the root
+    (void)snprintf(keeper->label.domain, sizeof(keeper->label.domain), "%s", domain);
+    uint8_t *anchor = read_file(trust_anchor, ANCHOR_FILE_MAX, &length);
+    (void)crypto_generichash(keeper->label.anchor, sizeof(keeper->label.anchor), anchor, length,
+                             NULL, 0);
+    memory_free(anchor);
+    (void)uv_timer_init(node_loop(node), &keeper->timer);
+    keeper->timer.data = keeper;
+    return keeper;
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
+void zone_keeper_close(struct zone_keeper *keeper)
+{
+    if (keeper == NULL)
+        return;
+    if (keeper->save != NULL) {
+        // Two must not write the same file; what changed in this last second is asked for again.
+        keeper->save->keeper = NULL;
+    } else if (keeper->due) {
+        char path[PATH_MAX];
+        size_t length = 0;
+        make_path(keeper, path);
+        uint8_t *bytes = encode(keeper, &length);
+        note_problem(keeper, path, bytes == NULL ? EFBIG : replace_file(path, bytes, length));
+        memory_free(bytes);
+    }
+    zone_store_free(keeper->store);
+    zone_store_free(keeper->pending_root);
+    uv_close((uv_handle_t *)&keeper->timer, on_closed);
+}
