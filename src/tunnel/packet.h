@@ -49,7 +49,7 @@ enum packet_fault {
     PACKET_SHORT,         // fewer octets than a header
     PACKET_VERSION,       // neither IPv4 nor IPv6
     PACKET_HEADER_LENGTH, // IPv4 header length below 20 or past the end
-    PACKET_LENGTH,        // says it is longer than it is, or shorter than its header
+    PACKET_LENGTH,        // longer than it is or a packet can be, or shorter than its header
     PACKET_CHECKSUM,      // IPv4 header checksum wrong
 };
 
@@ -81,6 +81,9 @@ static inline enum packet_fault packet_parse_ipv4(const uint8_t *bytes, uint32_t
     if (checksum_fold(checksum_add(0, bytes, header_length)) != 0xffff)
         return PACKET_CHECKSUM;
     uint16_t fragment = load_u16(bytes + 6);
+    // Put together with the others it would be longer than a packet can be.
+    if ((fragment & IPV4_FRAGMENT_OFFSET) * 8u + total - header_length > PACKET_BYTES_MAX)
+        return PACKET_LENGTH;
     packet->family = FAMILY_IPV4;
     packet->header_length = (uint8_t)header_length;
     packet->protocol = bytes[9];

@@ -587,11 +587,29 @@ static void test_a_scan_is_bounded_in_every_mode(void **state)
     }
 }
 
+// A fragment that would reach past 65,535 octets ("ping of death"): cut again, its offset would run
+// over into the flags.
+static void test_a_fragment_past_the_end_is_dropped(void **state)
+{
+    struct bench *bench = *state;
+    struct address from = address_of("198.18.1.7");
+    struct address to = address_of("20.1.0.17");
+    learn(bench, "20.1.0.16/28", "198.18.3.1", 600);
+    for (uint32_t length = 27; length <= 28; length++) {
+        (void)make_packet(bench->bytes, &from, &to, length, false, 0);
+        store_u16(bench->bytes + 6, IPV4_FRAGMENT_OFFSET); // of 65,528
+        ipv4_finish_header(bench->bytes, IPV4_HEADER_BYTES);
+        assert_int_equal(input(bench, length), length == 27 ? ITR_TUNNEL : ITR_DROP);
+    }
+    assert_int_equal(bench->result.reason, ITR_REASON_MALFORMED);
+}
+
 #define WITH_BENCH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_BENCH(test_a_fragment_past_the_end_is_dropped),
         WITH_BENCH(test_holds_asks_once_and_releases_in_order),
         WITH_BENCH(test_ipv6_asks_once_for_a_64),
         WITH_BENCH(test_one_destination_cannot_fill_the_hold),
