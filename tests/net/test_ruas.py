@@ -381,3 +381,18 @@ def test_audit(running: Ruas) -> None:
     assert (accepted["who"], accepted["accepted"], accepted["from"]) == ("anna", True, "192.0.2.1")
     assert accepted["what"] == [define("20.1.0.0/28")]
     assert {line["who"] for line in before} == {"operator"}
+
+
+def test_refusals_fill_no_disk(running: Ruas) -> None:
+    """What was refused is kept as it came only while it is short: a user with a token could
+    otherwise store a megabyte with each request."""
+    status, answer = running.curl("POST", "/v1/commands", {"junk": "x" * 900_000})
+    assert (status, answer["error"]["reason"]) == (400, "unknown-member"), answer
+    status, _ = running.curl("DELETE", "/v1/tokens/" + "f" * 20_000)
+    assert status == 403
+    status, _ = running.curl("POST", "/v1/commands", {"junk": "short"})
+    assert status == 400
+    short, token, long = running.node.ask(command="ruas.audit", limit=3)["audit"]
+    assert short["what"] == {"junk": "short"}
+    assert token["action"].startswith("tokens/fff") and len(token["action"]) < 100
+    assert long["what"] == {"octets": 900_011} and long["reason"] == "unknown-member"

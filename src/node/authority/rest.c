@@ -115,17 +115,32 @@ bool rest_commit(struct rest_call *call, const struct change *change, const char
     return committed;
 }
 
-// Everything that changes something leaves a line when it is refused; what was asked is the body as
-// it came, if it was JSON.
+// What was asked, for the audit trail: the body as it came, if it was JSON, and not longer than
+// what a user may make the RUAS keep with each refusal. To be freed.
+static char *describe_refused(const struct rest_call *call)
+{
+    char *what = json_dumps(call->body, JSON_COMPACT);
+    size_t length = what == NULL ? 0 : strlen(what);
+    if (length <= AUDIT_WHAT_MAX)
+        return what;
+    free(what);
+    json_t *summary = json_pack("{s:I}", "octets", (json_int_t)length);
+    what = json_dumps(summary, JSON_COMPACT);
+    json_decref(summary);
+    return what;
+}
+
+// Everything that changes something leaves a line when it is refused.
 static void audit_refusal(struct rest_call *call, const struct error *error)
 {
     if (strcmp(call->request->method, "GET") == 0 || error->code == ERROR_UNAVAILABLE) {
         master_count_refusal(call->master, error);
         return;
     }
-    char *what = json_dumps(call->body, JSON_COMPACT);
+    char *what = describe_refused(call);
     const char *path = call->request->path;
-    const char *action = strncmp(path, "/v1/", 4) == 0 ? path + 4 : path;
+    char action[AUDIT_ACTION_MAX];
+    (void)snprintf(action, sizeof(action), "%s", strncmp(path, "/v1/", 4) == 0 ? path + 4 : path);
     struct audit audit = rest_audit(call, action, what == NULL ? "null" : what);
     master_refuse(call->master, &audit, error);
     free(what);

@@ -34,6 +34,8 @@
 #define STORE_FILE        "ruas.sqlite" // in the node's state directory, mode 0600
 #define AUDIT_NOTED_MAX   1024          // refusals that wait to be written; more are only counted
 #define AUDIT_REFUSED_MAX 1000000       // refusals kept; accepted changes are kept for ever
+#define AUDIT_WHAT_MAX    1024          // octets of a refused request; of longer ones the length
+#define AUDIT_ACTION_MAX  64            // octets of its path, with the final NUL
 
 struct store;
 
