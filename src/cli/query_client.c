@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // No acknowledgement is sent: the server then takes this program for one whose address is not
 // proven, answers no more than it was asked, and tells it of no later changes (docs/protocol.md,
-// rule 7), which is what somebody who asks once wants.
+// rule 7), which is what somebody who asks once wants. A server that has many such, under a flood
+// of forged requests, wants a proof first: it gives a token, with which the question is asked
+// again.
 #include "cli/query_client.h"
 
 #include "base/random.h"
@@ -130,24 +132,55 @@ static bool fits(const struct query_message *request, const struct query_message
             range_contains_address(&reply->range, &request->question));
 }
 
+enum reply { REPLY_NONE, REPLY_PROVE, REPLY_ANSWER };
+
 // Waits for the reply to a request; datagrams that are something else are stepped over.
-static bool await_reply(int sock, const struct query_message *request, struct instant sent,
-                        struct query_answer *answer)
+static enum reply await_reply(int sock, const struct query_message *request, struct instant sent,
+                              struct query_answer *answer)
 {
     for (;;) {
         uint64_t passed_ms = instant_since(now(), sent).ns / 1000000;
         struct pollfd ready = {.fd = sock, .events = POLLIN};
         if (passed_ms >= WAIT_MS || poll(&ready, 1, (int)(WAIT_MS - passed_ms)) <= 0)
-            return false;
+            return REPLY_NONE;
         uint8_t bytes[QUERY_MESSAGE_BYTES_MAX + 1];
         ssize_t length = recv(sock, bytes, sizeof(bytes), 0);
         if (length < 0)
-            return false; // an ICMP error: nobody listens there (now)
+            return REPLY_NONE; // an ICMP error: nobody listens there (now)
+        const struct query_message *reply = &answer->message;
         answer->round_trip = instant_since(now(), sent);
-        if (query_decode(bytes, (size_t)length, &answer->message) == DECODE_OK &&
-            fits(request, &answer->message))
-            return true;
+        if (query_decode(bytes, (size_t)length, &answer->message) != DECODE_OK)
+            continue;
+        if (fits(request, reply))
+            return REPLY_ANSWER;
+        if (reply->type == MESSAGE_MAP_REQUEST_ACK && reply->nonce == request->nonce &&
+            reply->token != 0 && request->token == 0)
+            return REPLY_PROVE;
     }
+}
+
+// Sends a request until it is answered; false when no try is left.
+static bool ask(int sock, struct query_message *request, struct random_source *random,
+                struct query_answer *answer)
+{
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        uint8_t bytes[QUERY_MESSAGE_BYTES_MAX];
+        request->nonce = random_u64(random);
+        request->querier_sequence++;
+        size_t size = query_encode(request, bytes, sizeof(bytes));
+        struct instant sent = now();
+        enum reply reply = REPLY_NONE;
+        if (send(sock, bytes, size, 0) == (ssize_t)size)
+            reply = await_reply(sock, request, sent, answer);
+        if (reply == REPLY_ANSWER)
+            return true;
+        struct timespec rest = {.tv_nsec = 100 * 1000000};
+        if (reply == REPLY_PROVE)
+            request->token = answer->message.token;
+        else if (i + 1 < TRIES_MAX)
+            (void)nanosleep(&rest, NULL);
+    }
+    return false;
 }
 
 static bool exchange(const struct endpoint *server, struct query_message *request,
@@ -159,22 +192,10 @@ static bool exchange(const struct endpoint *server, struct query_message *reques
     random_init(&random, random_seed_from_system());
     request->instance = random_u64(&random) | 1;
     answer->server = *server;
-    bool answered = false;
     int sock = socket(storage.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     bool good = sock >= 0 && connect(sock, (struct sockaddr *)&storage, length) == 0;
-    for (unsigned i = 0; good && !answered && i < TRIES_MAX; i++) {
-        uint8_t bytes[QUERY_MESSAGE_BYTES_MAX];
-        request->nonce = random_u64(&random);
-        request->querier_sequence = i + 1;
-        size_t size = query_encode(request, bytes, sizeof(bytes));
-        struct instant sent = now();
-        if (send(sock, bytes, size, 0) == (ssize_t)size)
-            answered = await_reply(sock, request, sent, answer);
-        struct timespec rest = {.tv_nsec = 100 * 1000000};
-        if (!answered && i + 1 < TRIES_MAX)
-            (void)nanosleep(&rest, NULL);
-    }
     int cause = errno;
+    bool answered = good && ask(sock, request, &random, answer);
     if (sock >= 0)
         (void)close(sock);
     char text[ENDPOINT_TEXT_MAX];

@@ -12,7 +12,8 @@ from conftest import free_port, ivip
 
 HEADER = struct.Struct(">HBBHH QQIIQ")
 BODY = struct.Struct(">BBBBIQQ16sQ")
-MAP_REQUEST, MAP_REPLY, MAP_REPLY_ACK, CACHE_UPDATE, ALIVE_REQUEST, ALIVE_REPLY = 1, 3, 4, 5, 7, 8
+MAP_REQUEST, MAP_REQUEST_ACK, MAP_REPLY, MAP_REPLY_ACK, CACHE_UPDATE = 1, 2, 3, 4, 5
+ALIVE_REQUEST, ALIVE_REPLY = 7, 8
 
 
 def message(kind, request, body=b""):
@@ -129,6 +130,20 @@ def test_what_does_not_fit_is_stepped_over(serve):
     assert len(server.asked) == 2
     nonces = {request[8:16] for request in server.asked}
     assert len(nonces) == 2
+
+
+def test_a_server_under_a_flood_wants_a_proof(serve):
+    def answers(request, count):
+        token = HEADER.unpack_from(request)[6]
+        return [mapped(request)] if token == 77 else [message(MAP_REQUEST_ACK, request)]
+
+    server = serve(answers)
+    result = ivip("query", "20.1.0.20", "@" + server.name, "--json")
+    assert (result.status, result.json["etr"]) == (0, "198.18.3.1")
+    assert [HEADER.unpack_from(request)[6] for request in server.asked] == [0, 77]
+    server = serve(lambda request, count: [message(MAP_REQUEST_ACK, request)])  # never content
+    assert ivip("query", "20.1.0.20", "@" + server.name).status == 3
+    assert len(server.asked) == 3
 
 
 def test_watch(serve):
