@@ -378,7 +378,8 @@ static bool read_outcome(struct reading *reading, size_t i, const struct file_ev
 static bool read_places(struct reading *reading, size_t i, const struct file_event *from,
                         struct world_event *to)
 {
-    bool ruas = to->kind == WORLD_CRASH || to->kind == WORLD_CUT;
+    bool ruas = to->kind == WORLD_CRASH || to->kind == WORLD_CUT || to->kind == WORLD_POWER ||
+                to->kind == WORLD_DISK;
     bool path = to->kind == WORLD_CUT || to->kind == WORLD_MUTE;
     return find_node(reading, "events", i, from->node, ruas, &to->node) &&
            (!path || find_node(reading, "events", i, from->other, ruas, &to->other));
@@ -391,8 +392,6 @@ static bool read_what(struct reading *reading, size_t i, const struct file_event
     case WORLD_CHANGE:
     case WORLD_CLOCK:
     case WORLD_ADMIN:
-    case WORLD_POWER:
-    case WORLD_DISK:
     case WORLD_ZONE:
         return true;
     case WORLD_MAP:
@@ -401,6 +400,8 @@ static bool read_what(struct reading *reading, size_t i, const struct file_event
         return read_packet(reading, i, from, to);
     case WORLD_CRASH:
     case WORLD_CUT:
+    case WORLD_POWER:
+    case WORLD_DISK:
     case WORLD_MISSTEP:
     case WORLD_MUTE:
         return read_places(reading, i, from, to);

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define RECOVERY_S     60   // after the faults end, before all must be well again
-#define DISCOVERY_S    10   // and then so long again, while a QSR waits to ask DNS once more:
-#define DISCOVERY_MAX  45   // pauses grow to DNS_RETRY_MS_MAX
+#define WAIT_S         10   // and then so long again, while a QSR waits to ask DNS once more, or an
+#define WAITS_MAX      45   // ITR to report: pauses grow to DNS_RETRY_MS_MAX
 #define DNS_SETTLED_MS 8000 // QSRs have found their servers, where DNS answers
 
 struct random_seed world_fresh_seed(struct world *world)
@@ -57,6 +57,19 @@ static void set_cut(struct world *world, const struct world_event *event, bool c
         network_cut(engine_network(world->engine), to, from, cut);
 }
 
+static struct world_itr *itr_number(struct world *world, size_t node)
+{
+    return &world->itrs[node - world->qsa_count - world->qsr_count];
+}
+
+static void set_disk_full(struct world *world, size_t node, bool full)
+{
+    if (node == WORLD_RUAS)
+        world->ruas.disk_full = full;
+    else
+        itr_number(world, node)->usage.disk_full = full;
+}
+
 static void end(void *state, struct instant now)
 {
     const struct world_plan *plan = state;
@@ -67,9 +80,9 @@ static void end(void *state, struct instant now)
     if (plan->event->kind == WORLD_CRASH)
         world_restart(world, plan->event->node);
     else if (plan->event->kind == WORLD_POWER)
-        world_restart(world, WORLD_RUAS);
+        world_restart(world, plan->event->node);
     else if (plan->event->kind == WORLD_DISK)
-        world->ruas.disk_full = false;
+        set_disk_full(world, plan->event->node, false);
     else if (plan->event->kind == WORLD_DNS)
         world->dns.trouble = DNS_SECURE;
     else if (plan->event->kind == WORLD_MUTE)
@@ -173,8 +186,7 @@ static void happen(void *state, struct instant now)
         ask_ruas(world, event);
         break;
     case WORLD_PACKET:
-        world_itr_packet(&world->itrs[event->node - world->qsa_count - world->qsr_count],
-                         &event->address);
+        world_itr_packet(itr_number(world, event->node), &event->address);
         break;
     case WORLD_CRASH:
         world_crash(world, event->node);
@@ -190,7 +202,10 @@ static void happen(void *state, struct instant now)
         step_clock(world, event->step_ms);
         break;
     case WORLD_POWER:
-        world->ruas.power_plan = plan;
+        if (event->node == WORLD_RUAS)
+            world->ruas.power_plan = plan;
+        else
+            itr_number(world, event->node)->usage.kill_plan = plan;
         break;
     case WORLD_ZONE:
     case WORLD_MOVE:
@@ -205,8 +220,8 @@ static void happen(void *state, struct instant now)
         world_end_later(plan);
         break;
     case WORLD_DISK:
-        world->ruas.disk_full = true;
-        engine_note(world->engine, "the RUAS's disk is full");
+        set_disk_full(world, event->node, true);
+        engine_note(world->engine, "the disk of %s is full", name_of(world, event->node));
         world_end_later(plan);
         break;
     }
@@ -229,6 +244,7 @@ static void check(void *state, struct instant now)
     struct world *world = state;
     world_check_authority(world);
     world_check_discovery(world);
+    world_check_usage(world);
     world_check_feeds(world);
     world_check_beliefs(world);
     engine_schedule(world->engine, instant_add(now, duration_ms(WORLD_CHECK_EVERY_MS)), check,
@@ -331,6 +347,7 @@ static struct world *build(const struct world_config *config)
     random_bytes(engine_random(world->engine), world->key.bytes, sizeof(world->key.bytes));
     table_init(&world->tellings);
     list_init(&world->fetches);
+    list_init(&world->posts);
     master_init(&world->master, engine_now(world->engine));
     engine_set_watch(world->engine, world_watch, world);
     engine_set_filter(world->engine, is_muted, world);
@@ -370,6 +387,10 @@ static void recover(struct world *world)
     world->quiet = true;
     world->ruas.power_plan = NULL;
     world->ruas.disk_full = false;
+    for (size_t i = 0; i < world->itr_count; i++) {
+        world->itrs[i].usage.kill_plan = NULL;
+        world->itrs[i].usage.disk_full = false;
+    }
     engine_note(world->engine, "all faults end");
     network_mend(engine_network(world->engine));
     set_paths(world, &paths);
@@ -378,10 +399,12 @@ static void recover(struct world *world)
     zone_heal(&world->dns.zone);
     world_publish_zone(world);
     engine_run(world->engine, instant_add(engine_now(world->engine), duration_s(RECOVERY_S)));
-    for (int i = 0; i < DISCOVERY_MAX && !world_all_discovered(world); i++)
-        engine_run(world->engine, instant_add(engine_now(world->engine), duration_s(DISCOVERY_S)));
+    for (int i = 0; i < WAITS_MAX && !(world_all_discovered(world) && world_all_reported(world));
+         i++)
+        engine_run(world->engine, instant_add(engine_now(world->engine), duration_s(WAIT_S)));
     world_check_discovered(world);
     world_check_recovered(world);
+    world_check_reported(world);
 }
 
 static struct world_report run(const struct world_config *config, FILE *trace, bool always)

@@ -52,8 +52,8 @@ enum world_event_kind {
     WORLD_MISSTEP, // node: a QSA falls out of step for `length`; only with the ideal feed
     WORLD_CLOCK,   // the wall clock of the RUAS jumps by step_ms
     WORLD_ADMIN,   // number: an act of the RUAS's operator, or of a user about tokens
-    WORLD_POWER,   // the RUAS crashes while it stores its next transaction, for `length`
-    WORLD_DISK,    // the RUAS's disk is full for `length`
+    WORLD_POWER,   // node: the RUAS or an ITR crashes while it stores next, for `length`
+    WORLD_DISK,    // node: the disk of the RUAS or an ITR is full for `length`
     WORLD_ZONE,    // number: a change of the zone made at random from it
     WORLD_MOVE,    // range, number: a MAB goes to the DSOC of that number; 0: to none
     WORLD_NAME,    // node, number, both: a QSA is named for a DSOC from 1 on; else withdrawn
@@ -84,6 +84,7 @@ enum world_check {
     WORLD_CHECK_RECOVERY = 64,
     WORLD_CHECK_AUTHORITY = 128,
     WORLD_CHECK_DISCOVERY = 256,
+    WORLD_CHECK_USAGE = 512,
 };
 
 // DNS, where QSRs discover.
@@ -135,6 +136,7 @@ struct world_report {
     uint64_t packets, tunnelled;
     uint64_t payloads, payload_sets, fetches, reloads, clock_steps;
     uint64_t zones, versions, dns_answers, dns_failures; // published; taken over by QSRs
+    uint64_t reports;                                    // of usage, made
     uint64_t muted;                                      // alive messages lost
     uint64_t refused, scheduled, taken_back, power_cuts; // sets; turns; crashes within a sync
     struct duration stalest;      // longest that an ITR believed what had been replaced

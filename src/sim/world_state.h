@@ -18,6 +18,8 @@
 #include "sim/truth/zone.h"
 #include "sim/world.h"
 #include "tunnel/itr.h"
+#include "tunnel/usage_collector.h"
+#include "wire/usage_report.h"
 
 struct world;
 
@@ -136,6 +138,48 @@ struct belief {
     struct address etr; // zero: drop
 };
 
+// A report on an ITR's disk.
+struct world_report_kept {
+    uint64_t number;
+    uint64_t packets, octets; // in it
+    size_t length;
+    uint8_t *bytes;
+};
+
+// What an ITR counts for its reports (nodes/usage.c).
+struct world_usage {
+    struct secret_key key;
+    size_t limit;                // micronets counted apart
+    void *bytes;                 // outlives the process
+    struct usage_memory *memory; // in them
+    struct usage_collector collector;
+    uint64_t tunnelled, tunnelled_octets; // the truth
+    // On its disk.
+    size_t kept_count;
+    struct world_report_kept *kept;
+    uint64_t next_number;
+    uint64_t reported; // the last period of the counters that is in reports
+    bool disk_full;
+    // Sending.
+    unsigned life; // counts starts
+    bool sending;
+    struct instant next_try;
+    uint64_t wait_s;
+    struct world_plan *kill_plan; // of a kill that waits for the next transaction
+};
+
+// What the RUAS was reported.
+struct world_ledger_line {
+    struct public_key itr;
+    uint64_t boot, number;
+    uint64_t packets, octets;
+};
+
+struct world_ledger {
+    size_t count;
+    struct world_ledger_line *lines;
+};
+
 struct world_itr {
     struct world *world;
     size_t node;
@@ -143,6 +187,7 @@ struct world_itr {
     struct querier *querier;
     struct itr *itr;
     struct querier_config upstreams;
+    struct world_usage usage;
     size_t hops; // to the QSAs, at most
     struct belief beliefs[MASTER_MABS][MASTER_UNITS];
     struct address wanted;            // asked for last by world_itr_ask
@@ -196,6 +241,10 @@ struct world {
     uint64_t victim_sent, victim_got; // octets from and to the address that the attacker takes
     uint8_t heard[PAYLOAD_BYTES_MAX]; // a payload that the attacker has
     size_t heard_length;
+    uint8_t *heard_report; // and a usage report
+    size_t heard_report_length;
+    struct world_ledger ledger;
+    struct list_node posts; // reports under way
     struct world_report report;
 };
 
@@ -293,6 +342,15 @@ void world_itr_packet(struct world_itr *itr, const struct address *address);
 void world_itr_ask(struct world_itr *itr, const struct address *address);
 void world_itr_begin_traffic(struct world_itr *itr);
 
+// nodes/usage.c
+void world_usage_begin(struct world_itr *itr);
+void world_usage_end(struct world_itr *itr);
+// The ITR starts: its counters, which go on.
+struct usage_memory *world_usage_start(struct world_itr *itr);
+// A report reaches the RUAS; false where it is refused.
+bool world_ledger_take(struct world *world, const uint8_t *bytes, size_t length);
+void world_free_posts(struct world *world);
+
 // checks: the invariants.
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram);
 void world_check_beliefs(struct world *world);
@@ -321,6 +379,11 @@ void world_check_set(struct world *world, const struct disk_record *record,
 void world_check_scheduled_end(struct world *world, const struct world_scheduled *scheduled,
                                const struct scheduled *ended);
 void world_check_restarted(struct world *world);
+
+// checks/usage.c
+void world_check_usage(struct world *world);
+bool world_all_reported(const struct world *world);
+void world_check_reported(struct world *world);
 
 // checks/discovery.c
 void world_note_discovery_start(struct world_qsr *qsr);

@@ -59,9 +59,11 @@ static void add_one_of_each_kind(struct world_config *config)
     for (size_t kind = 0; scenario_event_name(kind) != NULL; kind++) {
         event.kind = (enum world_event_kind)kind;
         if (event.kind == WORLD_PACKET || event.kind == WORLD_MAP || event.kind == WORLD_MISSTEP ||
-            (config->ideal_feed && (event.kind == WORLD_CLOCK || event.kind == WORLD_POWER)))
+            (config->ideal_feed && event.kind == WORLD_CLOCK))
             continue;
         event.other = event.kind == WORLD_CUT || event.kind == WORLD_MUTE;
+        bool disk = event.kind == WORLD_POWER || event.kind == WORLD_DISK;
+        event.node = disk ? config->node_count - 1 : 0;
         event.both = event.kind == WORLD_CUT || event.kind == WORLD_NAME;
         event.number = event.kind == WORLD_MOVE || event.kind == WORLD_NAME ? 2 : 77;
         event.outcome = event.kind == WORLD_DNS ? DNS_BOGUS : DNS_SECURE;

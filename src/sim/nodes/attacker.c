@@ -131,10 +131,25 @@ static void push_as_another(struct world *world, struct random_source *random)
     engine_inject(world->engine, world->attacker, &from, &to, payload.bytes, length);
 }
 
+// A usage report again, as it was or changed.
+static void report_as_another(struct world *world, struct random_source *random)
+{
+    if (world->heard_report == NULL || world->ruas.ruas == NULL)
+        return;
+    uint8_t bytes[USAGE_REPORT_BYTES_MAX];
+    memcpy(bytes, world->heard_report, world->heard_report_length);
+    bool changed = random_below(random, 2) == 0;
+    if (changed)
+        bytes[random_below(random, world->heard_report_length)] ^= 1 << random_below(random, 8);
+    world->report.attacks++;
+    if (world_ledger_take(world, bytes, world->heard_report_length) && changed)
+        world_fail(world, WORLD_CHECK_USAGE, "the RUAS takes a report that was changed on the way");
+}
+
 void world_attack(struct world *world)
 {
     struct random_source *random = engine_random(world->engine);
-    switch (random_below(random, world->config.ideal_feed ? 4 : 5)) {
+    switch (random_below(random, world->config.ideal_feed ? 5 : 6)) {
     case 0:
         ask_as_another(world, random);
         break;
@@ -146,6 +161,9 @@ void world_attack(struct world *world)
         break;
     case 3:
         send_junk(world, random);
+        break;
+    case 4:
+        report_as_another(world, random);
         break;
     default:
         push_as_another(world, random);

@@ -9,7 +9,6 @@
 #define HOLD_PACKETS 64
 #define HOLD_MS      2000
 #define ETRS_MAX     64
-#define USAGE_MAX    1024
 #define PACKET_BYTES 60
 #define PATH_MTU     1500
 #define HOP_LIMIT    64
@@ -146,6 +145,8 @@ static void forward(struct world_itr *itr, uint8_t *bytes, uint32_t length)
     while (segmenter_next(&result.segments, &piece)) {
         struct address etr = outer_destination(&piece);
         itr->world->report.tunnelled++;
+        itr->usage.tunnelled++;
+        itr->usage.tunnelled_octets += packet.length;
         world_check_forwarding(itr, &packet.destination, &etr);
     }
 }
@@ -238,7 +239,7 @@ void world_itr_start(struct world_itr *itr)
                                     .hold_time = duration_ms(HOLD_MS),
                                     .cached_max = world->config.cached_max,
                                     .etrs_max = ETRS_MAX,
-                                    .usage_max = USAGE_MAX};
+                                    .usage = world_usage_start(itr)};
     struct instant now = engine_node_now(world->engine, itr->node);
     config.open_max = 100;
     config.cached_max = world->config.cached_max;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sim/world_state.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -84,6 +86,7 @@ static void add_node(struct world *world, size_t number)
         itr->name = node->name;
         itr->hops = hops_of(world, number);
         itr->upstreams = upstreams_of(node);
+        world_usage_begin(itr);
         itr->node = engine_add_node(engine, node->name, &endpoint, &world_itr_core, NULL);
     } else {
         struct world_qsr *qsr = &world->qsrs[world->qsr_count++];
@@ -114,8 +117,13 @@ void world_free_nodes(struct world *world)
         world_qsa_stop(&world->qsas[i]);
     for (size_t i = 0; i < world->qsr_count; i++)
         world_qsr_stop(&world->qsrs[i]);
-    for (size_t i = 0; i < world->itr_count; i++)
+    for (size_t i = 0; i < world->itr_count; i++) {
         world_itr_stop(&world->itrs[i]);
+        world_usage_end(&world->itrs[i]);
+    }
+    world_free_posts(world);
+    memory_free(world->heard_report);
+    memory_free(world->ledger.lines);
     world_ruas_stop(world);
     disk_free(world->ruas.disk);
     world_people_release(world);

@@ -53,7 +53,7 @@ static bool check_event(const struct world_config *config, const struct world_ev
                         struct error *error)
 {
     bool names_ruas =
-        (event->kind == WORLD_CRASH && event->node == WORLD_RUAS) ||
+        ((event->kind == WORLD_CRASH || event->kind == WORLD_POWER) && event->node == WORLD_RUAS) ||
         (event->kind == WORLD_CUT && (event->node == WORLD_RUAS || event->other == WORLD_RUAS));
     if (config->ideal_feed &&
         (names_ruas || event->kind == WORLD_CLOCK || event->kind == WORLD_POWER))
@@ -64,6 +64,9 @@ static bool check_event(const struct world_config *config, const struct world_ev
     if (event->kind == WORLD_MISSTEP &&
         (!config->ideal_feed || config->nodes[event->node].role != WORLD_QSA))
         return refuse(error, "is for a QSA with \"feed: ideal\"", "misstep");
+    if ((event->kind == WORLD_POWER || event->kind == WORLD_DISK) && event->node != WORLD_RUAS &&
+        config->nodes[event->node].role != WORLD_ITR)
+        return refuse(error, "only the RUAS and ITRs have a disk", config->nodes[event->node].name);
     if (event->kind == WORLD_MUTE && event->node == event->other)
         return refuse(error, "a path leads from one node to another", "mute");
     if (event->kind == WORLD_NAME && config->nodes[event->node].role != WORLD_QSA)

@@ -147,7 +147,7 @@ struct world_config world_config_random(uint64_t seed)
     rates.misstep = sometimes(&dice, calm || !config.ideal_feed, 3000, 30000);
     rates.clock = sometimes(&dice, config.ideal_feed, 3000, 30000);
     rates.admin = sometimes(&dice, false, 500, 10000);
-    rates.power = sometimes(&dice, calm || config.ideal_feed, 3000, 30000);
+    rates.power = sometimes(&dice, calm, 3000, 30000);
     rates.disk = sometimes(&dice, calm, 10000, 60000);
     rates.zone = sometimes(&dice, calm || !discovery, 1000, 20000);
     rates.dns = sometimes(&dice, !discovery, 5000, 30000);
@@ -162,6 +162,12 @@ static size_t pick_node(const struct world_config *config, struct dice *dice)
 {
     size_t node = random_below(&dice->random, config->node_count + !config->ideal_feed);
     return node == config->node_count ? WORLD_RUAS : node;
+}
+
+static size_t pick_itr(const struct world_config *config, struct dice *dice)
+{
+    size_t count = world_count(config, WORLD_ITR);
+    return config->node_count - count + random_below(&dice->random, count);
 }
 
 static struct world_event random_event(const struct world_config *config, struct dice *dice,
@@ -190,8 +196,11 @@ static struct world_event random_event(const struct world_config *config, struct
         event.outcome = outcomes[random_below(&dice->random, 3)];
         event.length = duration_ms(between(dice, 1, DNS_MS_MAX));
     }
-    if (kind == WORLD_POWER || kind == WORLD_DISK)
+    if (kind == WORLD_POWER || kind == WORLD_DISK) {
+        bool ruas = one_in(dice, 2) && !(kind == WORLD_POWER && config->ideal_feed);
+        event.node = ruas ? WORLD_RUAS : pick_itr(config, dice);
         event.length = duration_ms(between(dice, 1, DOWN_MS_MAX));
+    }
     if (kind == WORLD_CLOCK)
         event.step_ms = (int64_t)between(dice, 0, 2 * STEP_MS_MAX) - (int64_t)STEP_MS_MAX;
     return event;

@@ -3,9 +3,9 @@
 
 #include <inttypes.h>
 
-static const char *const check_names[SCENARIO_CHECKS] = {"copies",   "age",           "forwarding",
-                                                         "telling",  "amplification", "answers",
-                                                         "recovery", "authority",     "discovery"};
+static const char *const check_names[SCENARIO_CHECKS] = {
+    "copies",  "age",      "forwarding", "telling",   "amplification",
+    "answers", "recovery", "authority",  "discovery", "usage"};
 
 const char *scenario_check_name(size_t index)
 {
@@ -122,10 +122,9 @@ static void write_event(const struct world_config *config, const struct world_ev
         (void)fprintf(file, ", number: %" PRIu64, event->number);
         break;
     case WORLD_POWER:
-        (void)fprintf(file, ", for: %" PRIu64 "ms", ms(event->length));
-        break;
     case WORLD_DISK:
-        (void)fprintf(file, ", for: %" PRIu64 "ms", ms(event->length));
+        (void)fprintf(file, ", node: %s, for: %" PRIu64 "ms", name_of(config, event->node),
+                      ms(event->length));
         break;
     case WORLD_ZONE:
         (void)fprintf(file, ", number: %" PRIu64, event->number);

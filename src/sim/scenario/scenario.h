@@ -13,7 +13,7 @@ void scenario_write(const struct world_config *config, const char *remark, FILE 
 
 // The word for a bit of `unchecked`; NULL beyond the last (index from 0).
 const char *scenario_check_name(size_t index);
-#define SCENARIO_CHECKS 9
+#define SCENARIO_CHECKS 10
 
 // The word for an enum world_event_kind; NULL beyond the last.
 const char *scenario_event_name(size_t kind);

@@ -106,7 +106,8 @@ bool shrink_remove_node(struct world_config *config, size_t removed)
         struct world_event *event = &config->events[i];
         bool named = event->kind == WORLD_PACKET || event->kind == WORLD_CRASH ||
                      event->kind == WORLD_CUT || event->kind == WORLD_MISSTEP ||
-                     event->kind == WORLD_NAME || event->kind == WORLD_MUTE;
+                     event->kind == WORLD_NAME || event->kind == WORLD_MUTE ||
+                     event->kind == WORLD_POWER || event->kind == WORLD_DISK;
         bool two = event->kind == WORLD_CUT || event->kind == WORLD_MUTE;
         if (named && (event->node == removed || (two && event->other == removed))) {
             remove_events(config, i, 1);

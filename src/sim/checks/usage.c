@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The invariant of usage: what an ITR tunnelled is, to the packet, in the RUAS's ledger, in reports
+// on the ITR's disk that the ledger does not have yet, or in its counters; whatever is killed,
+// whatever is sent twice.
+#include "sim/world_state.h"
+
+#include <inttypes.h>
+
+struct sums {
+    uint64_t packets, octets;
+};
+
+static void add_counted(const struct world_usage *usage, struct sums *sums)
+{
+    struct usage counted;
+    if (usage_memory_period(usage->memory) <= usage->reported)
+        return; // it was killed after these were reported
+    for (size_t slot = 0; slot <= usage->limit; slot++)
+        if (usage_memory_read(usage->memory, slot, &counted)) {
+            sums->packets += counted.packets;
+            sums->octets += counted.octets;
+        }
+}
+
+static bool ledger_has(const struct world *world, const struct public_key *itr, uint64_t number)
+{
+    for (size_t i = 0; i < world->ledger.count; i++)
+        if (world->ledger.lines[i].number == number && key_equal(&world->ledger.lines[i].itr, itr))
+            return true;
+    return false;
+}
+
+static void add_kept(const struct world *world, const struct world_usage *usage, struct sums *sums)
+{
+    struct public_key key = key_public(&usage->key);
+    for (size_t i = 0; i < usage->kept_count; i++)
+        if (!ledger_has(world, &key, usage->kept[i].number)) {
+            sums->packets += usage->kept[i].packets;
+            sums->octets += usage->kept[i].octets;
+        }
+}
+
+static void add_charged(const struct world *world, const struct world_usage *usage,
+                        struct sums *sums)
+{
+    struct public_key key = key_public(&usage->key);
+    for (size_t i = 0; i < world->ledger.count; i++)
+        if (key_equal(&world->ledger.lines[i].itr, &key)) {
+            sums->packets += world->ledger.lines[i].packets;
+            sums->octets += world->ledger.lines[i].octets;
+        }
+}
+
+void world_check_usage(struct world *world)
+{
+    for (size_t i = 0; i < world->itr_count; i++) {
+        const struct world_usage *usage = &world->itrs[i].usage;
+        struct sums sums = {0};
+        add_counted(usage, &sums);
+        add_kept(world, usage, &sums);
+        add_charged(world, usage, &sums);
+        if (sums.packets != usage->tunnelled || sums.octets != usage->tunnelled_octets)
+            world_fail(world, WORLD_CHECK_USAGE,
+                       "%s tunnelled %" PRIu64 " packets of %" PRIu64
+                       " octets; counted are %" PRIu64 " of %" PRIu64,
+                       world->itrs[i].name, usage->tunnelled, usage->tunnelled_octets, sums.packets,
+                       sums.octets);
+    }
+}
+
+static bool all_reported(const struct world *world, const struct world_itr *itr)
+{
+    struct sums charged = {0};
+    add_charged(world, &itr->usage, &charged);
+    return charged.packets == itr->usage.tunnelled;
+}
+
+bool world_all_reported(const struct world *world)
+{
+    for (size_t i = 0; i < world->itr_count; i++)
+        if (!all_reported(world, &world->itrs[i]))
+            return false;
+    return true;
+}
+
+void world_check_reported(struct world *world)
+{
+    for (size_t i = 0; i < world->itr_count; i++)
+        if (!all_reported(world, &world->itrs[i]))
+            world_fail(world, WORLD_CHECK_USAGE,
+                       "the ledger lacks packets that %s tunnelled when all is well again",
+                       world->itrs[i].name);
+}
