@@ -97,6 +97,23 @@ static void check_payload(struct world *world, const struct engine_datagram *dat
     }
 }
 
+// A QSA answers with what is in its copy at that moment: whole micronets, which do not overlap.
+static void check_answer(struct world *world, const struct world_qsa *qsa,
+                         const struct query_message *reply)
+{
+    char range[RANGE_TEXT_MAX];
+    struct micronet found;
+    size_t mab = reply->range.family == FAMILY_IPV6;
+    if (reply->status != QUERY_MAPPED && reply->status != QUERY_ZERO)
+        return;
+    const struct mapping *copy = database_get(qsa->database, &world->master.prefixes[mab]);
+    enum mapping_state state = mapping_lookup(copy, reply->range.start, &found);
+    if (!range_equal(&found.range, &reply->range) || !address_equal(&found.etr, &reply->etr) ||
+        (reply->status == QUERY_MAPPED) != (state == MAPPING_MAPPED))
+        world_fail(world, WORLD_CHECK_COPIES, "%s answers with %s, which is not in its copy",
+                   qsa->name, range_print(&reply->range, range));
+}
+
 static void check_discoverer(struct world *world, const struct engine_datagram *datagram,
                              const struct query_message *message)
 {
@@ -125,6 +142,8 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
     }
     check_discoverer(world, datagram, &message);
     struct telling_key key = {datagram->from, datagram->to, message.nonce};
+    if (message.type == MESSAGE_MAP_REPLY && datagram->from_node < world->qsa_count)
+        check_answer(world, &world->qsas[datagram->from_node], &message);
     if (message.type == MESSAGE_MAP_REPLY)
         note_reply(world, now, &key, &message);
     else if (message.type == MESSAGE_CACHE_UPDATE)
