@@ -17,9 +17,13 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
+// Files that may be open: the connections of three HTTP servers (http_connections.h), with room for
+// everything else. At the limit connections could not even be refused.
+#define OPEN_FILES 4096
 // How long a stopping node waits for its handles to close before it gives up on them.
 #define STOP_SECONDS 5
 
@@ -310,6 +314,19 @@ static bool start(struct node *node, struct error *error)
     return node->metrics != NULL;
 }
 
+static void raise_file_limit(void)
+{
+    struct rlimit limit = {0};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= OPEN_FILES)
+        return;
+    limit.rlim_cur = limit.rlim_max < OPEN_FILES ? limit.rlim_max : OPEN_FILES;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < OPEN_FILES)
+        log_warning("node",
+                    "only %llu files may be open, and a flood of connections takes up to %d: raise "
+                    "the limit (`ulimit -Hn`, LimitNOFILE)",
+                    (unsigned long long)limit.rlim_cur, OPEN_FILES);
+}
+
 // A node without a key file works, but has another name after each start; only the RUAS, whose
 // signatures others check, is held to one (config_load).
 static bool load_key(const struct config *config, struct secret_key *key, struct error *error)
@@ -340,6 +357,7 @@ bool node_run(const char *config_path, struct error *error)
     if (config == NULL)
         return false;
     log_set_level(config->log);
+    raise_file_limit();
     struct secret_key key = {0};
     if (!load_key(config, &key, error) || !privileges_prepare(config, error) ||
         !privileges_drop(config, error)) {

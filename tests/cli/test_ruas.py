@@ -5,6 +5,7 @@ import os
 import pty
 import pwd
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -363,6 +364,20 @@ def test_open_key_file(tmp_path):
     result = ivip("run", config)
     assert result.status == 1
     assert "may be used by others than its owner" in result.err
+
+
+def test_as_many_files_as_connections_may_want(start, tmp_path):
+    """At the limit a server could not even refuse connections, and was called for them for ever."""
+    config, _ = write_node(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        node = start(config).wait_for("ready")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    limits = Path(f"/proc/{node.process.pid}/limits").read_text()
+    assert re.search(rf"^Max open files +{min(4096, before[1])} ", limits, re.MULTILINE)
+    assert node.stop() == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
