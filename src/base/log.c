@@ -8,7 +8,7 @@
 #include <string.h>
 
 static const char *const level_names[] = {"error", "warning", "info", "debug"};
-static enum log_level most = LOG_LEVEL_INFO;
+static _Atomic enum log_level most = LOG_LEVEL_INFO; // all threads log, a reload sets it
 
 void log_set_level(enum log_level level)
 {

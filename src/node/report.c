@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define WHY_MAX 240
 
@@ -88,7 +89,7 @@ static double resident_bytes(void)
     if (fscanf(file, "%lu %lu", &total, &resident) != 2) // NOLINT(cert-err34-c): the kernel's
         resident = 0;
     (void)fclose(file);
-    return (double)resident * 4096;
+    return (double)resident * (double)sysconf(_SC_PAGESIZE);
 }
 
 static void write_process(const struct node *node, struct metrics_page *page)

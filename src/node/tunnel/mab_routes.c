@@ -12,6 +12,7 @@
 struct mab {
     struct prefix prefix;
     bool served;
+    bool refused;      // the kernel did not take the route, and that was said
     unsigned failures; // in a row
     uint64_t set;      // the generation in which mab_routes_set last named it
     struct instant answered;
@@ -48,8 +49,9 @@ static void set_served(struct mab_routes *mabs, struct mab *mab, bool served, co
         return;
     bool done = served ? routes_add(&mab->prefix, mabs->index, mabs->protocol, &error)
                        : routes_remove(&mab->prefix, mabs->index, mabs->protocol, &error);
-    if (!done)
-        log_error("itr", "%s", error.text);
+    if (!done && !mab->refused)
+        log_error("itr", "%s", error.text); // once, not for each answer of a query server
+    mab->refused = !done;
     if (!done && served)
         return; // tried again with the next answer
     mab->served = served;
