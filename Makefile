@@ -6,9 +6,10 @@ SHELL := /bin/sh
 DEPENDENCIES := tools/install-dependencies
 # Where `make install` puts things; read when a build folder is first configured.
 PREFIX ?= /usr/local
-# How long `make fuzz` and `make soak` go on.
+# How long each part of `make fuzz` goes on; how far `make soak` does, in seeds or in seconds.
 SECONDS_EACH ?= 60
-SOAK_SECONDS ?= 3600
+SOAK_SEEDS ?= 10000
+SOAK_SECONDS ?=
 TOPOLOGY ?= fig3
 
 .PHONY: all dependencies build demo demo-drtm check lab bench lint format fuzz soak install clean help
@@ -71,7 +72,7 @@ fuzz:
 soak:
 	@$(DEPENDENCIES) build
 	@$(MAKE) --no-print-directory build
-	@tools/soak --seconds $(SOAK_SECONDS)
+	@tools/soak $(if $(SOAK_SECONDS),--seconds $(SOAK_SECONDS),--seeds $(SOAK_SEEDS))
 
 install: build
 	@meson install -C build
@@ -89,7 +90,7 @@ help:
 	@echo 'make lint       clang-format, clang-tidy, cppcheck, direction of imports, file lengths'
 	@echo 'make bench      measure; the mapping engine beside DPDK'
 	@echo 'make fuzz       each fuzzer for SECONDS_EACH=60 of processor time; FUZZ_OPTIONS=--keep'
-	@echo 'make soak       the simulator with ever new seeds for SOAK_SECONDS=3600'
+	@echo 'make soak       the simulator with SOAK_SEEDS=10000 new seeds, or for SOAK_SECONDS=N'
 	@echo 'make format     apply the style'
 	@echo 'make install    under PREFIX=/usr/local'
 	@echo 'make clean      remove the build folders'

@@ -186,6 +186,7 @@ struct world_itr {
     const char *name;
     struct querier *querier;
     struct itr *itr;
+    struct random_source traffic; // its own, so that it is the same whatever other nodes there are
     struct querier_config upstreams;
     struct world_usage usage;
     size_t hops; // to the QSAs, at most

@@ -213,7 +213,7 @@ static void test_a_planted_fault_is_shrunk_to_what_matters(void **state)
     assert_true(report.failed && report.broken == WORLD_CHECK_AGE);
     print_message("%zu nodes and %zu events are left of %zu and %zu\n", small.node_count,
                   small.event_count, config.node_count, config.event_count);
-    assert_true(small.node_count <= 5);
+    assert_true(small.node_count <= 4);
     assert_true(small.event_count <= 4 && small.length.ns < config.length.ns);
     size_t cuts = 0;
     for (size_t i = 0; i < small.event_count; i++)

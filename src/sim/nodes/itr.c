@@ -200,7 +200,7 @@ static void traffic(void *state, struct instant now)
 {
     struct world_itr *itr = state;
     struct world *world = itr->world;
-    struct random_source *random = engine_random(world->engine);
+    struct random_source *random = &itr->traffic;
     if (world->quiet)
         return;
     struct address address = master_pick_address(&world->master, random);
@@ -211,6 +211,10 @@ static void traffic(void *state, struct instant now)
 
 void world_itr_begin_traffic(struct world_itr *itr)
 {
+    uint64_t number = itr->world->config.seed;
+    for (const char *letter = itr->name; *letter != '\0'; letter++)
+        number = number * 31 + (uint8_t)*letter;
+    random_init(&itr->traffic, random_seed_from_number(number));
     if (itr->world->config.ask_every.ns > 0)
         traffic(itr, engine_now(itr->world->engine));
 }

@@ -55,8 +55,7 @@ static bool check_event(const struct world_config *config, const struct world_ev
     bool names_ruas =
         ((event->kind == WORLD_CRASH || event->kind == WORLD_POWER) && event->node == WORLD_RUAS) ||
         (event->kind == WORLD_CUT && (event->node == WORLD_RUAS || event->other == WORLD_RUAS));
-    if (config->ideal_feed &&
-        (names_ruas || event->kind == WORLD_CLOCK || event->kind == WORLD_POWER))
+    if (config->ideal_feed && (names_ruas || event->kind == WORLD_CLOCK))
         return refuse(error, "with the ideal feed there is no RUAS; write \"feed: push\"",
                       "events");
     if (event->kind == WORLD_CUT && event->node == event->other)
