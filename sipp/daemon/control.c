@@ -269,7 +269,8 @@ static void received(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer
     client->used += (size_t)length;
     client->line[client->used] = '\0';
     char *end;
-    while (!client->closing && (end = strchr(client->line, '\n')) != NULL) {
+    // A zero byte in a line ends it for the parser, not for us.
+    while (!client->closing && (end = memchr(client->line, '\n', client->used)) != NULL) {
         *end = '\0';
         handle_line(client, client->line);
         size_t eaten = (size_t)(end + 1 - client->line);

@@ -85,7 +85,8 @@ bool command_echo(struct control *control, struct client *client, const json_t *
     struct echo *echo = echo_new(control, client, error);
     if (echo == NULL)
         return false;
-    (void)route_print(sippd->names, &route, echo->route);
+    echo->route = route;
+    echo->whole_way = hop_limit >= SIPP_HOP_LIMIT_DEFAULT;
     uint16_t identifier = (uint16_t)(echo - control->echoes);
     if (!node_send_echo(sippd->node, sippd_now(sippd), &route, (uint8_t)hop_limit, identifier,
                         echo->number, data, (size_t)size, error)) {
@@ -106,7 +107,10 @@ static struct echo *echo_find(struct control *control, uint16_t identifier, uint
 static void echo_done(struct echo *echo, json_t *object)
 {
     struct client *client = echo->client;
-    (void)json_object_set_new(object, "sent", json_string(echo->route));
+    char route[ROUTE_TEXT_MAX];
+    (void)json_object_set_new(
+        object, "sent",
+        json_string(route_print(client->control->sippd->names, &echo->route, route)));
     echo->client = NULL;
     answer(client, object);
 }
@@ -128,22 +132,22 @@ static void event_error(struct control *control, const struct node_event *event)
 {
     const struct icmp_error *report = &event->icmp.error;
     struct names *names = control->sippd->names;
-    uint8_t quote[SIPP_PACKET_MAX] = {0};
     struct packet packet;
     char from[ROUTE_TEXT_MAX];
     char at[ROUTE_TEXT_MAX];
-    // The quote is cut, but its headers say how long it was.
-    memcpy(quote, report->quote, report->quote_length);
-    if (packet_decode(quote, sizeof(quote), &packet) != PACKET_OK ||
+    if (packet_decode_quote(report->quote, report->quote_length, &packet) != PACKET_OK ||
         packet.payload_type != SIPP_PAYLOAD_ICMP)
         return;
-    struct reader reader = reader_over(quote + packet.payload_offset, packet.payload_length);
+    struct reader reader =
+        reader_over(report->quote + packet.payload_offset, packet.payload_length);
     bool is_echo = reader_u8(&reader) == ICMP_ECHO;
     (void)reader_take(&reader, 3);
     uint16_t identifier = reader_u16(&reader);
     struct echo *echo = echo_find(control, identifier, reader_u16(&reader));
     if (reader.failed || !is_echo || echo == NULL)
         return;
+    if (event->icmp.type == ICMP_TIME_EXCEEDED && echo->whole_way)
+        node_doubt(control->sippd->node, &echo->route);
     double milliseconds = (double)(uv_hrtime() - echo->sent) / 1e6;
     echo_done(echo, json_pack("{s:{s:s,s:s,s:i,s:I,s:s,s:f}}", "error", "route",
                               route_print(names, &event->route, from), "type",
@@ -167,7 +171,9 @@ void echoes_time_out(struct control *control)
     uint64_t now = uv_hrtime();
     for (size_t i = 0; i < ECHOES_MAX; i++) {
         struct echo *echo = &control->echoes[i];
-        if (echo->client != NULL && now - echo->sent > (uint64_t)ECHO_TIMEOUT_MS * 1000000)
-            echo_done(echo, json_pack("{s:b}", "timeout", 1));
+        if (echo->client == NULL || now - echo->sent <= (uint64_t)ECHO_TIMEOUT_MS * 1000000)
+            continue;
+        node_doubt(control->sippd->node, &echo->route);
+        echo_done(echo, json_pack("{s:b}", "timeout", 1));
     }
 }

@@ -25,7 +25,8 @@ struct echo {
     struct client *client; // NULL: free
     uint16_t number;
     uint64_t sent; // nanoseconds
-    char route[ROUTE_TEXT_MAX];
+    struct route route;
+    bool whole_way; // nobody meant it to end before
 };
 
 struct control {

@@ -86,6 +86,32 @@ def await_that(what: str, condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def in_namespace(namespace: str, work: Callable[[], None]) -> None:
+    """Runs `work` in a thread of its own that has moved there; what it raises is raised here."""
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            enter_namespace(namespace)
+            work()
+        except BaseException as error:  # noqa: BLE001
+            failed.append(error)
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(WAIT_SECONDS)
+    if failed:
+        raise failed[0]
+    if thread.is_alive():
+        raise AssertionError(f"still at work in {namespace}")
+
+
+def enter_namespace(namespace: str) -> None:
+    """Moves the calling thread, and no other."""
+    with open(f"/run/netns/{namespace}") as there:
+        if ctypes.CDLL(None, use_errno=True).setns(there.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+
+
 class Packet:
     """A SIPP packet off the wire: `route` and `active` as in the document's notation."""
 
@@ -127,10 +153,7 @@ class Capture:
             raise AssertionError(f"cannot capture on {device}")
 
     def listen(self, namespace: str, device: str, ready: threading.Event) -> None:
-        # setns moves this thread alone.
-        with open(f"/run/netns/{namespace}") as there:
-            if ctypes.CDLL(None, use_errno=True).setns(there.fileno(), CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
+        enter_namespace(namespace)
         # ETH_P_ALL, because only such a socket also sees what this machine sends.
         with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)) as tap:
             tap.bind((device, 3))
@@ -147,8 +170,11 @@ class Capture:
                         break
                     continue  # the device went down; it may come up again
                 if struct.unpack(">H", frame[12:14])[0] == ETHERTYPE:
+                    try:
+                        self.packets.append(Packet(frame[14:]))
+                    except (ValueError, struct.error):
+                        continue  # somebody put garbage on the link
                     self.raw.append(frame)
-                    self.packets.append(Packet(frame[14:]))
 
     def catch_up(self) -> None:
         """Waits until everything that has passed by is in `packets`."""

@@ -269,6 +269,8 @@ def test_section_7_1(lab: Lab) -> None:
     ping(lab, "I", "ping", "Q.D:S.H")
     assert lab.sequences("E", "I", ICMP_ECHO) == ["S.I, Q.E, *Q.D, S.H"]
     assert lab.sequences("B", "H", ICMP_ECHO) == ["S.I, Q.E, Q.D, *S.H"]
+    # The first answer shows it where H is now.
+    assert lab.sequences("B", "H", ICMP_ECHO_REPLY) == ["S.H, D.d, *Q.E, S.I"]
     ping(lab, "H", "ping", "Q.E:S.I")
     moved = lab.sequences("B", "H", ICMP_ECHO)
     answered = lab.sequences("E", "I", ICMP_ECHO_REPLY)

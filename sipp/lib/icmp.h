@@ -48,6 +48,7 @@ enum icmp_unreachable_code {
     ICMP_NO_PAYLOAD_TYPE = 2,
     ICMP_NO_PORT = 3,
     ICMP_TOO_BIG = 4,       // the parameter is the largest packet that fits
+    ICMP_NO_RELAY = 5,      // the route leads through a host, which passes nothing on
     ICMP_BEYOND_SCOPE = 13, // the source could never be answered from there
 };
 

@@ -140,6 +140,10 @@ bool node_send_echo(struct node *node, struct instant now, const struct route *r
 // ("no-source").
 bool node_route_to(struct node *node, struct instant now, const struct path *via,
                    const struct path *destination, struct route *route, struct error *error);
+// What was sent along a route that node_route_to gave did not arrive: its correspondent's path is
+// no longer relied on, the next route is made from the destination's own sequence. The node does
+// this itself where an ICMP error says so; only whoever waits for an answer knows of silence.
+void node_doubt(struct node *node, const struct route *route);
 // The route sequence that answers a delivered packet (route_reply).
 bool node_route_back(const struct node *node, const struct route *received, struct route *reply);
 

@@ -7,8 +7,10 @@
 //     a router         | prefix + link address, where the | its address, asked for through
 //                      | prefix leaves 48 bits; else C:T  | the site, from the address on the left
 //
-// C is the cluster address of the subnet that the router announced: packets to C:T go to the
-// subnet's router, which advances to T and finds T's link address in it.
+// A host whose questions nobody answered goes by the address on the left, and goes on asking now
+// and then: the server may have been away. C is the cluster address of the subnet that the router
+// announced: packets to C:T go to the subnet's router, which advances to T and finds T's link
+// address in it.
 #include "sipp/lib/node_internal.h"
 
 #include "base/memory.h"
@@ -49,8 +51,10 @@ static void ask_server(struct node *node, struct instant now)
     message.configuration.number = configure->number;
     message.configuration.link = node->links[0].interface.link;
     configure->tries++;
-    heap_set(&node->timers, &configure->timer,
-             instant_add(now, duration_ms(CONFIGURE_INTERVAL_MS)));
+    heap_set(
+        &node->timers, &configure->timer,
+        instant_add(now, duration_ms(configure->state == CONFIGURE_ALONE ? CONFIGURE_AGAIN_MS
+                                                                         : CONFIGURE_INTERVAL_MS)));
     struct sequence source =
         configure->formed ? configure->current : sequence_of(node->links[0].local_use);
     struct path destination = {.count = 1, .addresses = {group}};
@@ -59,11 +63,11 @@ static void ask_server(struct node *node, struct instant now)
         node_send_icmp(node, now, 0, &route, SIPP_HOP_LIMIT_DEFAULT, &message);
 }
 
-static void finish(struct node *node)
+// The host has an address to go by: a server's, or for want of one what it formed itself.
+static void settle(struct node *node, enum configure_state state)
 {
     struct configure *configure = &node->configure;
-    configure->state = CONFIGURE_DONE;
-    heap_remove(&node->timers, &configure->timer);
+    configure->state = state;
     struct sequence result =
         configure->formed ? configure->current : sequence_of(node->links[0].local_use);
     if (!configure->formed)
@@ -90,10 +94,10 @@ void configure_tick(struct node *node, struct instant now)
         configure->state = CONFIGURE_SERVER;
         configure->tries = 0;
     }
-    if (configure->state == CONFIGURE_SERVER && configure->tries < CONFIGURE_TRIES)
+    if (configure->state == CONFIGURE_SERVER && configure->tries == CONFIGURE_TRIES)
+        settle(node, CONFIGURE_ALONE);
+    if (configure->state == CONFIGURE_SERVER || configure->state == CONFIGURE_ALONE)
         ask_server(node, now);
-    else if (configure->state == CONFIGURE_SERVER)
-        finish(node);
 }
 
 void configure_router_heard(struct node *node, struct instant now, uint16_t interface,
@@ -238,12 +242,14 @@ void node_hear_configuration(struct node *node, struct instant now, const struct
             serve(node, now, transit, message);
         return;
     }
-    if (node->configure.state != CONFIGURE_SERVER || heard->number != node->configure.number ||
-        heard->sequence.count == 0 ||
+    bool asking =
+        node->configure.state == CONFIGURE_SERVER || node->configure.state == CONFIGURE_ALONE;
+    if (!asking || heard->number != node->configure.number || heard->sequence.count == 0 ||
         memcmp(&heard->link, &node->links[0].interface.link, sizeof(heard->link)) != 0) {
         node_count(node, DROP_BAD_ICMP);
         return;
     }
+    heap_remove(&node->timers, &node->configure.timer);
     adopt(node, &heard->sequence);
-    finish(node);
+    settle(node, CONFIGURE_DONE);
 }

@@ -39,6 +39,19 @@ static void deliver_event(struct node *node, const struct transit *transit,
         event->icmp.error.quote = queued->bytes + (message->error.quote - payload);
 }
 
+// A path that leads nowhere is not taken again. Other errors say nothing about it: the packet
+// arrived, was too big, or was meant to end on the way.
+static void doubt_path(struct node *node, const struct icmp_message *message)
+{
+    const struct icmp_error *report = &message->error;
+    struct packet packet;
+    bool nowhere = message->code == ICMP_NO_ROUTE || message->code == ICMP_NO_NODE ||
+                   message->code == ICMP_NO_RELAY || message->code == ICMP_BEYOND_SCOPE;
+    if (message->type == ICMP_UNREACHABLE && nowhere &&
+        packet_decode_quote(report->quote, report->quote_length, &packet) == PACKET_OK)
+        node_doubt(node, &packet.route);
+}
+
 static void answer_echo(struct node *node, struct instant now, const struct transit *transit,
                         const struct icmp_message *request)
 {
@@ -71,6 +84,7 @@ static void deliver_icmp(struct node *node, struct instant now, const struct tra
     case ICMP_UNREACHABLE:
     case ICMP_TIME_EXCEEDED:
     case ICMP_PARAMETER_PROBLEM:
+        doubt_path(node, &message);
         deliver_event(node, transit, EVENT_ERROR, &message);
         break;
     case ICMP_WHERE_ARE_YOU:

@@ -182,6 +182,7 @@ enum node_verdict node_transit(struct node *node, struct instant now, struct tra
         // A host is no relay: it advances only along its own sequence.
         if (!node->config.router && !node_is_own(node, route->addresses[route->active + 1])) {
             node_count(node, DROP_NOT_FOR_US);
+            node_error(node, now, transit, ICMP_UNREACHABLE, ICMP_NO_RELAY, 0);
             return NODE_DONE;
         }
         packet_advance(transit->bytes, &transit->packet);

@@ -20,7 +20,8 @@
 #define ANNOUNCE_LIFETIME_S   30
 #define CONFIGURE_TRIES       3
 #define CONFIGURE_INTERVAL_MS 1000
-#define REGISTRATION_LIFETIME 60 // seconds
+#define CONFIGURE_AGAIN_MS    10000 // between later questions, while no server has answered
+#define REGISTRATION_LIFETIME 60    // seconds
 #define REGISTRATION_RETRY_MS 2000
 #define MEMBERSHIPS_MAX       64 // groups remembered on one link; with more, it gets all groups
 #define ROUTERS_MAX           32 // routers remembered on one link
@@ -92,7 +93,14 @@ struct queue {
     struct queued *pulled; // handed out last, freed by the next call
 };
 
-enum configure_state { CONFIGURE_OFF, CONFIGURE_ROUTER, CONFIGURE_SERVER, CONFIGURE_DONE };
+// ROUTER, SERVER: looks for one; ALONE: goes by what it formed, and asks again now and then.
+enum configure_state {
+    CONFIGURE_OFF,
+    CONFIGURE_ROUTER,
+    CONFIGURE_SERVER,
+    CONFIGURE_ALONE,
+    CONFIGURE_DONE,
+};
 
 struct configure {
     enum configure_state state;
@@ -290,6 +298,9 @@ void mobile_base_heard(struct node *node, struct instant now, uint16_t interface
 void mobile_carrier_lost(struct node *node, uint16_t interface);
 void node_hear_registration(struct node *node, struct instant now, const struct transit *transit,
                             const struct icmp_message *message);
+bool mobile_is_away(const struct node *node);
+// Where a mobile host is now: its base station, where it is away, and itself.
+struct sequence mobile_sequence(const struct node *node);
 struct binding *node_binding(struct node *node, struct instant now, struct sipp_address mobile);
 void node_tunnel(struct node *node, struct instant now, struct transit *transit,
                  const struct binding *binding);

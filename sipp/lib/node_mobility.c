@@ -168,10 +168,21 @@ static struct sequence away_sequence(const struct mobile *mobile, struct sipp_ad
     return (struct sequence){.count = 2, .addresses = {base, sequence_identity(&mobile->home)}};
 }
 
+bool mobile_is_away(const struct node *node)
+{
+    return node->mobile.enabled && !sipp_address_none(node->mobile.base);
+}
+
+struct sequence mobile_sequence(const struct node *node)
+{
+    return mobile_is_away(node) ? away_sequence(&node->mobile, node->mobile.base)
+                                : node->mobile.home;
+}
+
 static void register_place(struct node *node, struct instant now)
 {
     struct mobile *mobile = &node->mobile;
-    bool away = !sipp_address_none(mobile->base);
+    bool away = mobile_is_away(node);
     struct icmp_message message = {.type = ICMP_REGISTRATION_REQUEST};
     struct icmp_registration *request = &message.registration;
     uint64_t clock = node->config.clock + instant_since(now, node->started).ns / 1000000;
@@ -181,7 +192,7 @@ static void register_place(struct node *node, struct instant now)
     request->mobile = sequence_identity(&mobile->home);
     request->base = mobile->base;
     icmp_registration_sign(&message, &mobile->key);
-    struct sequence source = away ? away_sequence(mobile, mobile->base) : mobile->home;
+    struct sequence source = mobile_sequence(node);
     struct route route;
     if (route_form(&source, NULL, &mobile->station, &route))
         node_send_icmp(node, now, mobile->interface, &route, SIPP_HOP_LIMIT_DEFAULT, &message);
@@ -202,7 +213,7 @@ static void attach(struct node *node, struct instant now, uint16_t interface,
     mobile->interface = interface;
     mobile->registered = false;
     forwarding_set(node->forwarding, &everything, (struct next_hop){interface, gateway});
-    struct sequence place = sipp_address_none(base) ? mobile->home : away_sequence(mobile, base);
+    struct sequence place = mobile_sequence(node);
     if (!sipp_address_none(base)) {
         // In front of the home sequence, so that it is preferred while away.
         (void)node_remove_own(node, &mobile->home);
@@ -273,7 +284,7 @@ static void hear_reply(struct node *node, struct instant now, const struct icmp_
         register_place(node, now);
         return;
     }
-    bool away = !sipp_address_none(mobile->base);
+    bool away = mobile_is_away(node);
     heap_remove(&node->timers, &mobile->timer);
     if (away)
         heap_set(&node->timers, &mobile->timer,
@@ -281,7 +292,7 @@ static void hear_reply(struct node *node, struct instant now, const struct icmp_
     if (mobile->registered)
         return;
     mobile->registered = true;
-    struct sequence place = away ? away_sequence(mobile, mobile->base) : mobile->home;
+    struct sequence place = mobile_sequence(node);
     node_event(node, EVENT_REGISTERED, &place);
 }
 

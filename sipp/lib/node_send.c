@@ -5,6 +5,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <string.h>
 
 // `link` says where a local-use address that becomes active is; NODE_NO_INTERFACE: unknown.
 static bool send_payload(struct node *node, struct instant now, uint16_t link,
@@ -108,9 +109,7 @@ static bool source_of_identity(const struct node *node, struct sipp_address iden
             own[count++] = node->own[i];
     }
     // A mobile host away from home is reached only through its base station.
-    size_t best = node->mobile.enabled && !sipp_address_none(node->mobile.base) && count > 0
-                      ? 0
-                      : sequence_choose(own, count, towards);
+    size_t best = mobile_is_away(node) && count > 0 ? 0 : sequence_choose(own, count, towards);
     if (best == count)
         return false;
     *source = own[best].sequence;
@@ -142,9 +141,40 @@ bool node_route_to(struct node *node, struct instant now, const struct path *via
     return true;
 }
 
+// True where the route ends in the path.
+static bool leads_along(const struct route *route, const struct path *path)
+{
+    size_t before = route->count - (size_t)path->count;
+    return path->count < route->count && memcmp(&route->addresses[before], path->addresses,
+                                                path->count * sizeof(path->addresses[0])) == 0;
+}
+
+void node_doubt(struct node *node, const struct route *route)
+{
+    struct association *association =
+        associations_find(node->associations, route_source(route), route_destination(route));
+    if (association != NULL && leads_along(route, &association->path))
+        association->heard = false;
+}
+
+// A mobile host away from home shows the correspondent where it is, although the packet came by
+// way of its home (§7.1: all packets after the move carry the base station).
+static bool reply_from_away(const struct node *node, const struct route *received,
+                            struct route *reply)
+{
+    size_t mine = route_isolate(received, node->own, node->own_count);
+    if (!mobile_is_away(node) || mine == node->own_count ||
+        !sipp_address_equal(route_destination(received), sequence_identity(&node->mobile.home)))
+        return false;
+    struct sequence away = mobile_sequence(node);
+    struct path back = route_way_back(received, node->own[mine].sequence.count);
+    return route_form(&away, NULL, &back, reply);
+}
+
 bool node_route_back(const struct node *node, const struct route *received, struct route *reply)
 {
-    if (route_reply(received, node->own, node->own_count, reply))
+    if (reply_from_away(node, received, reply) ||
+        route_reply(received, node->own, node->own_count, reply))
         return true;
     // Sent to a cluster, local-use or well-known group address: ours too, but not all sources.
     struct path back = route_way_back(received, 1);

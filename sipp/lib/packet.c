@@ -85,7 +85,9 @@ static enum packet_fault decode_routing(struct reader *reader, struct packet *pa
     return PACKET_OK;
 }
 
-enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct packet *packet)
+// `whole`: all that the payload length speaks of must be there.
+static enum packet_fault decode(const uint8_t *bytes, size_t length, bool whole,
+                                struct packet *packet)
 {
     if (length < SIPP_HEADER_BYTES)
         return PACKET_TOO_SHORT;
@@ -100,8 +102,10 @@ enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct pack
     packet->route.active = 1;
     packet->route.addresses[0] = read_address(&reader);
     packet->route.addresses[1] = read_address(&reader);
-    if (payload_length > reader_left(&reader))
+    if (payload_length > reader_left(&reader) && whole)
         return PACKET_CUT;
+    if (payload_length > reader_left(&reader))
+        payload_length = reader_left(&reader);
     struct reader payload = reader_sub(&reader, payload_length);
     if (packet->payload_type == SIPP_PAYLOAD_ROUTING) {
         enum packet_fault fault = decode_routing(&payload, packet);
@@ -113,6 +117,16 @@ enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct pack
     packet->payload_offset = packet->length - packet->payload_length;
     assert(route_valid(&packet->route));
     return PACKET_OK;
+}
+
+enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct packet *packet)
+{
+    return decode(bytes, length, true, packet);
+}
+
+enum packet_fault packet_decode_quote(const uint8_t *bytes, size_t length, struct packet *packet)
+{
+    return decode(bytes, length, false, packet);
 }
 
 size_t packet_headers_length(const struct route *route)

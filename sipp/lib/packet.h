@@ -80,6 +80,10 @@ uint32_t packet_fault_pointer(enum packet_fault fault);
 // Reads headers from bytes off a link. What `packet` holds means something only for PACKET_OK.
 enum packet_fault packet_decode(const uint8_t *bytes, size_t length, struct packet *packet);
 
+// The same for the beginning of a packet that an ICMP error quotes: its payload may be cut, its
+// headers not. Lengths are those of what is there.
+enum packet_fault packet_decode_quote(const uint8_t *bytes, size_t length, struct packet *packet);
+
 // Writes headers and payload into `buffer`; a Routing Header only where the route has more than
 // two addresses. Returns the bytes written, or 0 where `size` or 65,535 bytes do not hold them or
 // the payload type is SIPP_PAYLOAD_ROUTING: a packet has at most one Routing Header.

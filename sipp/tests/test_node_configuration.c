@@ -150,6 +150,24 @@ static void test_leases_outlive_the_server(void **state)
     internet_free(site.net);
 }
 
+// The server comes late: the host has formed an address by then, and takes the server's.
+static void test_a_server_that_comes_late(void **state)
+{
+    (void)state;
+    struct site site = site_new("C", false);
+    struct internet *net = site.net;
+    const struct node_config plain = {.router = false};
+    const struct sipp_prefix pool = {{UINT64_C(0x0080000000010000)}, 48};
+    const struct sequence high = {.count = 0};
+    assert_configured(&site, "C.0:7d00:0200:0000:0000");
+    size_t server = fabric_add(net->fabric, &plain, false);
+    (void)fabric_plug(net->fabric, site.wire, server, 1500);
+    node_serve_configuration(internet_node(net, server), &pool, &high);
+    fabric_run(net->fabric, duration_s(30));
+    assert_configured(&site, "0080:0000:0001:0001");
+    internet_free(net);
+}
+
 // Numbers run out: nobody gets one twice, and it is counted.
 static void test_pool_runs_out(void **state)
 {
@@ -193,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_section_8_router_with_short_prefix),
         cmocka_unit_test(test_section_8_router_and_server),
         cmocka_unit_test(test_leases_outlive_the_server),
+        cmocka_unit_test(test_a_server_that_comes_late),
         cmocka_unit_test(test_pool_runs_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

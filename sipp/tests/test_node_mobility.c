@@ -101,6 +101,27 @@ static void test_section_7_1(void **state)
     assert_string_equal(internet_route_seen(net, H, ICMP_ECHO, 0), "S.H, Q.D, *Q.E, S.I");
 }
 
+// The mobile host goes on to where nobody tells the correspondent. The base station's error brings
+// the correspondent back to the old route and the home station.
+static void test_correspondent_falls_back(void **state)
+{
+    struct away *away = *state;
+    struct internet *net = away->net;
+    struct node_event event;
+    carry(away, away->radio);
+    assert_answered(away, I, "Q.D:S.H");
+    assert_answered(away, I, "Q.D:S.H");
+    assert_string_equal(internet_route_seen(net, I, ICMP_ECHO, 0), "S.I, Q.E, *D.d, S.H");
+    carry(away, net->lan_d);
+    // H's presence at the base station must run out before anybody notices.
+    fabric_run(net->fabric, duration_s(70));
+    internet_ping(net, I, NULL, "Q.D:S.H", 64);
+    fabric_run(net->fabric, duration_s(5));
+    assert_true(internet_event(net, I, EVENT_ERROR, &event));
+    assert_answered(away, I, "Q.D:S.H");
+    assert_string_equal(internet_route_seen(net, I, ICMP_ECHO, 0), "S.I, Q.E, *Q.D, S.H");
+}
+
 static void send_registration(struct internet *net, struct icmp_registration registration,
                               const struct mobile_key *with)
 {
@@ -193,6 +214,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_section_7_1, away_setup, away_teardown),
         cmocka_unit_test_setup_teardown(test_forged_registration_changes_nothing,
                                         internet_setup_extended, internet_teardown),
+        cmocka_unit_test_setup_teardown(test_correspondent_falls_back, away_setup, away_teardown),
         cmocka_unit_test_setup_teardown(test_bases_that_make_packets_go_round,
                                         internet_setup_extended, internet_teardown),
         cmocka_unit_test_setup_teardown(test_registration_after_restart, internet_setup_extended,
