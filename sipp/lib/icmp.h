@@ -9,7 +9,8 @@
 //
 //   error        | parameter 32 | up to 256 octets of the packet |
 //   echo         | identifier 16 | number 16 | data |
-//   where-are-you| reserved 16 | link address 48 | address sought 64 (0: any router) |
+//   where-are-you| reserved 16 | link address 48 | address sought 64 |
+//                |   sought 0: any router; All Nodes: all are to announce themselves
 //   i-am-here    | lifetime 16, seconds | link address 48 | identifying address 64 |
 //                | count 8 | reserved 24 | count x { address 64 | length 8 | zeros 24 } |
 //   registration | lifetime 16 | reserved 16 | number 64 | mobile 64 | base station 64 |

@@ -85,6 +85,7 @@ void node_set_carrier(struct node *node, uint16_t interface, bool up)
     assert(interface < node->link_count);
     bool was_up = node->links[interface].carrier;
     node->links[interface].carrier = up;
+    node->links[interface].asked = node->links[interface].asked && up;
     if (was_up && !up)
         mobile_carrier_lost(node, interface);
     // Whoever is on the link that came up should hear of us without waiting.

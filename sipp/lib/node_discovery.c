@@ -74,7 +74,9 @@ static bool knows_router(const struct node *node)
     return forwarding_get(node->forwarding, &everything) != NULL;
 }
 
-// A host also asks for a router while it knows none, and, when it is mobile, at every new place.
+// A router that is new on a link also asks everybody there to speak up, so that it soon knows who
+// is there and which groups are wanted. A host also asks for a router while it knows none, and,
+// when it is mobile, at every new place.
 void node_announce_all(struct node *node, struct instant now)
 {
     for (uint16_t i = 0; i < node->link_count; i++) {
@@ -91,6 +93,9 @@ void node_announce_all(struct node *node, struct instant now)
         }
         announcement(node, i, &message);
         node_send_on_link(node, i, &link, group, &message);
+        if (!node->links[i].asked)
+            node_ask(node, i, group);
+        node->links[i].asked = true;
     }
     // A tenth of jitter keeps many routers on a link from speaking at once.
     uint64_t jitter = random_below(&node->random, ANNOUNCE_INTERVAL_MS / 10);
@@ -164,6 +169,15 @@ static bool answers_for(const struct node *node, struct sipp_address sought)
     return node_is_own(node, sought);
 }
 
+// A new router asks everybody: all say who they are, but not at once.
+static void announce_soon(struct node *node, struct instant now)
+{
+    struct instant soon =
+        instant_add(now, duration_ms(random_below(&node->random, ANNOUNCE_SOON_MS)));
+    if (instant_before(soon, node->announce.deadline))
+        heap_set(&node->timers, &node->announce, soon);
+}
+
 // Says that `identity` is at `link`.
 static void presence(struct icmp_message *message, struct sipp_address identity,
                      const struct link_address *link)
@@ -188,6 +202,10 @@ void node_hear_where_are_you(struct node *node, struct instant now, const struct
     if (!from_this_link(transit) ||
         !sipp_address_equal(asker, sipp_local_use(0, message->where.link.octets, 6))) {
         node_count(node, DROP_BAD_ICMP);
+        return;
+    }
+    if (sipp_address_multicast(sought)) {
+        announce_soon(node, now);
         return;
     }
     bool router = sipp_address_none(sought) && node->config.router;

@@ -18,6 +18,7 @@
 #define PRESENCE_LIFETIME_MAX 600 // seconds that an I-Am-Here counts, whatever it says
 #define ANNOUNCE_INTERVAL_MS  10000
 #define ANNOUNCE_LIFETIME_S   30
+#define ANNOUNCE_SOON_MS      500 // at most, when a router asks who is there
 #define CONFIGURE_TRIES       3
 #define CONFIGURE_INTERVAL_MS 1000
 #define CONFIGURE_AGAIN_MS    10000 // between later questions, while no server has answered
@@ -64,6 +65,7 @@ struct heard_router {
 struct link {
     struct interface interface;
     bool carrier;
+    bool asked; // a router: who is on the link, since it came up
     struct sipp_address local_use;
     struct sipp_prefix announced[ICMP_PREFIXES_MAX];
     uint8_t announced_count;
