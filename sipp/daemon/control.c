@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The control socket: one JSON object a line in, one a line out, each with "v": 1.
 //
-//     {"command":"echo","to":"Q.E.I","via":"P.0","hop_limit":64,"size":56}
+//     {"command":"echo","to":"Q.E.I","via":"P.0","hop_limit":64,"size":56,"milliseconds":2000}
 //         -> {"sent":ROUTE,"reply":{"route":ROUTE,"hop_limit":N,"milliseconds":X}}
 //         -> {"sent":ROUTE,"error":{"route":ROUTE,"type":WORD,"code":N,"parameter":N,"at":ROUTE}}
 //         -> {"sent":ROUTE,"timeout":true}
 //     {"command":"status"}    {"command":"routes"}    {"command":"own"}
 //     {"command":"route-set","prefix":P,"interface":I,"gateway":A}  {"command":"route-remove",...}
-//     {"command":"join","group":A}
+//     {"command":"join","group":A}  {"command":"leave","group":A}
 #include "sipp/daemon/control_internal.h"
 
 #include "base/log.h"
@@ -197,16 +197,20 @@ static bool command_route_change(struct control *control, struct client *client,
     return true;
 }
 
-static bool command_join(struct control *control, struct client *client, const json_t *command,
-                         struct error *error)
+static bool command_member(struct control *control, struct client *client, const json_t *command,
+                           bool join, struct error *error)
 {
     struct sipp_address group;
     const char *text = text_of(command, "group");
     if (text == NULL || !names_parse(control->sippd->names, text, &group, error))
         return text != NULL ? false : error_set(error, ERROR_INPUT, "incomplete", "say \"group\"");
+    if (!sipp_address_multicast(group))
+        return error_set(error, ERROR_INPUT, "no-group", "%.60s is not a multicast group", text);
     struct sequence sequence = sequence_of(group);
-    if (!node_add_own(control->sippd->node, &sequence, error))
+    if (join && !node_add_own(control->sippd->node, &sequence, error))
         return false;
+    if (!join && !node_remove_own(control->sippd->node, &sequence))
+        return error_set(error, ERROR_NOT_FOUND, "no-member", "not a member of %.60s", text);
     answer(client, json_object());
     return true;
 }
@@ -221,8 +225,8 @@ static bool run_command(struct control *control, struct client *client, const js
         return command_echo(control, client, command, error);
     if (strcmp(word, "route-set") == 0 || strcmp(word, "route-remove") == 0)
         return command_route_change(control, client, command, word[6] == 's', error);
-    if (strcmp(word, "join") == 0)
-        return command_join(control, client, command, error);
+    if (strcmp(word, "join") == 0 || strcmp(word, "leave") == 0)
+        return command_member(control, client, command, word[0] == 'j', error);
     if (strcmp(word, "status") == 0)
         command_status(control, client);
     else if (strcmp(word, "routes") == 0)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Echoes on behalf of the tool: each waits for its answer, an error that quotes it, or two seconds.
+// Echoes on behalf of the tool: each waits for its answer, an error that quotes it, or its time.
 #include "sipp/daemon/control_internal.h"
 
 #include <string.h>
 
 #define ECHO_TIMEOUT_MS  2000
+#define ECHO_LONGEST_MS  60000
 #define ECHO_SIZE_MAX    8000
 #define DESTINATIONS_MAX 16 // sequences of one name to choose from
 
@@ -77,15 +78,19 @@ bool command_echo(struct control *control, struct client *client, const json_t *
     struct route route;
     long long size = number_of(command, "size", 56);
     long long hop_limit = number_of(command, "hop_limit", SIPP_HOP_LIMIT_DEFAULT);
-    if (size < 0 || size > ECHO_SIZE_MAX || hop_limit < 1 || hop_limit > 255)
-        return error_set(error, ERROR_INPUT, "bad-number", "size is 0 to %d, hop limit 1 to 255",
-                         ECHO_SIZE_MAX);
+    long long wait = number_of(command, "milliseconds", ECHO_TIMEOUT_MS);
+    if (size < 0 || size > ECHO_SIZE_MAX || hop_limit < 1 || hop_limit > 255 || wait < 1 ||
+        wait > ECHO_LONGEST_MS)
+        return error_set(error, ERROR_INPUT, "bad-number",
+                         "size is 0 to %d, hop limit 1 to 255, milliseconds 1 to %d", ECHO_SIZE_MAX,
+                         ECHO_LONGEST_MS);
     if (!echo_route(control, command, &route, error))
         return false;
     struct echo *echo = echo_new(control, client, error);
     if (echo == NULL)
         return false;
     echo->route = route;
+    echo->wait = (uint64_t)wait * 1000000;
     echo->whole_way = hop_limit >= SIPP_HOP_LIMIT_DEFAULT;
     uint16_t identifier = (uint16_t)(echo - control->echoes);
     if (!node_send_echo(sippd->node, sippd_now(sippd), &route, (uint8_t)hop_limit, identifier,
@@ -171,7 +176,7 @@ void echoes_time_out(struct control *control)
     uint64_t now = uv_hrtime();
     for (size_t i = 0; i < ECHOES_MAX; i++) {
         struct echo *echo = &control->echoes[i];
-        if (echo->client == NULL || now - echo->sent <= (uint64_t)ECHO_TIMEOUT_MS * 1000000)
+        if (echo->client == NULL || now - echo->sent <= echo->wait)
             continue;
         node_doubt(control->sippd->node, &echo->route);
         echo_done(echo, json_pack("{s:b}", "timeout", 1));

@@ -25,6 +25,7 @@ struct echo {
     struct client *client; // NULL: free
     uint16_t number;
     uint64_t sent; // nanoseconds
+    uint64_t wait; // nanoseconds
     struct route route;
     bool whole_way; // nobody meant it to end before
 };

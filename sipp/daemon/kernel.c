@@ -8,6 +8,7 @@
 // Our own prefixes are offered as unreachable routes, which the routing daemon learns and
 // announces. What it learned elsewhere comes back as a route with a device and a link-local next
 // hop fe80::; the link address inside that one gives the neighbour's local-use SIPP address.
+#include "sipp/daemon/learned.h"
 #include "sipp/daemon/sippd.h"
 
 #include "base/log.h"
@@ -30,7 +31,9 @@ static const uint8_t routes_prefix[8] = {0xfd, 0x53, 0x49, 0x50, 0x50, 0x00, 0x0
 struct kernel {
     struct sippd *sippd;
     int fd;
-    bool learning;
+    struct learned *learned; // NULL: this node does not learn
+    bool telling;            // all routes, from the beginning
+    bool ask_again;          // once the kernel has told what it is telling now
     uv_poll_t poll;
     struct sipp_prefix offered[NODE_LEVELS_MAX];
     size_t offered_count;
@@ -134,6 +137,7 @@ struct heard_route {
     const uint8_t *destination;
     const uint8_t *gateway;
     unsigned device;
+    uint32_t metric;
 };
 
 static void read_attributes(struct rtattr *attribute, int length, struct heard_route *heard)
@@ -147,6 +151,8 @@ static void read_attributes(struct rtattr *attribute, int length, struct heard_r
             heard->gateway = data;
         else if (attribute->rta_type == RTA_OIF && size == sizeof(unsigned))
             memcpy(&heard->device, data, sizeof(unsigned));
+        else if (attribute->rta_type == RTA_PRIORITY && size == sizeof(uint32_t))
+            memcpy(&heard->metric, data, sizeof(uint32_t));
     }
 }
 
@@ -154,11 +160,12 @@ static void hear_route(struct kernel *kernel, struct nlmsghdr *header)
 {
     struct sippd *sippd = kernel->sippd;
     struct rtmsg *route = NLMSG_DATA(header);
-    struct heard_route heard = {NULL, NULL, 0};
+    struct heard_route heard = {NULL, NULL, 0, 0};
     struct sipp_prefix prefix;
     struct next_hop next_hop;
-    if (!kernel->learning || route->rtm_family != AF_INET6 || route->rtm_table != RT_TABLE_MAIN ||
-        route->rtm_protocol == ROUTE_PROTOCOL || route->rtm_type != RTN_UNICAST)
+    if (kernel->learned == NULL || route->rtm_family != AF_INET6 ||
+        route->rtm_table != RT_TABLE_MAIN || route->rtm_protocol == ROUTE_PROTOCOL ||
+        route->rtm_type != RTN_UNICAST)
         return;
     read_attributes(RTM_RTA(route), (int)RTM_PAYLOAD(header), &heard);
     if (heard.destination == NULL ||
@@ -167,19 +174,13 @@ static void hear_route(struct kernel *kernel, struct nlmsghdr *header)
     next_hop.interface = port_of_device(sippd, heard.device);
     bool good = next_hop.interface != NODE_NO_INTERFACE && heard.gateway != NULL &&
                 sipp_gateway(heard.gateway, &next_hop.gateway);
-    if (header->nlmsg_type == RTM_DELROUTE) {
-        const struct next_hop *now = forwarding_get(node_forwarding(sippd->node), &prefix);
-        // The old one of a replaced route may go after the new one came.
-        if (now != NULL && good && now->interface == next_hop.interface &&
-            sipp_address_equal(now->gateway, next_hop.gateway))
-            (void)forwarding_remove(node_forwarding(sippd->node), &prefix);
-        return;
-    }
-    if (!good) {
+    if (!good && header->nlmsg_type == RTM_NEWROUTE)
         log_warning("kernel", "a route has a next hop that is no neighbour of ours");
-        return;
-    }
-    forwarding_set(node_forwarding(sippd->node), &prefix, next_hop);
+    else if (good && header->nlmsg_type == RTM_NEWROUTE)
+        learned_add(kernel->learned, &prefix, heard.metric, next_hop,
+                    (header->nlmsg_flags & NLM_F_REPLACE) != 0);
+    else if (good)
+        learned_remove(kernel->learned, &prefix, heard.metric, next_hop);
 }
 
 static void hear_link(struct kernel *kernel, struct nlmsghdr *header)
@@ -192,19 +193,8 @@ static void hear_link(struct kernel *kernel, struct nlmsghdr *header)
                          header->nlmsg_type == RTM_NEWLINK && (link->ifi_flags & IFF_RUNNING) != 0);
 }
 
-static void hear(struct kernel *kernel, uint8_t *bytes, int length)
-{
-    for (struct nlmsghdr *header = (struct nlmsghdr *)bytes; NLMSG_OK(header, (unsigned)length);
-         header = NLMSG_NEXT(header, length)) {
-        if (header->nlmsg_type == RTM_NEWROUTE || header->nlmsg_type == RTM_DELROUTE)
-            hear_route(kernel, header);
-        else if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
-            hear_link(kernel, header);
-    }
-}
-
-// Asks for all routes; they arrive as if they were new.
-static bool ask_routes(const struct kernel *kernel)
+// Asks for all routes; they arrive as if they were new. One such answer at a time.
+static bool ask_routes(struct kernel *kernel)
 {
     struct {
         struct nlmsghdr header;
@@ -215,7 +205,39 @@ static bool ask_routes(const struct kernel *kernel)
                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
         .route = {.rtm_family = AF_INET6},
     };
-    return send(kernel->fd, &request, request.header.nlmsg_len, 0) >= 0;
+    kernel->ask_again = kernel->telling;
+    if (kernel->telling)
+        return true;
+    learned_begin(kernel->learned);
+    kernel->telling = send(kernel->fd, &request, request.header.nlmsg_len, 0) >= 0;
+    return kernel->telling;
+}
+
+// All routes were told. They are asked for again where something changed in the midst of it.
+static void hear_end(struct kernel *kernel, bool whole)
+{
+    if (!kernel->telling)
+        return;
+    kernel->telling = false;
+    if (whole && !kernel->ask_again)
+        learned_end(kernel->learned);
+    else
+        (void)ask_routes(kernel);
+}
+
+static void hear(struct kernel *kernel, uint8_t *bytes, int length)
+{
+    for (struct nlmsghdr *header = (struct nlmsghdr *)bytes; NLMSG_OK(header, (unsigned)length);
+         header = NLMSG_NEXT(header, length)) {
+        if (header->nlmsg_type == NLMSG_DONE)
+            hear_end(kernel, (header->nlmsg_flags & NLM_F_DUMP_INTR) == 0);
+        else if (header->nlmsg_type == NLMSG_ERROR)
+            kernel->ask_again = kernel->telling; // it is still busy with an earlier question
+        else if (header->nlmsg_type == RTM_NEWROUTE || header->nlmsg_type == RTM_DELROUTE)
+            hear_route(kernel, header);
+        else if (header->nlmsg_type == RTM_NEWLINK || header->nlmsg_type == RTM_DELLINK)
+            hear_link(kernel, header);
+    }
 }
 
 static void readable(uv_poll_t *poll, int status, int events)
@@ -228,7 +250,10 @@ static void readable(uv_poll_t *poll, int status, int events)
         ssize_t length = recv(kernel->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
         // Messages were lost: what we know may be old, so ask for everything again.
         if (length < 0 && errno == ENOBUFS) {
-            (void)ask_routes(kernel);
+            // So may have been the end of an answer.
+            kernel->telling = false;
+            if (kernel->learned != NULL)
+                (void)ask_routes(kernel);
             continue;
         }
         if (length <= 0)
@@ -264,7 +289,8 @@ bool kernel_learn(struct sippd *sippd, struct error *error)
 {
     if (sippd->checking)
         return true;
-    sippd->kernel->learning = true;
+    if (sippd->kernel->learned == NULL)
+        sippd->kernel->learned = learned_new(node_forwarding(sippd->node));
     if (!ask_routes(sippd->kernel))
         return error_set(error, ERROR_SYSTEM, "no-netlink", "cannot ask the kernel for routes: %s",
                          strerror(errno));
@@ -281,6 +307,7 @@ void kernel_close(struct sippd *sippd)
     uv_close((uv_handle_t *)&kernel->poll, NULL);
     (void)uv_run(&sippd->loop, UV_RUN_NOWAIT);
     close(kernel->fd);
+    learned_free(kernel->learned);
     memory_free(kernel);
     sippd->kernel = NULL;
 }

@@ -4,6 +4,7 @@
 //     port.c      packet sockets and protocol 41 tunnels; forwards in batches
 //     gateway.c   TUN device: IPv4 hosts, by their C-bit addresses
 //     kernel.c    netlink: routes that a routing daemon learned, carrier of links
+//     learned.c   which of the kernel's routes are in use
 //     control.c   commands of the `sipp` tool
 //     leases.c    what a configuration server has given out
 //     config.c    the file that says what the node is

@@ -93,6 +93,41 @@ def test_a_second_signal_does_not_cut_the_end_short(lab: Lab) -> None:
         lab.await_ping("A", "ping", "P.B.r")
 
 
+def test_late_delete_of_a_replaced_route(lab: Lab) -> None:
+    """A routing daemon puts a better route beside the old one and then takes the old one away."""
+    lab.names(NAMES)
+    lab.node("A", "router", "own P.A.r", "learn")
+    for name in "BC":
+        lab.node(name, "router", f"own 0080:0000:0002:000{ord(name) - 64}")
+        lab.link("A", name)
+    lab.start()
+    prefix = "fd53:4950:5000:0:80:0:2:0/112"
+    hops = {name: f"via {lab.link_local(name, lab.device(name, 'A'))} dev {lab.device('A', name)}"
+            for name in "BC"}
+
+    def learned() -> str:
+        return next((line.split()[2] for line in lab.routes("A").splitlines()
+                     if line.startswith("0080:0000:0002:0000/48")), "none")
+
+    def change(what: str, name: str, metric: int) -> None:
+        lab.sh("A", f"ip -6 route {what} {prefix} {hops[name]} metric {metric} proto 200")
+    change("add", "B", 100)
+    await_that("the route through B is learned", lambda: learned() == "a-b")
+    change("add", "C", 50)
+    await_that("the better one is taken", lambda: learned() == "a-c")
+    change("del", "B", 100)
+    # Something that can be seen, and that the kernel tells after the deletion.
+    lab.sh("A", f"ip -6 route add fd53:4950:5000:0:90::/80 {hops['B']} proto 200")
+    await_that("the next route is learned", lambda: "0090:0000:0000:0000/16" in lab.routes("A"))
+    assert learned() == "a-c"
+    # The other way round: the one in use goes, and the one that is left is taken.
+    change("add", "B", 100)
+    change("del", "C", 50)
+    await_that("what is left is taken", lambda: learned() == "a-b")
+    change("del", "B", 100)
+    await_that("nothing is left", lambda: learned() == "none")
+
+
 def test_killed_in_the_middle_of_traffic(lab: Lab) -> None:
     """After SIGKILL the socket and the offered routes stay; a new start takes both over."""
     pair(lab, "offer P.A")

@@ -46,7 +46,7 @@ def copies(lab: Lab) -> int:
     """How many copies of one packet of S cross the LAN."""
     lab.captures["T", "B"].catch_up()
     before = len(lab.sequences("T", "B", ICMP_ECHO))
-    lab.tool("S", "-c", "1", "-v", "A.u", "ping", "M", check=False)
+    lab.tool("S", "-c", "1", "-w", "500", "-v", "A.u", "ping", "M", check=False)
     return len(lab.sequences("T", "B", ICMP_ECHO)) - before
 
 
@@ -110,7 +110,7 @@ def site(lab: Lab) -> None:
 def passed(lab: Lab, node: str, route: str) -> dict[tuple[str, str], int]:
     """Sends an echo along a route; says on which links it was seen."""
     lab.forget_captured()
-    lab.tool(node, "-c", "1", "-r", route, "ping", check=False)
+    lab.tool(node, "-c", "1", "-w", "300", "-r", route, "ping", check=False)
     return {link: sum(one.split(", ")[0] == route.split(", ")[0]
                       for one in lab.sequences(*link, ICMP_ECHO)) for link in lab.captures}
 

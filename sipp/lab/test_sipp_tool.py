@@ -55,7 +55,18 @@ def test_refusals(names: Path) -> None:
             (("dance",), 2, "no command"),
             ((), 2, "usage"),
             (("-s", "/nonexistent", "ping", "0080:0000:0000:0001"), 3, "no daemon answers"),
-            (("-n", "/nonexistent", "addr", "P"), 1, "cannot read")):
+            (("-n", "/nonexistent", "addr", "P"), 1, "cannot read"),
+            (("-n", "/dev/zero", "addr", "P"), 1, "no text of at most a megabyte"),
+            (("-w", "0", "ping", "P"), 2, "-w takes a number from 1"),
+            (("registry", names, "add", "Q.F", "many"), 1, '"many" is not a number of bits'),
+            (("registry", names, "mask", "P", "x3"), 1, '"x3" is not a number of bits'),
+            (("registry", names, "dance"), 1, "no such command"),
+            (("registry", names), 2, "say which file"),
+            (("reverse", "P"), 2, ""),
+            (("route", "set"), 2, "route set PREFIX"),
+            (("join",), 2, "say which group"),
+            (("leave",), 2, "say which group"),
+            (("status", "now"), 2, "takes no words")):
         code, _, error = sipp(*words)
         assert code == status and said in error, (words, code, error)
 

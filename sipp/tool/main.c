@@ -31,6 +31,7 @@ static const char usage[] =
     "  trace SEQUENCE                        shows the route sequence at every hop\n"
     "  route [set PREFIX INTERFACE [GATEWAY] | remove PREFIX]\n"
     "  join GROUP                            makes the node a member of a multicast group\n"
+    "  leave GROUP                           and no more\n"
     "  status [--metrics]                    what the daemon is and has counted; the counters in\n"
     "                                        the text form of Prometheus\n"
     "\n"
@@ -43,6 +44,7 @@ static const char usage[] =
     "  -c COUNT    packets to send with ping\n"
     "  -l SIZE     octets of data\n"
     "  -t LIMIT    hop limit\n"
+    "  -w TIME     milliseconds to wait for each answer (2000)\n"
     "  -d SERVER   the IPv4 address of a name server, instead of the system's\n"
     "\n"
     "For ping and trace, dns:NAME stands for the sequence of NAME in the DNS that matches best.\n";
@@ -73,11 +75,11 @@ void say(const struct options *options, json_t *object, const char *format, ...)
 }
 
 // With --json: everything that was said, as one object.
-static void print_results(struct options *options)
+static void print_results(struct options *options, int status)
 {
     if (options->results == NULL)
         return;
-    if (json_array_size(options->results) > 0) {
+    if (json_array_size(options->results) > 0 || status == EXIT_DONE) {
         json_t *all = json_pack("{s:i,s:O}", "v", 1, "results", options->results);
         (void)json_dumpf(all, stdout, JSON_INDENT(2));
         (void)putchar('\n');
@@ -131,18 +133,34 @@ json_t *daemon_ask(const struct options *options, json_t *command, int *status)
     return NULL;
 }
 
+char *file_text(const char *file, struct error *error)
+{
+    FILE *stream = fopen(file, "re");
+    if (stream == NULL) {
+        (void)error_set(error, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_SYSTEM, "cannot-read",
+                        "cannot read %s: %s", file, strerror(errno));
+        return NULL;
+    }
+    char *text = memory_new(FILE_MAX + 2);
+    size_t length = fread(text, 1, FILE_MAX + 1, stream);
+    text[length] = '\0';
+    bool failed = ferror(stream) != 0;
+    (void)fclose(stream);
+    if (!failed && length <= FILE_MAX && strlen(text) == length)
+        return text;
+    memory_free(text);
+    (void)error_set(error, ERROR_INPUT, "no-text", "%s is no text of at most a megabyte", file);
+    return NULL;
+}
+
 static bool load_names(struct options *options, struct error *error)
 {
     options->names = names_new();
     if (options->names_file == NULL)
         return true;
-    FILE *stream = fopen(options->names_file, "re");
-    if (stream == NULL)
-        return error_set(error, ERROR_SYSTEM, "cannot-read", "cannot read %s: %s",
-                         options->names_file, strerror(errno));
-    char *text = memory_new(FILE_MAX + 1);
-    text[fread(text, 1, FILE_MAX, stream)] = '\0';
-    (void)fclose(stream);
+    char *text = file_text(options->names_file, error);
+    if (text == NULL)
+        return false;
     bool good = names_read(options->names, text, error);
     memory_free(text);
     if (!good)
@@ -170,7 +188,7 @@ static const struct option long_options[] = {{"json", no_argument, NULL, 'J'},
 static int read_options(int count, char **words, struct options *options)
 {
     int letter;
-    while ((letter = getopt_long(count, words, "s:n:v:r:c:l:t:d:h", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(count, words, "s:n:v:r:c:l:t:w:d:h", long_options, NULL)) != -1) {
         switch (letter) {
         case 'J':
             if (options->results == NULL)
@@ -203,6 +221,9 @@ static int read_options(int count, char **words, struct options *options)
         case 't':
             options->hop_limit = number("-t", 1, UINT8_MAX);
             break;
+        case 'w':
+            options->wait = number("-w", 1, 60000);
+            break;
         case 'd':
             options->dns = optarg;
             break;
@@ -225,14 +246,15 @@ int main(int count, char **words)
     } commands[] = {
         {"addr", command_addr},     {"registry", command_registry}, {"reverse", command_reverse},
         {"ping", command_ping},     {"trace", command_trace},       {"route", command_route},
-        {"status", command_status}, {"join", command_join},
+        {"status", command_status}, {"join", command_join},         {"leave", command_leave},
     };
     const char *control = getenv("SIPP_CONTROL");
     struct options options = {.control = control == NULL ? CONTROL_DEFAULT : control,
                               .names_file = getenv("SIPP_NAMES"),
                               .count = 4,
                               .size = 56,
-                              .hop_limit = 64};
+                              .hop_limit = 64,
+                              .wait = 2000};
     struct error error = {0};
     int status = read_options(count, words, &options);
     if (status >= 0)
@@ -252,7 +274,7 @@ int main(int count, char **words)
                 ? commands[i].run(&options, words + optind + 1, count - optind - 1)
                 : complain(EXIT_USAGE, "there is no command \"%s\"; see sipp -h", words[optind]);
     }
-    print_results(&options);
+    print_results(&options, options.printed ? EXIT_REFUSED : status);
     names_free(options.names);
     return status;
 }

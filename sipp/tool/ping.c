@@ -40,8 +40,8 @@ static json_t *destination(const struct options *options, const char *to)
 
 static json_t *echo(const struct options *options, const char *to, int hop_limit, int *status)
 {
-    json_t *command = json_pack("{s:s,s:i,s:i}", "command", "echo", "hop_limit", hop_limit, "size",
-                                options->size);
+    json_t *command = json_pack("{s:s,s:i,s:i,s:i}", "command", "echo", "hop_limit", hop_limit,
+                                "size", options->size, "milliseconds", options->wait);
     json_t *where = to == NULL ? NULL : destination(options, to);
     if (to != NULL && where == NULL) {
         json_decref(command);
@@ -179,14 +179,25 @@ int command_route(struct options *options, char **words, int count)
     return status;
 }
 
-int command_join(struct options *options, char **words, int count)
+static int change_membership(const struct options *options, const char *word, char **words,
+                             int count)
 {
     int status = EXIT_DONE;
     if (count != 1)
         return complain(EXIT_USAGE, "say which group");
     json_decref(
-        daemon_ask(options, json_pack("{s:s,s:s}", "command", "join", "group", words[0]), &status));
+        daemon_ask(options, json_pack("{s:s,s:s}", "command", word, "group", words[0]), &status));
     return status;
+}
+
+int command_join(struct options *options, char **words, int count)
+{
+    return change_membership(options, "join", words, count);
+}
+
+int command_leave(struct options *options, char **words, int count)
+{
+    return change_membership(options, "leave", words, count);
 }
 
 static void print_metric(const char *name, const char *label, const json_t *value)
@@ -228,6 +239,7 @@ int command_status(struct options *options, char **words, int count)
     json_t *answer = daemon_ask(options, json_pack("{s:s}", "command", "status"), &status);
     if (answer == NULL)
         return status;
+    options->printed = true;
     if (options->metrics) {
         print_metrics(answer);
     } else {

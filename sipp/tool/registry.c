@@ -11,21 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX    (1 << 20)
 #define NAME_COLUMN 24
 
 static bool load(const char *file, struct registry *registry, struct error *error)
 {
-    FILE *stream = fopen(file, "re");
-    if (stream == NULL && errno == ENOENT)
-        return true; // the first assignment makes the file
-    if (stream == NULL)
-        return error_set(error, ERROR_SYSTEM, "cannot-read", "cannot read %s: %s", file,
-                         strerror(errno));
-    char *text = memory_new(FILE_MAX + 1);
+    char *text = file_text(file, error);
+    if (text == NULL)
+        return error->code == ERROR_NOT_FOUND; // the first assignment makes the file
     struct names *names = names_new();
-    text[fread(text, 1, FILE_MAX, stream)] = '\0';
-    (void)fclose(stream);
     bool good = names_read(names, text, error) && registry_load(registry, names, error);
     names_free(names);
     memory_free(text);
@@ -79,6 +72,18 @@ static void say_entries(const struct options *options, const struct registry *re
         say_prefix(options, name, NAME_COLUMN, &prefix);
 }
 
+// Bits of a width or mask; false where the word is no number of them.
+static bool read_bits(const char *word, unsigned *bits, struct error *error)
+{
+    char *end;
+    unsigned long value = strtoul(word, &end, 10);
+    if (word[0] < '0' || word[0] > '9' || *end != '\0' || value > SIPP_ADDRESS_BITS)
+        return error_set(error, ERROR_INPUT, "bad-number", "\"%.40s\" is not a number of bits",
+                         word);
+    *bits = (unsigned)value;
+    return true;
+}
+
 // Carries a command out; `changed` says whether the file must be written.
 static bool run(const struct options *options, struct registry *registry, char **words, int count,
                 bool *changed, struct error *error)
@@ -103,13 +108,15 @@ static bool run(const struct options *options, struct registry *registry, char *
     }
     if (strcmp(words[0], "remove") == 0 && count == 2)
         return registry_remove(registry, words[1], error);
+    unsigned width = 16;
+    if (count == 3 && !read_bits(words[2], &width, error))
+        return false;
     if (strcmp(words[0], "mask") == 0 && count == 3)
-        return registry_set_mask(registry, words[1], (unsigned)strtoul(words[2], NULL, 10), error);
+        return registry_set_mask(registry, words[1], width, error);
     bool node = strcmp(words[0], "add-node") == 0 && count == 2;
     if (!node && (strcmp(words[0], "add") != 0 || count < 2 || count > 3))
         return error_set(error, ERROR_INPUT, "bad-command",
                          "there is no such command; see sipp -h");
-    unsigned width = count == 3 ? (unsigned)strtoul(words[2], NULL, 10) : 16;
     if (!(node ? registry_add_node(registry, words[1], &prefix, error)
                : registry_add(registry, words[1], width, &prefix, error)))
         return false;

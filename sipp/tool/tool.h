@@ -22,7 +22,9 @@ struct options {
     int count;
     int size;
     int hop_limit;
+    int wait; // milliseconds for each answer
     bool metrics;
+    bool printed;    // the command has written its own JSON
     json_t *results; // with --json: what is printed at the end; else NULL
 };
 
@@ -34,6 +36,7 @@ int command_trace(struct options *options, char **words, int count);
 int command_route(struct options *options, char **words, int count);
 int command_status(struct options *options, char **words, int count);
 int command_join(struct options *options, char **words, int count);
+int command_leave(struct options *options, char **words, int count);
 int command_reverse(struct options *options, char **words, int count);
 
 // Asks the DNS for the address sequences of a name; returns how many `paths` (at most `size`) were
@@ -41,6 +44,9 @@ int command_reverse(struct options *options, char **words, int count);
 size_t dns_sequences(const struct options *options, const char *name, struct path *paths,
                      size_t size);
 
+// A whole file of text; the caller frees it with memory_free. NULL where it is none, or too long;
+// ERROR_NOT_FOUND where there is no such file.
+char *file_text(const char *file, struct error *error);
 // One result: with --json `object` (taken over) joins the results, else the text is printed.
 void say(const struct options *options, json_t *object, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
