@@ -38,7 +38,7 @@ bool interval_map_append(struct interval_map *map, const struct interval *interv
 void interval_map_settle(struct interval_map *map)
 {
     sequence_write_begin(&map->sequence);
-    leaf_index_tend(map, true);
+    line_index_settle(map);
     sequence_write_end(&map->sequence);
 }
 

@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The looking half of the interval map, lock-free.
 //
+//     line index -> line that holds the key: done       nearly all keys that are in an interval
+//                -> leaf with the key well inside       most others
+//     tree       -> leaf                                the rest, and where there is no index
+//
 // Every pointer read from a node is followed only after the sequence lock said that no change
 // went on, so it leads to a node of the kind expected; the bytes in that node may change the next
 // moment, but its memory stays (pool.h), places are clamped, and what was found in the end counts
-// only when the sequence still stands.
+// only when the sequence still stands. Entries of the index are written whole and always lead to
+// nodes, so they are followed at once.
 //
 // This file is compiled once for each kind of machine (meson.build), with INTERVAL_FINDER the name
 // of what it defines; interval_pick.c chooses among them.
 #include "mapping/interval_tree.h"
 
-#include <string.h>
-
-// Keys that find_many takes down the tree together: enough to fill a core's outstanding misses.
+// Keys that are looked up together: enough to fill a core's outstanding misses.
 #define BATCH 32
 
 // The pointer read once: the compiler must not read it again after it was validated.
@@ -33,9 +36,9 @@ INTERVAL_SEARCH void *child_of(const struct inner *inner, unsigned place)
 }
 
 // The index's slots, or none when a change went on.
-INTERVAL_SEARCH struct leaf_slots slots_of(const struct interval_map *map, uint64_t begun)
+INTERVAL_SEARCH struct line_slots slots_of(const struct interval_map *map, uint64_t begun)
 {
-    struct leaf_slots slots = map->index.slots;
+    struct line_slots slots = map->index.slots;
     if (sequence_retry(&map->sequence, begun))
         slots.count = 0;
     return slots;
@@ -55,21 +58,6 @@ INTERVAL_SEARCH const struct leaf *leaf_by_tree(const struct interval_map *map, 
             return NULL;
     }
     return node;
-}
-
-// The leaf that `key` leads to, or NULL when a change went on.
-INTERVAL_SEARCH const struct leaf *leaf_of(const struct interval_map *map, uint64_t begun,
-                                           uint64_t key)
-{
-    struct leaf_slots slots = slots_of(map, begun);
-    if (slots.count > 0) {
-        const struct leaf *leaf = leaf_slots_leaf(&slots, leaf_slots_places(&slots, key), key);
-        if (sequence_retry(&map->sequence, begun))
-            return NULL;
-        if (__builtin_expect(leaf != NULL, 1))
-            return leaf;
-    }
-    return leaf_by_tree(map, begun, key);
 }
 
 // The last interval of the leaf before; its length is 0 where there is none. False when a change
@@ -100,15 +88,34 @@ INTERVAL_SEARCH bool behind_leaf(const struct interval_map *map, uint64_t begun,
     return true;
 }
 
+// The place of the last interval that starts at `key` or before it, in the leaf that the index
+// names, where that is certain: the key lies in that interval, or the leaf has another behind it.
+INTERVAL_SEARCH bool certain(const struct leaf *leaf, uint64_t key, int *place,
+                             struct interval *found)
+{
+    if (leaf == NULL)
+        return false;
+    *place = leaf_find(leaf, key);
+    if (*place == LEAF_BEFORE)
+        return false;
+    *found = leaf_get(leaf, *place);
+    return interval_holds(found, key) || leaf_next(leaf, *place) != LEAF_BEHIND;
+}
+
 // The last interval that starts at `key` or before; length 0 where there is none. `place` is its
 // place in the leaf. False when a change went on.
 INTERVAL_SEARCH bool at_or_before(const struct interval_map *map, uint64_t begun, uint64_t key,
                                   const struct leaf **leaf, int *place, struct interval *found)
 {
-    *leaf = leaf_of(map, begun, key);
+    struct line_slots slots = slots_of(map, begun);
+    *leaf = leaf_of_entry(line_slots_find(&slots, key));
+    if (sequence_retry(&map->sequence, begun))
+        return false;
+    if (certain(*leaf, key, place, found))
+        return true;
+    *leaf = leaf_by_tree(map, begun, key);
     if (*leaf == NULL)
         return false;
-    prefetch_lines(*leaf, sizeof(struct leaf) / 64);
     *place = leaf_find(*leaf, key);
     if (__builtin_expect(*place == LEAF_BEFORE, 0))
         return before_leaf(map, begun, *leaf, found);
@@ -134,17 +141,30 @@ INTERVAL_SEARCH bool leaf_at(const struct interval_map *map, uint64_t begun,
     return before_leaf(map, begun, leaf, found);
 }
 
+// The interval that holds a key, by the index alone; false where it does not know it.
+INTERVAL_SEARCH bool find_by_index(const struct line_slots *slots, uint64_t key,
+                                   struct interval *found)
+{
+    const struct leaf_line *line = line_of_entry(line_slots_find(slots, key));
+    if (__builtin_expect(line == NULL, 0))
+        return false;
+    uint64_t first = 0;
+    unsigned holding = line_find(line, key, &first);
+    *found = line_get(line, holding, first);
+    return holding != 0;
+}
+
 INTERVAL_SEARCH bool find(const struct interval_map *map, uint64_t key, struct interval *found)
 {
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
-        const struct leaf *leaf = leaf_of(map, begun, key);
-        if (leaf == NULL)
+        struct line_slots slots = slots_of(map, begun);
+        const struct leaf *leaf = NULL;
+        int place = 0;
+        if (!find_by_index(&slots, key, found) &&
+            !at_or_before(map, begun, key, &leaf, &place, found))
             continue;
-        // All lines at once: which one is wanted is only known after the first.
-        prefetch_lines(leaf, sizeof(struct leaf) / 64);
-        if (leaf_at(map, begun, leaf, leaf_line_of(leaf, key), key, found) &&
-            !sequence_retry(&map->sequence, begun))
+        if (!sequence_retry(&map->sequence, begun))
             return interval_holds(found, key);
     }
 }
@@ -188,62 +208,13 @@ INTERVAL_SEARCH bool descend_many(const struct interval_map *map, uint64_t begun
     return true;
 }
 
-// Asks the index for the leaves of keys, NULL where it does not know; false when a change went on.
-INTERVAL_SEARCH bool index_many(const struct interval_map *map, uint64_t begun,
-                                const struct leaf_slots *slots, const uint64_t *keys,
-                                unsigned count, void **leaves, unsigned *unknown)
-{
-    struct leaf_places places[BATCH];
-    for (unsigned i = 0; i < count; i++) {
-        places[i] = leaf_slots_places(slots, keys[i]);
-        __builtin_prefetch(&slots->starts[places[i].nearest & (slots->count - 1)]);
-    }
-    *unknown = 0;
-    for (unsigned i = 0; i < count; i++) {
-        leaves[i] = leaf_slots_leaf(slots, places[i], keys[i]);
-        *unknown += leaves[i] == NULL;
-        __builtin_prefetch(leaves[i]);
-    }
-    return !sequence_retry(&map->sequence, begun);
-}
-
-// Takes those keys down the tree whose leaves are not known yet.
-INTERVAL_SEARCH bool descend_unknown(const struct interval_map *map, uint64_t begun,
-                                     const uint64_t *keys, unsigned count, void **leaves)
-{
-    uint64_t wanted[BATCH];
-    unsigned places[BATCH];
-    void *nodes[BATCH];
-    unsigned unknown = 0;
-    for (unsigned i = 0; i < count; i++) {
-        wanted[unknown] = keys[i];
-        places[unknown] = i;
-        unknown += leaves[i] == NULL;
-    }
-    if (!descend_many(map, begun, wanted, unknown, nodes))
-        return false;
-    for (unsigned i = 0; i < unknown; i++)
-        leaves[places[i]] = nodes[i];
-    return true;
-}
-
-// The leaves that keys lead to; false when a change went on.
-INTERVAL_SEARCH bool leaves_of(const struct interval_map *map, uint64_t begun, const uint64_t *keys,
-                               unsigned count, void **leaves)
-{
-    struct leaf_slots slots = slots_of(map, begun);
-    if (slots.count == 0)
-        return descend_many(map, begun, keys, count, leaves);
-    unsigned unknown = 0;
-    return index_many(map, begun, &slots, keys, count, leaves, &unknown) &&
-           (unknown == 0 || descend_unknown(map, begun, keys, count, leaves));
-}
-
-INTERVAL_SEARCH bool find_batch(const struct interval_map *map, uint64_t begun,
-                                const uint64_t *keys, unsigned count, struct interval *found)
+// Finds keys through the tree, side by side; false when a change went on.
+INTERVAL_SEARCH bool find_batch_by_tree(const struct interval_map *map, uint64_t begun,
+                                        const uint64_t *keys, unsigned count,
+                                        struct interval *found)
 {
     void *nodes[BATCH];
-    if (!leaves_of(map, begun, keys, count, nodes))
+    if (!descend_many(map, begun, keys, count, nodes))
         return false;
     unsigned lines[BATCH];
     for (unsigned i = 0; i < count; i++) {
@@ -259,15 +230,76 @@ INTERVAL_SEARCH bool find_batch(const struct interval_map *map, uint64_t begun,
     return !sequence_retry(&map->sequence, begun);
 }
 
-INTERVAL_SEARCH void find_many(const struct interval_map *map, const uint64_t *keys, size_t count,
-                               struct interval *found)
+// Gets the entries for keys, then the lines that they name, on their way.
+INTERVAL_SEARCH void lines_of(const struct line_slots *slots, const uint64_t *keys, unsigned count,
+                              const struct leaf_line **lines)
 {
-    for (size_t done = 0; done < count;) {
-        unsigned batch = count - done < BATCH ? (unsigned)(count - done) : BATCH;
-        uint64_t begun = sequence_begin(&map->sequence);
-        if (find_batch(map, begun, keys + done, batch, found + done))
-            done += batch;
+    static const struct leaf_line nothing;
+    uint64_t places[BATCH];
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t place = line_slots_place(slots, keys[i]);
+        places[i] = line_slots_cover(slots, keys[i]) ? place : 0;
+        __builtin_prefetch(&slots->entries[(places[i] >> 32) + 1]);
     }
+    for (unsigned i = 0; i < count; i++) {
+        const struct leaf_line *line = line_of_entry(line_slots_entry(slots, places[i]));
+        lines[i] = line == NULL ? &nothing : line;
+        __builtin_prefetch(lines[i]);
+    }
+}
+
+// Finds keys by the index, side by side; gives those that it does not know, and how many. Of
+// `found` and `values`, what is not wanted is NULL.
+INTERVAL_SEARCH unsigned find_batch_by_index(const struct line_slots *slots, const uint64_t *keys,
+                                             unsigned count, struct interval *found,
+                                             uint32_t *values, uint8_t unknown[BATCH])
+{
+    const struct leaf_line *lines[BATCH];
+    unsigned unknown_count = 0;
+    lines_of(slots, keys, count, lines);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t first = 0;
+        unsigned holding = line_find(lines[i], keys[i], &first);
+        if (values != NULL)
+            values[i] = line_value(lines[i], holding);
+        else
+            found[i] = line_get(lines[i], holding, first);
+        unknown[unknown_count] = (uint8_t)i;
+        unknown_count += holding == 0;
+    }
+    return unknown_count;
+}
+
+// Finds keys, side by side; false when a change went on. As find_batch_by_index.
+INTERVAL_SEARCH bool find_batch(const struct interval_map *map, const uint64_t *keys,
+                                unsigned count, struct interval *found, uint32_t *values)
+{
+    uint64_t begun = sequence_begin(&map->sequence);
+    struct line_slots slots = slots_of(map, begun);
+    struct interval by_tree[BATCH];
+    uint8_t unknown[BATCH];
+    if (slots.count == 0) {
+        struct interval *all = found != NULL ? found : by_tree;
+        if (!find_batch_by_tree(map, begun, keys, count, all))
+            return false;
+        for (unsigned i = 0; i < count && values != NULL; i++)
+            values[i] = all[i].length > 0 ? all[i].value : 0;
+        return true;
+    }
+    unsigned unknown_count = find_batch_by_index(&slots, keys, count, found, values, unknown);
+    if (sequence_retry(&map->sequence, begun))
+        return false;
+    for (unsigned i = 0; i < unknown_count; i++) {
+        unsigned at = unknown[i];
+        bool any = find(map, keys[at], &by_tree[at]);
+        if (values != NULL)
+            values[at] = any ? by_tree[at].value : 0;
+        else if (any)
+            found[at] = by_tree[at];
+        else
+            found[at].length = 0;
+    }
+    return true;
 }
 
 static bool finder_find(const struct interval_map *map, uint64_t key, struct interval *found)
@@ -278,7 +310,43 @@ static bool finder_find(const struct interval_map *map, uint64_t key, struct int
 static void finder_find_many(const struct interval_map *map, const uint64_t *keys, size_t count,
                              struct interval *found)
 {
-    find_many(map, keys, count, found);
+    for (size_t done = 0; done < count;) {
+        unsigned batch = count - done < BATCH ? (unsigned)(count - done) : BATCH;
+        done += find_batch(map, keys + done, batch, found + done, NULL) ? batch : 0;
+    }
+}
+
+// Where the index does not know the key.
+static __attribute__((noinline)) uint32_t value_beyond_index(const struct interval_map *map,
+                                                             uint64_t key)
+{
+    struct interval found;
+    return find(map, key, &found) ? found.value : 0;
+}
+
+// Short, so that the processor goes ahead to the next lookup while this one waits for memory.
+SEQUENCE_READER static uint32_t finder_value(const struct interval_map *map, uint64_t key)
+{
+    uint64_t begun = sequence_begin(&map->sequence);
+    struct line_slots slots = slots_of(map, begun);
+    const struct leaf_line *line = line_of_entry(line_slots_find(&slots, key));
+    if (__builtin_expect(line != NULL, 1)) {
+        uint64_t first = 0;
+        unsigned holding = line_find(line, key, &first);
+        uint32_t value = line_value(line, holding);
+        if (__builtin_expect(holding != 0 && !sequence_retry(&map->sequence, begun), 1))
+            return value;
+    }
+    return value_beyond_index(map, key);
+}
+
+static void finder_value_many(const struct interval_map *map, const uint64_t *keys, size_t count,
+                              uint32_t *values)
+{
+    for (size_t done = 0; done < count;) {
+        unsigned batch = count - done < BATCH ? (unsigned)(count - done) : BATCH;
+        done += find_batch(map, keys + done, batch, NULL, values + done) ? batch : 0;
+    }
 }
 
 SEQUENCE_READER static bool finder_next(const struct interval_map *map, uint64_t key,
@@ -307,13 +375,15 @@ SEQUENCE_READER static bool finder_previous(const struct interval_map *map, uint
 {
     for (;;) {
         uint64_t begun = sequence_begin(&map->sequence);
+        struct line_slots slots = slots_of(map, begun);
         const struct leaf *leaf = NULL;
         int place = 0;
-        if (at_or_before(map, begun, key, &leaf, &place, found) &&
+        if ((find_by_index(&slots, key, found) ||
+             at_or_before(map, begun, key, &leaf, &place, found)) &&
             !sequence_retry(&map->sequence, begun))
             return found->length != 0;
     }
 }
 
-const struct interval_finder INTERVAL_FINDER = {finder_find, finder_find_many, finder_next,
-                                                finder_previous};
+const struct interval_finder INTERVAL_FINDER = {
+    finder_find, finder_find_many, finder_value, finder_value_many, finder_next, finder_previous};

@@ -58,7 +58,7 @@ void interval_map_free(struct interval_map *map)
 {
     if (map == NULL)
         return;
-    leaf_index_release(&map->index);
+    line_index_release(&map->index);
     pool_release(&map->pool);
     memory_free(map);
 }
@@ -70,7 +70,7 @@ size_t interval_map_count(const struct interval_map *map)
 
 size_t interval_map_memory(const struct interval_map *map)
 {
-    return sizeof(*map) + pool_memory(&map->pool) + leaf_index_memory(&map->index);
+    return sizeof(*map) + pool_memory(&map->pool) + line_index_memory(&map->index);
 }
 
 static struct leaf *descend(const struct interval_map *map, uint64_t key, struct path *path)
@@ -85,17 +85,22 @@ static struct leaf *descend(const struct interval_map *map, uint64_t key, struct
     return node;
 }
 
-// The leaf that a key leads to, for the writer when it does not change the tree.
-static struct leaf *leaf_for(const struct interval_map *map, uint64_t key)
+// The leaf that a key leads to, for the writer when it does not change the tree; and the place of
+// the last interval there that starts at the key or before it.
+static struct leaf *leaf_for(const struct interval_map *map, uint64_t key, int *place)
 {
-    const struct leaf_slots *slots = &map->index.slots;
-    if (slots->count > 0) {
-        struct leaf *leaf = leaf_slots_leaf(slots, leaf_slots_places(slots, key), key);
-        if (leaf != NULL)
+    struct leaf *leaf = leaf_of_entry(line_slots_find(&map->index.slots, key));
+    if (leaf != NULL) {
+        *place = leaf_find(leaf, key);
+        // Where an interval starts at the key, or between two of the leaf, the key leads there.
+        if (*place != LEAF_BEFORE &&
+            (leaf_get(leaf, *place).start == key || leaf_next(leaf, *place) != LEAF_BEHIND))
             return leaf;
     }
     struct path path;
-    return descend(map, key, &path);
+    leaf = descend(map, key, &path);
+    *place = leaf_find(leaf, key);
+    return leaf;
 }
 
 static void link_behind(struct leaf *leaf, struct leaf *added)
@@ -170,8 +175,7 @@ static void add_leaf(struct interval_map *map, const struct path *path, uint64_t
                      struct leaf *leaf)
 {
     add_child(map, path, key, leaf);
-    leaf_index_update(map, key);
-    leaf_index_tend(map, false);
+    line_index_tend(map);
 }
 
 static void drop_child(struct interval_map *map, const struct path *path, unsigned level,
@@ -236,25 +240,36 @@ static void drop_child(struct interval_map *map, const struct path *path, unsign
     }
 }
 
+// Takes a leaf out of the index, before all of it is written anew or given back.
+static void leave_index(struct interval_map *map, const struct leaf *leaf)
+{
+    struct leaf_shape shape = leaf_shape(leaf);
+    line_index_forget(&map->index, leaf, &shape);
+}
+
+// Writes two neighbouring leaves anew; the second may be NULL.
+static void rewrite(struct interval_map *map, struct leaf *left, struct leaf *right,
+                    const struct interval *intervals, unsigned boundary, unsigned count)
+{
+    leave_index(map, left);
+    if (right != NULL) {
+        leave_index(map, right);
+        leaf_write(right, intervals + boundary, count - boundary);
+        line_index_put(&map->index, right);
+    }
+    leaf_write(left, intervals, boundary);
+    line_index_put(&map->index, left);
+}
+
 // Writes `count` intervals into two neighbouring leaves, half each; false where they do not fit.
-static bool write_halves(struct leaf *left, struct leaf *right, const struct interval *intervals,
-                         unsigned count)
+static bool write_halves(struct interval_map *map, struct leaf *left, struct leaf *right,
+                         const struct interval *intervals, unsigned count)
 {
     unsigned half = count / 2;
     if (!leaf_fits(intervals, half) || !leaf_fits(intervals + half, count - half))
         return false;
-    leaf_write(left, intervals, half);
-    leaf_write(right, intervals + half, count - half);
+    rewrite(map, left, right, intervals, half, count);
     return true;
-}
-
-// Changes where the leaf at `place` of its parent (not the first) starts.
-static void move_start(struct interval_map *map, struct inner *parent, unsigned place, uint64_t key)
-{
-    uint64_t before = inner_get(parent, place).key;
-    inner_set_key(parent, place, key);
-    leaf_index_update(map, before);
-    leaf_index_update(map, key);
 }
 
 // Lets the sibling behind (or before) the leaf take some of its intervals; false where none has
@@ -270,16 +285,16 @@ static bool share(struct interval_map *map, const struct path *path, struct leaf
     if (place + 1 < parent->count && leaf->next->count + SHARE_FREE <= leaf_capacity(leaf->next)) {
         memcpy(both, intervals, count * sizeof(*both));
         unsigned total = count + leaf_read(leaf->next, both + count);
-        if (write_halves(leaf, leaf->next, both, total)) {
-            move_start(map, parent, place + 1, both[total / 2].start);
+        if (write_halves(map, leaf, leaf->next, both, total)) {
+            inner_set_key(parent, place + 1, both[total / 2].start);
             return true;
         }
     }
     if (place > 0 && leaf->previous->count + SHARE_FREE <= leaf_capacity(leaf->previous)) {
         unsigned before = leaf_read(leaf->previous, both);
         memcpy(both + before, intervals, count * sizeof(*both));
-        if (write_halves(leaf->previous, leaf, both, before + count)) {
-            move_start(map, parent, place, both[(before + count) / 2].start);
+        if (write_halves(map, leaf->previous, leaf, both, before + count)) {
+            inner_set_key(parent, place, both[(before + count) / 2].start);
             return true;
         }
     }
@@ -299,7 +314,7 @@ static void insert_beyond(struct interval_map *map, struct leaf *leaf,
     intervals[rank] = *interval;
     count++;
     if (leaf_fits(intervals, count)) {
-        leaf_write(leaf, intervals, count);
+        rewrite(map, leaf, NULL, intervals, count, count);
         return;
     }
     struct path path;
@@ -311,8 +326,7 @@ static void insert_beyond(struct interval_map *map, struct leaf *leaf,
         return;
     unsigned left = appended ? count - 1 : count / 2;
     struct leaf *right = new_leaf(map);
-    leaf_write(right, intervals + left, count - left);
-    leaf_write(leaf, intervals, left);
+    rewrite(map, leaf, right, intervals, left, count);
     link_behind(leaf, right);
     add_leaf(map, &path, intervals[left].start, right);
 }
@@ -340,12 +354,15 @@ static bool is_free(const struct leaf *leaf, int place, const struct interval *i
 bool interval_map_insert(struct interval_map *map, const struct interval *interval)
 {
     assert(interval->length > 0 && interval->length - 1 <= UINT64_MAX - interval->start);
-    struct leaf *leaf = leaf_for(map, interval->start);
-    int place = leaf_find(leaf, interval->start);
+    int place = 0;
+    struct leaf *leaf = leaf_for(map, interval->start, &place);
     if (!is_free(leaf, place, interval))
         return false;
+    struct leaf_shape before = leaf_shape(leaf);
     sequence_write_begin(&map->sequence);
-    if (!leaf_insert(leaf, place, interval))
+    if (leaf_insert(leaf, place, interval))
+        line_index_update(&map->index, leaf, &before);
+    else
         insert_beyond(map, leaf, interval);
     map->count++;
     sequence_write_end(&map->sequence);
@@ -368,45 +385,24 @@ static bool merge_leaves(struct interval_map *map, const struct path *path, unsi
     count += leaf_read(right, intervals + count);
     if (!leaf_fits(intervals, count))
         return false;
-    uint64_t start = inner_get(parent, place + 1).key;
-    leaf_write(left, intervals, count);
+    leave_index(map, right);
+    rewrite(map, left, NULL, intervals, count, count);
     unlink_leaf(right);
     pool_give(&map->pool, right);
     drop_child(map, path, level, place + 1);
-    leaf_index_update(map, start);
-    leaf_index_tend(map, false);
+    line_index_tend(map);
     return true;
-}
-
-// The keys that lead to the leaf at the end of the path: from `start` to before `end`.
-static void path_keys(const struct interval_map *map, const struct path *path, uint64_t *start,
-                      uint64_t *end)
-{
-    *start = 0;
-    *end = UINT64_MAX;
-    for (unsigned level = 0; level < map->height; level++) {
-        const struct inner *inner = path->nodes[level];
-        unsigned place = path->places[level];
-        if (place > 0)
-            *start = inner_get(inner, place).key;
-        if (place + 1 < inner->count)
-            *end = inner_get(inner, place + 1).key;
-    }
 }
 
 // Takes out the empty leaf at the end of the path. Its keys then lead to a neighbour.
 static void drop_leaf(struct interval_map *map, const struct path *path, struct leaf *leaf)
 {
-    uint64_t start = 0;
-    uint64_t end = 0;
-    path_keys(map, path, &start, &end);
+    leave_index(map, leaf);
     unlink_leaf(leaf);
     pool_give(&map->pool, leaf);
     unsigned level = map->height - 1;
     drop_child(map, path, level, path->places[level]);
-    leaf_index_update(map, start);
-    leaf_index_update(map, end);
-    leaf_index_tend(map, false);
+    line_index_tend(map);
 }
 
 // Mends the tree after the interval at `start` was taken out of the leaf.
@@ -423,11 +419,27 @@ static void shrink(struct interval_map *map, uint64_t start, struct leaf *leaf)
         (void)merge_leaves(map, &path, place - 1);
 }
 
+// The place of the interval that starts at `start`, if the index knows its line.
+static struct leaf *exact_by_index(const struct interval_map *map, uint64_t start, int *place)
+{
+    uint64_t entry = line_slots_find(&map->index.slots, start);
+    const struct leaf_line *line = line_of_entry(entry);
+    uint64_t first = 0;
+    unsigned holding = line == NULL ? 0 : line_find(line, start, &first);
+    if (holding == 0 || line_get(line, holding, first).start != start)
+        return NULL;
+    struct leaf *leaf = leaf_of_entry(entry);
+    *place = (int)(line - leaf->narrow.lines) * LINE_INTERVALS + __builtin_ctz(holding);
+    return leaf;
+}
+
 // The leaf and place of the interval that starts at `start`; NULL where none does.
 static struct leaf *exact(const struct interval_map *map, uint64_t start, int *place)
 {
-    struct leaf *leaf = leaf_for(map, start);
-    *place = leaf_find(leaf, start);
+    struct leaf *leaf = exact_by_index(map, start, place);
+    if (leaf != NULL)
+        return leaf;
+    leaf = leaf_for(map, start, place);
     if (*place == LEAF_BEFORE || leaf_get(leaf, *place).start != start)
         return NULL;
     return leaf;
@@ -439,8 +451,10 @@ bool interval_map_remove(struct interval_map *map, uint64_t start)
     struct leaf *leaf = exact(map, start, &place);
     if (leaf == NULL)
         return false;
+    struct leaf_shape before = leaf_shape(leaf);
     sequence_write_begin(&map->sequence);
     leaf_erase(leaf, place);
+    line_index_update(&map->index, leaf, &before);
     map->count--;
     shrink(map, start, leaf);
     sequence_write_end(&map->sequence);
@@ -461,7 +475,8 @@ bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t v
 
 const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key)
 {
-    return leaf_for(map, key);
+    int place = 0;
+    return leaf_for(map, key, &place);
 }
 
 unsigned interval_tree_append(struct interval_map *map, const struct interval *intervals,
@@ -470,17 +485,20 @@ unsigned interval_tree_append(struct interval_map *map, const struct interval *i
     struct path path;
     struct leaf *last = descend(map, UINT64_MAX, &path);
     unsigned taken = 0;
+    struct leaf_shape before = leaf_shape(last);
     while (taken < count && last->count < (last->wide ? LEAF_WIDE_FILL : LEAF_NARROW_FILL) &&
            leaf_insert(last, leaf_last(last), &intervals[taken]))
         taken++;
-    if (taken > 0)
+    if (taken > 0) {
+        line_index_update(&map->index, last, &before);
         return taken;
+    }
     if (last->count == 0) {
-        leaf_write(last, intervals, count);
+        rewrite(map, last, NULL, intervals, count, count);
         return count;
     }
     struct leaf *leaf = new_leaf(map);
-    leaf_write(leaf, intervals, count);
+    rewrite(map, leaf, NULL, intervals, count, count);
     link_behind(last, leaf);
     add_leaf(map, &path, intervals[0].start, leaf);
     return count;

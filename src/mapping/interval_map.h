@@ -30,6 +30,12 @@ size_t interval_map_memory(const struct interval_map *map);
 // The interval that contains `key`. Takes no lock and may run beside the writer: what it finds
 // was true at some moment during the call.
 bool interval_map_find(const struct interval_map *map, uint64_t key, struct interval *found);
+// Just the value of the interval that contains `key`; 0 where there is none. Also beside the
+// writer.
+uint32_t interval_map_value(const struct interval_map *map, uint64_t key);
+// The same for `count` keys, hiding the memory latency of one key behind the others.
+void interval_map_value_many(const struct interval_map *map, const uint64_t *keys, size_t count,
+                             uint32_t *values);
 // For each of `count` keys, its interval; `found[i].length` is 0 where there is none. Hides the
 // memory latency of one key behind the others.
 void interval_map_find_many(const struct interval_map *map, const uint64_t *keys, size_t count,

@@ -11,7 +11,7 @@ void leaf_clear(struct leaf *leaf)
     leaf->wide = 0;
     memset(&leaf->narrow, 0xff, sizeof(leaf->narrow));
     for (unsigned i = 0; i < NODE_LINES; i++)
-        leaf->narrow.lines[i].count = 0;
+        leaf->narrow.lines[i].tail = 0;
 }
 
 unsigned leaf_capacity(const struct leaf *leaf)
@@ -19,7 +19,7 @@ unsigned leaf_capacity(const struct leaf *leaf)
     return leaf->wide ? LEAF_WIDE : LEAF_NARROW;
 }
 
-// An offset is never UINT32_MAX: that is for unused places.
+// UINT32_MAX is the offset of lines without intervals.
 static bool fits_narrow(const struct interval *intervals, unsigned count)
 {
     if (count > LEAF_NARROW || intervals[count - 1].start - intervals[0].start >= UINT32_MAX)
@@ -35,18 +35,35 @@ bool leaf_fits(const struct interval *intervals, unsigned count)
     return count <= LEAF_WIDE || fits_narrow(intervals, count);
 }
 
+// Notes how many intervals a line has, and where it starts, after its lows were written.
+static void end_line(struct leaf *leaf, unsigned number, unsigned count)
+{
+    struct leaf_line *line = &leaf->narrow.lines[number];
+    uint64_t first = leaf_start_in(leaf, line, 0);
+    line->tail = count == 0 ? 0 : (uint32_t)(first >> 32) << LINE_COUNT_BITS | count;
+    leaf->narrow.firsts[number] = count == 0 ? UINT32_MAX : (uint32_t)(first - leaf->base);
+}
+
+static void write_interval(struct leaf_line *line, unsigned place, const struct interval *interval)
+{
+    line->lows[place] = (uint32_t)interval->start;
+    line->lengths[place] = (uint32_t)interval->length;
+    line->values[place] = interval->value;
+}
+
+static void move_interval(struct leaf_line *line, unsigned to, unsigned from)
+{
+    line->lows[to] = line->lows[from];
+    line->lengths[to] = line->lengths[from];
+    line->values[to] = line->values[from];
+}
+
 static void write_line(struct leaf *leaf, unsigned number, const struct interval *intervals,
                        unsigned count)
 {
-    struct leaf_line *line = &leaf->narrow.lines[number];
-    memset(line->offsets, 0xff, sizeof(line->offsets));
-    for (unsigned i = 0; i < count; i++) {
-        line->offsets[i] = (uint32_t)(intervals[i].start - leaf->base);
-        line->lengths[i] = (uint32_t)intervals[i].length;
-        line->values[i] = intervals[i].value;
-    }
-    line->count = count;
-    leaf->narrow.firsts[number] = line->offsets[0];
+    for (unsigned i = 0; i < count; i++)
+        write_interval(&leaf->narrow.lines[number], i, &intervals[i]);
+    end_line(leaf, number, count);
 }
 
 // Spreads the intervals over the lines; where there are fewer than lines, the last stay empty.
@@ -94,9 +111,9 @@ unsigned leaf_read(const struct leaf *leaf, struct interval intervals[LEAF_NARRO
     }
     for (unsigned number = 0; number < NODE_LINES; number++) {
         const struct leaf_line *line = &leaf->narrow.lines[number];
-        for (unsigned i = 0; i < line->count; i++)
+        for (unsigned i = 0; i < line_count(line); i++)
             intervals[count++] =
-                (struct interval){leaf->base + line->offsets[i], line->lengths[i], line->values[i]};
+                (struct interval){leaf_start_in(leaf, line, i), line->lengths[i], line->values[i]};
     }
     assert(count == leaf->count);
     return count;
@@ -124,17 +141,12 @@ static void insert_in_line(struct leaf *leaf, unsigned number, unsigned place,
                            const struct interval *interval)
 {
     struct leaf_line *line = &leaf->narrow.lines[number];
-    assert(line->count < LINE_INTERVALS && place <= line->count);
-    for (unsigned i = line->count; i > place; i--) {
-        line->offsets[i] = line->offsets[i - 1];
-        line->lengths[i] = line->lengths[i - 1];
-        line->values[i] = line->values[i - 1];
-    }
-    line->offsets[place] = (uint32_t)(interval->start - leaf->base);
-    line->lengths[place] = (uint32_t)interval->length;
-    line->values[place] = interval->value;
-    line->count++;
-    leaf->narrow.firsts[number] = line->offsets[0];
+    unsigned count = line_count(line);
+    assert(count < LINE_INTERVALS && place <= count);
+    for (unsigned i = count; i > place; i--)
+        move_interval(line, i, i - 1);
+    write_interval(line, place, interval);
+    end_line(leaf, number, count + 1);
 }
 
 // Spreads a narrow leaf's intervals anew, with one more at rank `rank`.
@@ -147,23 +159,64 @@ static void insert_spread(struct leaf *leaf, unsigned rank, const struct interva
     write_narrow(leaf, intervals, count + 1);
 }
 
+static bool has_room(const struct leaf *leaf, unsigned number)
+{
+    return number < NODE_LINES && line_count(&leaf->narrow.lines[number]) < LINE_INTERVALS;
+}
+
+static void erase_in_line(struct leaf *leaf, unsigned number, unsigned place)
+{
+    struct leaf_line *line = &leaf->narrow.lines[number];
+    unsigned count = line_count(line) - 1;
+    assert(place <= count);
+    for (unsigned i = place; i < count; i++)
+        move_interval(line, i, i + 1);
+    end_line(leaf, number, count);
+}
+
+static struct interval interval_in(const struct leaf *leaf, unsigned number, unsigned place)
+{
+    return leaf_get(leaf, (int)(number * LINE_INTERVALS + place));
+}
+
+// Puts an interval in at a place of a full line whose neighbour has room for one: few lines are
+// touched, and few change where they start.
+static bool insert_beside(struct leaf *leaf, unsigned number, unsigned place,
+                          const struct interval *interval)
+{
+    if (has_room(leaf, number + 1)) {
+        if (place == LINE_INTERVALS) {
+            insert_in_line(leaf, number + 1, 0, interval);
+            return true;
+        }
+        struct interval last = interval_in(leaf, number, LINE_INTERVALS - 1);
+        insert_in_line(leaf, number + 1, 0, &last);
+        erase_in_line(leaf, number, LINE_INTERVALS - 1);
+        insert_in_line(leaf, number, place, interval);
+        return true;
+    }
+    if (number == 0 || place == 0 || !has_room(leaf, number - 1))
+        return false;
+    struct interval first = interval_in(leaf, number, 0);
+    insert_in_line(leaf, number - 1, line_count(&leaf->narrow.lines[number - 1]), &first);
+    erase_in_line(leaf, number, 0);
+    insert_in_line(leaf, number, place - 1, interval);
+    return true;
+}
+
 static void insert_narrow(struct leaf *leaf, int place, const struct interval *interval)
 {
     unsigned number = place == LEAF_BEFORE ? 0 : (unsigned)place / LINE_INTERVALS;
     unsigned within = place == LEAF_BEFORE ? 0 : (unsigned)place % LINE_INTERVALS + 1;
-    if (leaf->narrow.lines[number].count < LINE_INTERVALS) {
+    if (has_room(leaf, number)) {
         insert_in_line(leaf, number, within, interval);
         return;
     }
-    // At the end of a full line: the next one may have room, or be empty.
-    if (within == LINE_INTERVALS && number + 1 < NODE_LINES &&
-        leaf->narrow.lines[number + 1].count < LINE_INTERVALS) {
-        insert_in_line(leaf, number + 1, 0, interval);
+    if (insert_beside(leaf, number, within, interval))
         return;
-    }
     unsigned rank = within;
     for (unsigned i = 0; i < number; i++)
-        rank += leaf->narrow.lines[i].count;
+        rank += line_count(&leaf->narrow.lines[i]);
     insert_spread(leaf, rank, interval);
 }
 
@@ -194,21 +247,6 @@ static void erase_wide(struct leaf *leaf, unsigned place)
     CLOSE_PLACE(wide->values, place, count);
 }
 
-// Takes an interval out of its line; a line that gets empty is filled from the others.
-static void erase_narrow(struct leaf *leaf, unsigned number, unsigned place)
-{
-    struct leaf_line *line = &leaf->narrow.lines[number];
-    assert(place < line->count);
-    line->count--;
-    for (unsigned i = place; i < line->count; i++) {
-        line->offsets[i] = line->offsets[i + 1];
-        line->lengths[i] = line->lengths[i + 1];
-        line->values[i] = line->values[i + 1];
-    }
-    line->offsets[line->count] = UINT32_MAX;
-    leaf->narrow.firsts[number] = line->offsets[0];
-}
-
 void leaf_erase(struct leaf *leaf, int place)
 {
     assert(leaf->count > 0);
@@ -218,9 +256,10 @@ void leaf_erase(struct leaf *leaf, int place)
         return;
     }
     unsigned number = (unsigned)place / LINE_INTERVALS;
-    erase_narrow(leaf, number, (unsigned)place % LINE_INTERVALS);
+    erase_in_line(leaf, number, (unsigned)place % LINE_INTERVALS);
     leaf->count--;
-    if (leaf->narrow.lines[number].count == 0 && leaf->count > 0) {
+    // A line that gets empty is filled from the others.
+    if (line_count(&leaf->narrow.lines[number]) == 0 && leaf->count > 0) {
         struct interval intervals[LEAF_NARROW];
         write_narrow(leaf, intervals, leaf_read(leaf, intervals));
     }

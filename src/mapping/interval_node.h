@@ -6,13 +6,14 @@
 //              group g    keys[4] | children[4]     keys: where the child's intervals may start
 //
 //     leaf     line 0     base, count, wide, previous, next, firsts[7]
-//       narrow line l     offsets[5] | lengths[5] | values[5] | count        12 bytes an interval
-//       wide   the rest   starts[24] | lengths[24] | values[24]              20 bytes an interval
+//       narrow line l     lows[5] | lengths[5] | values[5] | high, count      12 bytes an interval
+//       wide   the rest   starts[24] | lengths[24] | values[24]               20 bytes an interval
 //
-// A narrow leaf's intervals start at base + offset; it holds what 32 bits suffice for, which is
-// nearly everything. Its lines are filled evenly, so that most inserts move a few numbers within
-// one line. Unused numbers are the highest there are, so that a search needs no bounds and no
-// branches.
+// A narrow leaf's intervals start less than 2^32 behind its base and are less than 2^32 long, which
+// is nearly everything; so the lower halves of their starts suffice. Its lines are filled evenly,
+// so that most inserts move a few numbers within one line, and those with intervals come first. A
+// line also knows the upper half of its first start, but for the three highest bits: who comes to
+// it by the line index needs nothing else of the leaf.
 #ifndef IVIP_MAPPING_INTERVAL_NODE_H
 #define IVIP_MAPPING_INTERVAL_NODE_H
 
@@ -44,14 +45,17 @@ struct inner {
 };
 
 struct leaf_line {
-    uint32_t offsets[LINE_INTERVALS];
+    uint32_t lows[LINE_INTERVALS]; // lower halves of the starts
     uint32_t lengths[LINE_INTERVALS];
     uint32_t values[LINE_INTERVALS];
-    uint32_t count;
+    uint32_t tail; // count, and bits 32 to 60 of the first start; use line_count and line_start
 };
 
+#define LINE_COUNT_BITS 3
+#define LINE_HIGHEST    ((uint64_t)7 << 61) // bits of a start that a line does not know
+
 struct leaf_narrow {
-    uint32_t firsts[NODE_LINES + 1]; // offsets[0] of each line; the last is never used
+    uint32_t firsts[NODE_LINES + 1]; // base to first start of each line; UINT32_MAX: empty
     struct leaf_line lines[NODE_LINES];
 };
 
@@ -89,6 +93,17 @@ _Static_assert(sizeof(struct inner_group) == 64 && sizeof(struct leaf_line) == 6
 
 // Searching. All of it is safe on torn nodes: what is read lies in the node, places are in range.
 
+INTERVAL_SEARCH unsigned line_count(const struct leaf_line *line)
+{
+    return line->tail & ((1 << LINE_COUNT_BITS) - 1);
+}
+
+// The places of a line that intervals are in, as bits.
+INTERVAL_SEARCH unsigned line_places(const struct leaf_line *line)
+{
+    return ((1u << line_count(line)) - 1) & ((1u << LINE_INTERVALS) - 1);
+}
+
 // How many of the first `count` numbers (at most 8), but for the first `skip`, are not above a key.
 // What lies behind them may be read, but stays in the node.
 #if defined(__AVX512F__) && defined(__AVX512VL__)
@@ -111,6 +126,27 @@ INTERVAL_SEARCH unsigned rank_u32(const uint32_t *numbers, unsigned skip, unsign
                                              _mm256_set1_epi32((int)key));
     return (unsigned)__builtin_popcount(found & wanted);
 }
+
+// How many of a line's intervals start at `offset` behind `low` or before that; modulo 2^32.
+INTERVAL_SEARCH unsigned line_rank(const struct leaf_line *line, uint32_t low, uint32_t offset)
+{
+    __m256i lows = _mm256_loadu_si256((const void *)line->lows);
+    __m256i offsets = _mm256_sub_epi32(lows, _mm256_set1_epi32((int)low));
+    unsigned found = _mm256_cmple_epu32_mask(offsets, _mm256_set1_epi32((int)offset));
+    return (unsigned)__builtin_popcount(found & line_places(line));
+}
+
+// Which of a line's intervals, as a bit, holds what is `offset` behind `low`; 0: none.
+INTERVAL_SEARCH unsigned line_holding(const struct leaf_line *line, uint32_t low, uint32_t offset)
+{
+    __m256i lows = _mm256_loadu_si256((const void *)line->lows);
+    __m256i lengths = _mm256_loadu_si256((const void *)line->lengths);
+    __m256i offsets = _mm256_sub_epi32(lows, _mm256_set1_epi32((int)low));
+    __m256i wanted = _mm256_set1_epi32((int)offset);
+    __mmask8 before = _mm256_cmple_epu32_mask(offsets, wanted);
+    __m256i behind = _mm256_sub_epi32(wanted, offsets);
+    return _mm256_mask_cmplt_epu32_mask(before, behind, lengths) & line_places(line);
+}
 #else
 INTERVAL_SEARCH unsigned rank_u64(const uint64_t *numbers, unsigned skip, unsigned count,
                                   uint64_t key)
@@ -128,6 +164,25 @@ INTERVAL_SEARCH unsigned rank_u32(const uint32_t *numbers, unsigned skip, unsign
     for (unsigned i = skip; i < count; i++)
         rank += numbers[i] <= key;
     return rank;
+}
+
+INTERVAL_SEARCH unsigned line_rank(const struct leaf_line *line, uint32_t low, uint32_t offset)
+{
+    unsigned rank = 0;
+    unsigned count = line_count(line);
+    for (unsigned i = 0; i < LINE_INTERVALS; i++)
+        rank += (line->lows[i] - low <= offset) & (i < count);
+    return rank;
+}
+
+INTERVAL_SEARCH unsigned line_holding(const struct leaf_line *line, uint32_t low, uint32_t offset)
+{
+    unsigned found = 0;
+    for (unsigned i = 0; i < LINE_INTERVALS; i++) {
+        uint32_t start = line->lows[i] - low;
+        found |= (unsigned)((start <= offset) & (offset - start < line->lengths[i])) << i;
+    }
+    return found & line_places(line);
 }
 #endif
 
@@ -154,7 +209,35 @@ INTERVAL_SEARCH unsigned inner_place(const struct inner *inner, uint64_t key)
     return group * GROUP_CHILDREN + inner_place_in(&inner->groups[group], key);
 }
 
-// A key as an offset in a narrow leaf; keys before the base become 0 and are sorted out by
+// The interval of a narrow leaf's line that holds `key`, which is near, found without the leaf: its
+// place in the line as a bit, 0 where none does; and where the line starts.
+INTERVAL_SEARCH unsigned line_find(const struct leaf_line *line, uint64_t key, uint64_t *first)
+{
+    uint32_t low = line->lows[0];
+    uint64_t high = (uint64_t)(line->tail >> LINE_COUNT_BITS) << 32;
+    *first = high | low | (key & LINE_HIGHEST);
+    uint64_t offset = key - *first;
+    unsigned holding = line_holding(line, low, (uint32_t)offset);
+    return offset >> 32 == 0 ? holding : 0;
+}
+
+// The interval that line_find found.
+INTERVAL_SEARCH struct interval line_get(const struct leaf_line *line, unsigned holding,
+                                         uint64_t first)
+{
+    unsigned within = (unsigned)__builtin_ctz(holding | 1u << (LINE_INTERVALS - 1));
+    uint32_t offset = line->lows[within] - (uint32_t)first;
+    return (struct interval){first + offset, line->lengths[within], line->values[within]};
+}
+
+// Its value; of no interval, 0.
+INTERVAL_SEARCH uint32_t line_value(const struct leaf_line *line, unsigned holding)
+{
+    unsigned within = (unsigned)__builtin_ctz(holding | 1u << (LINE_INTERVALS - 1));
+    return holding != 0 ? line->values[within] : 0;
+}
+
+// A key as an offset in a narrow leaf; keys before the base become large and are sorted out by
 // leaf_find.
 INTERVAL_SEARCH uint32_t leaf_offset(const struct leaf *leaf, uint64_t key)
 {
@@ -168,17 +251,24 @@ INTERVAL_SEARCH unsigned leaf_line_of(const struct leaf *leaf, uint64_t key)
     return rank_u32(leaf->narrow.firsts, 1, NODE_LINES, leaf_offset(leaf, key));
 }
 
+// Where the interval at a place in a line of the leaf starts.
+INTERVAL_SEARCH uint64_t leaf_start_in(const struct leaf *leaf, const struct leaf_line *line,
+                                       unsigned within)
+{
+    return leaf->base + (uint32_t)(line->lows[within] - (uint32_t)leaf->base);
+}
+
 // The last interval of a narrow leaf that starts at `key` or before it, in the line that
 // leaf_line_of gave; false where none does.
 INTERVAL_SEARCH bool leaf_narrow_at(const struct leaf *leaf, unsigned number, uint64_t key,
                                     struct interval *found)
 {
     const struct leaf_line *line = &leaf->narrow.lines[number];
-    unsigned within = rank_u32(line->offsets, 0, LINE_INTERVALS, leaf_offset(leaf, key));
+    unsigned within = line_rank(line, (uint32_t)leaf->base, leaf_offset(leaf, key));
     if (__builtin_expect(within == 0 || key < leaf->base, 0))
         return false;
     within--;
-    *found = (struct interval){leaf->base + line->offsets[within], line->lengths[within],
+    *found = (struct interval){leaf_start_in(leaf, line, within), line->lengths[within],
                                line->values[within]};
     return true;
 }
@@ -195,7 +285,7 @@ INTERVAL_SEARCH int leaf_find(const struct leaf *leaf, uint64_t key)
     }
     unsigned number = leaf_line_of(leaf, key);
     const struct leaf_line *line = &leaf->narrow.lines[number];
-    unsigned within = rank_u32(line->offsets, 0, LINE_INTERVALS, leaf_offset(leaf, key));
+    unsigned within = line_rank(line, (uint32_t)leaf->base, leaf_offset(leaf, key));
     int place = (int)(number * LINE_INTERVALS + within) - 1;
     return key < leaf->base ? LEAF_BEFORE : place;
 }
@@ -211,7 +301,7 @@ INTERVAL_SEARCH struct interval leaf_get(const struct leaf *leaf, int place)
     unsigned within = (unsigned)place % LEAF_NARROW;
     const struct leaf_line *line = &leaf->narrow.lines[within / LINE_INTERVALS];
     unsigned i = within % LINE_INTERVALS;
-    return (struct interval){leaf->base + line->offsets[i], line->lengths[i], line->values[i]};
+    return (struct interval){leaf_start_in(leaf, line, i), line->lengths[i], line->values[i]};
 }
 
 // The place behind a place (or behind LEAF_BEFORE), or LEAF_BEHIND.
@@ -222,9 +312,9 @@ INTERVAL_SEARCH int leaf_next(const struct leaf *leaf, int place)
     if (place == LEAF_BEFORE)
         return leaf->count > 0 ? 0 : LEAF_BEHIND;
     unsigned number = (unsigned)place / LINE_INTERVALS % NODE_LINES;
-    if ((unsigned)place % LINE_INTERVALS + 1 < leaf->narrow.lines[number].count)
+    if ((unsigned)place % LINE_INTERVALS + 1 < line_count(&leaf->narrow.lines[number]))
         return place + 1;
-    if (number + 1 == NODE_LINES || leaf->narrow.lines[number + 1].count == 0)
+    if (number + 1 == NODE_LINES || line_count(&leaf->narrow.lines[number + 1]) == 0)
         return LEAF_BEHIND;
     return (int)((number + 1) * LINE_INTERVALS);
 }

@@ -23,6 +23,17 @@ void interval_map_find_many(const struct interval_map *map, const uint64_t *keys
     map->finder->find_many(map, keys, count, found);
 }
 
+uint32_t interval_map_value(const struct interval_map *map, uint64_t key)
+{
+    return map->finder->value(map, key);
+}
+
+void interval_map_value_many(const struct interval_map *map, const uint64_t *keys, size_t count,
+                             uint32_t *values)
+{
+    map->finder->value_many(map, keys, count, values);
+}
+
 bool interval_map_next(const struct interval_map *map, uint64_t key, struct interval *found)
 {
     return map->finder->next(map, key, found);

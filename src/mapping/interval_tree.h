@@ -4,7 +4,7 @@
 #define IVIP_MAPPING_INTERVAL_TREE_H
 
 #include "mapping/interval_node.h"
-#include "mapping/leaf_index.h"
+#include "mapping/line_index.h"
 #include "mapping/pool.h"
 
 // Levels of inner nodes. Nodes on the way to the root are merged when they get empty, so even
@@ -20,6 +20,9 @@ struct interval_finder {
     bool (*find)(const struct interval_map *map, uint64_t key, struct interval *found);
     void (*find_many)(const struct interval_map *map, const uint64_t *keys, size_t count,
                       struct interval *found);
+    uint32_t (*value)(const struct interval_map *map, uint64_t key);
+    void (*value_many)(const struct interval_map *map, const uint64_t *keys, size_t count,
+                       uint32_t *values);
     bool (*next)(const struct interval_map *map, uint64_t key, struct interval *found);
     bool (*previous)(const struct interval_map *map, uint64_t key, struct interval *found);
 };
@@ -36,7 +39,7 @@ struct interval_map {
     void *root;      // an inner node, or a leaf where height is 0; never NULL
     unsigned height; // levels of inner nodes
     size_t count;
-    struct leaf_index index;
+    struct line_index index;
     struct pool pool;
 };
 

@@ -10,7 +10,6 @@
 
 #define CHUNK_NODES_FIRST 4
 #define CHUNK_NODES_MAX   32768 // 16 MiB
-#define CACHE_LINE        64
 #define HUGE_PAGE         ((size_t)2 << 20)
 
 struct pool_chunk {
@@ -40,7 +39,7 @@ void pool_release(struct pool *pool)
 // on address translation as on the nodes. Pages not yet touched cost nothing.
 static char *chunk_memory(size_t bytes)
 {
-    size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : CACHE_LINE;
+    size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : POOL_NODE_BYTES;
     void *memory = NULL;
     if (posix_memalign(&memory, alignment, bytes) != 0) {
         (void)fprintf(stderr, "ivip: out of memory: %zu bytes more could not be had\n", bytes);

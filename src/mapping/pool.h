@@ -23,7 +23,7 @@ struct pool {
 
 void pool_init(struct pool *pool);
 void pool_release(struct pool *pool);
-// POOL_NODE_BYTES bytes, aligned to a cache line; what is in them is arbitrary.
+// POOL_NODE_BYTES bytes, aligned to as many; what is in them is arbitrary.
 void *pool_take(struct pool *pool);
 void pool_give(struct pool *pool, void *node);
 // Bytes of memory touched.

@@ -70,24 +70,13 @@ SEQUENCE_READER struct interval store_find(const struct store *store, uint64_t u
     return found;
 }
 
-SEQUENCE_READER static void tree_value_many(const struct store *store, const struct unit *units,
-                                            size_t count, uint32_t *values)
-{
-    _Static_assert(sizeof(struct unit) == sizeof(uint64_t), "a unit is its number");
-    struct interval found[BATCH];
-    for (size_t done = 0; done < count; done += BATCH) {
-        size_t batch = count - done < BATCH ? count - done : BATCH;
-        interval_map_find_many(store->tree, &units[done].index, batch, found);
-        for (size_t i = 0; i < batch; i++)
-            values[done + i] = found[i].length > 0 ? found[i].value : ETR_GAP;
-    }
-}
-
 SEQUENCE_READER void store_value_many(const struct store *store, const struct unit *units,
                                       size_t count, uint32_t *values)
 {
+    _Static_assert(sizeof(struct unit) == sizeof(uint64_t), "a unit is its number");
+    _Static_assert(ETR_GAP == 0, "what the tree gives for keys in no interval");
     if (store->tree != NULL) {
-        tree_value_many(store, units, count, values);
+        interval_map_value_many(store->tree, &units->index, count, values);
         return;
     }
     // Independent loads: the machine overlaps their misses by itself.

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The index over the leaves of an interval map against the tree itself: whatever leaf it gives for
-// a key is the one that the tree leads to, through all that splits, fills, empties and drops
-// leaves; and where intervals lie evenly it gives one for nearly all keys.
+// The index over the lines of an interval map's leaves, through all that splits, fills, empties and
+// drops leaves: whatever entry there is names a line of a leaf that is in the tree, and of its
+// kind; an interval found by it alone is the one that the tree gives; and where intervals lie
+// evenly it knows nearly all of them.
 #include "../check.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "mapping/interval_tree.h"
+
+#include <stdlib.h>
 
 static const struct leaf *leaf_by_tree(const struct interval_map *map, uint64_t key)
 {
@@ -14,24 +18,83 @@ static const struct leaf *leaf_by_tree(const struct interval_map *map, uint64_t 
     return node;
 }
 
-// True when the index knows the leaf of a key; that it is the right one is checked.
-static bool check_key(const struct interval_map *map, uint64_t key)
+// What the tree gives for a key: the last interval that starts there or before.
+static struct interval interval_by_tree(const struct interval_map *map, uint64_t key)
 {
-    const struct leaf_slots *slots = &map->index.slots;
-    if (slots->count == 0)
-        return false;
-    const struct leaf *leaf = leaf_slots_leaf(slots, leaf_slots_places(slots, key), key);
-    if (leaf != NULL && leaf != leaf_by_tree(map, key))
-        fail_msg("key %llx: not the leaf that the tree leads to", (unsigned long long)key);
-    return leaf != NULL;
+    const struct leaf *leaf = leaf_by_tree(map, key);
+    int place = leaf_find(leaf, key);
+    if (place != LEAF_BEFORE)
+        return leaf_get(leaf, place);
+    assert_non_null(leaf->previous);
+    return leaf_get(leaf->previous, leaf_last(leaf->previous));
 }
 
-// Checks all around the intervals of every leaf; gives the share of these keys that the index
-// knows, in percent.
+// True when the index alone finds an interval that holds the key, which is checked to be the right
+// one, or a wide leaf that does.
+static bool check_key(const struct interval_map *map, uint64_t key)
+{
+    const struct line_slots *slots = &map->index.slots;
+    uint64_t entry = line_slots_find(slots, key);
+    const struct leaf_line *line = line_of_entry(entry);
+    if (line == NULL)
+        return entry != 0 && leaf_of_entry(entry) == leaf_by_tree(map, key);
+    uint64_t first = 0;
+    unsigned holding = line_find(line, key, &first);
+    if (holding == 0)
+        return false;
+    struct interval found = line_get(line, holding, first);
+    struct interval expected = interval_by_tree(map, key);
+    if (found.start != expected.start || found.length != expected.length ||
+        found.value != expected.value || line_value(line, holding) != expected.value)
+        fail_msg("key %llx: not the interval that the tree leads to", (unsigned long long)key);
+    return true;
+}
+
+static int compare_leaves(const void *a, const void *b)
+{
+    const struct leaf *const *left = a;
+    const struct leaf *const *right = b;
+    return (*left > *right) - (*left < *right);
+}
+
+// Every entry names a leaf that is in the tree, by a line with intervals, or as a wide one.
+static void check_entries(const struct interval_map *map)
+{
+    const struct line_slots *slots = &map->index.slots;
+    const struct leaf *leaf = leaf_by_tree(map, 0);
+    size_t count = 0;
+    size_t capacity = 1024;
+    const struct leaf **leaves = memory_new_array(capacity, sizeof(struct leaf *));
+    for (; leaf != NULL; leaf = leaf->next) {
+        if (count == capacity)
+            leaves = memory_resize(leaves, (capacity *= 2) * sizeof(struct leaf *));
+        leaves[count++] = leaf;
+    }
+    qsort(leaves, count, sizeof(struct leaf *), compare_leaves);
+    for (uint64_t i = 0; slots->count > 0 && i <= slots->count; i++) {
+        uint64_t entry = slots->entries[i];
+        if (entry == 0)
+            continue;
+        assert_true(i > 0);
+        leaf = leaf_of_entry(entry);
+        assert_non_null(bsearch(&leaf, leaves, count, sizeof(struct leaf *), compare_leaves));
+        const struct leaf_line *line = line_of_entry(entry);
+        assert_int_equal(leaf->wide, line == NULL);
+        if (line != NULL) {
+            assert_true(line >= leaf->narrow.lines && line < leaf->narrow.lines + NODE_LINES);
+            assert_true(line_count(line) > 0);
+        }
+    }
+    memory_free(leaves);
+}
+
+// Checks all entries, and all around the intervals of every leaf; gives the share of these keys
+// that the index knows, in percent.
 static unsigned check_all(const struct interval_map *map)
 {
     size_t known = 0;
     size_t count = 0;
+    check_entries(map);
     (void)check_key(map, 0);
     (void)check_key(map, UINT64_MAX);
     struct interval at;
@@ -92,7 +155,7 @@ static void churn(uint64_t pick(struct random_source *), unsigned known_when_gro
         }
         unsigned known = check_all(map);
         if (known < known_when_grown)
-            fail_msg("wave %u: the index knows but %u %% of the leaves", wave, known);
+            fail_msg("wave %u: the index knows but %u %% of the intervals", wave, known);
         while (interval_map_count(map) > (wave < 3 ? 4000 : 0)) {
             uint64_t key = pick(&random);
             change(map, key, false);
@@ -103,6 +166,25 @@ static void churn(uint64_t pick(struct random_source *), unsigned known_when_gro
         (void)check_all(map);
     }
     interval_map_free(map);
+}
+
+// Small maps, with all entries checked after every change.
+static void test_every_change(void **state)
+{
+    (void)state;
+    uint64_t (*const picks[])(struct random_source *) = {even, clustered, uneven, anywhere};
+    struct random_source random;
+    random_init(&random, random_seed_from_number(11));
+    for (size_t i = 0; i < 4; i++) {
+        struct interval_map *map = interval_map_new();
+        for (unsigned turn = 0; turn < 9000; turn++) {
+            uint64_t key = picks[i](&random);
+            change(map, key, interval_map_count(map) < 2200 || turn / 1000 % 2 == 0);
+            check_entries(map);
+            (void)check_key(map, key);
+        }
+        interval_map_free(map);
+    }
 }
 
 static void test_even(void **state)
@@ -164,9 +246,10 @@ static void test_bulk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_even),    cmocka_unit_test(test_clustered),
-        cmocka_unit_test(test_uneven),  cmocka_unit_test(test_anywhere),
-        cmocka_unit_test(test_sliding), cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_every_change), cmocka_unit_test(test_even),
+        cmocka_unit_test(test_clustered),    cmocka_unit_test(test_uneven),
+        cmocka_unit_test(test_anywhere),     cmocka_unit_test(test_sliding),
+        cmocka_unit_test(test_bulk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
