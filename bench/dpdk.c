@@ -4,12 +4,24 @@
 #include <rte_eal.h>
 #include <rte_fib.h>
 #include <rte_fib6.h>
+#include <rte_memory.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
-bool dpdk_start(unsigned megabytes)
+// DPDK's tables lie on huge pages, as ours do.
+static int use_huge_pages(const struct rte_memseg_list *list, void *unused)
+{
+    (void)unused;
+    (void)madvise(list->base_va, list->len, MADV_HUGEPAGE);
+    return 0;
+}
+
+bool dpdk_start(unsigned processor, unsigned megabytes)
 {
     char memory[16];
+    char core[16];
     (void)snprintf(memory, sizeof(memory), "%u", megabytes);
+    (void)snprintf(core, sizeof(core), "%u", processor);
     char *arguments[] = {(char[]){"bench"},
                          (char[]){"--no-huge"},
                          (char[]){"--no-pci"},
@@ -19,10 +31,13 @@ bool dpdk_start(unsigned megabytes)
                          (char[]){"--iova-mode=va"},
                          (char[]){"--force-max-simd-bitwidth=512"},
                          (char[]){"-l"},
-                         (char[]){"0"},
+                         core,
                          (char[]){"-m"},
                          memory};
-    return rte_eal_init(sizeof(arguments) / sizeof(arguments[0]), arguments) >= 0;
+    if (rte_eal_init(sizeof(arguments) / sizeof(arguments[0]), arguments) < 0)
+        return false;
+    (void)rte_memseg_list_walk(use_huge_pages, NULL);
+    return true;
 }
 
 struct rte_fib *dpdk_fib_new(unsigned routes, unsigned tbl8)

@@ -8,8 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Starts DPDK without huge pages or devices, with up to `megabytes` of memory.
-bool dpdk_start(unsigned megabytes);
+// Starts DPDK on one processor, without devices, with up to `megabytes` of memory: transparent huge
+// pages, as our own tables have.
+bool dpdk_start(unsigned processor, unsigned megabytes);
 
 struct rte_fib;
 struct rte_fib6;

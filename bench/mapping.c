@@ -4,31 +4,20 @@
 //
 //     mapping [CASE...]     cases: ipv4-1m ipv4-10m ipv4-100m ipv6-1m ipv6-10m; all without any
 //
-// Time is that of the thread on its processor, so that what else the machine does counts only as
-// far as it takes caches away. Lookups are measured in short slices, in which the two engines take
-// turns; a figure is that of the slice that one in ten was better than, so that slices during which
-// the machine did something else do not decide. The keys of a slice are brought into the cache
-// before it, where the header of a received packet is. The other figures are medians.
+// It runs on one processor, the first that it may use. Time is that of the thread there, so that
+// what else the machine does counts only as far as it takes caches away. Figures are medians.
+#include "mapping.h"
+
 #include "base/memory.h"
-#include "dpdk.h"
-#include "keys.h"
-#include "mapping/database.h"
 #include "mapping/snapshot.h"
 
-#include <endian.h>
 #include <inttypes.h>
-#include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define KEYS           (1 << 19)
-#define ROUNDS         5         // of updates and snapshots
-#define SLICE          (1 << 14) // keys
-#define SLICES         320
-#define BATCH          64
-#define ETRS           10000
+#define ROUNDS         5 // of updates and snapshots
 #define UPDATES        (1 << 19)
 #define UPDATE_SET     16
 #define DPDK_MEGABYTES 20000
@@ -36,53 +25,32 @@
 #define IPV4_BASE 0x14000000u         // 20.0.0.0
 #define IPV6_BASE 0x20010db800000000u // 2001:db8::/36
 #define IPV6_BITS 28
-
-struct bench_case {
-    const char *name;
-    enum family family;
-    uint32_t micronets; // of one unit each
-    const char *mab;    // the first one; an IPv4 case goes on in the /8s behind it
-    unsigned mabs;
-    bool dpdk; // it can hold them
-    unsigned tbl8;
-};
+#define ETR_BASE  0xc6120000u // 198.18.0.0
 
 static const struct bench_case cases[] = {
-    {"ipv4-1m", FAMILY_IPV4, 1000000, "20.0.0.0/12", 1, true, 1 << 13},
-    {"ipv4-10m", FAMILY_IPV4, 10000000, "20.0.0.0/8", 1, true, 1 << 16},
-    {"ipv4-100m", FAMILY_IPV4, 100000000, "20.0.0.0/8", 6, false, 0},
-    {"ipv6-1m", FAMILY_IPV6, 1000000, "2001:db8::/36", 1, true, 2200000},
-    {"ipv6-10m", FAMILY_IPV6, 10000000, "2001:db8::/36", 1, true, 11200000},
-};
-
-// What one case works with.
-struct bench {
-    const struct bench_case *which;
-    struct database *database;
-    struct rte_fib *fib;
-    struct rte_fib6 *fib6;
-    struct address *addresses; // KEYS of them to look up
-    uint32_t *ipv4;            // the same as DPDK takes them
-    uint8_t (*ipv6)[16];
-    double built; // updates a second while filling
+    {"ipv4-1m", "IPv4, 1 M", FAMILY_IPV4, 1000000, "20.0.0.0/12", 1, true, 1 << 13},
+    {"ipv4-10m", "IPv4, 10 M", FAMILY_IPV4, 10000000, "20.0.0.0/8", 1, true, 1 << 16},
+    {"ipv4-100m", "IPv4, 100 M", FAMILY_IPV4, 100000000, "20.0.0.0/8", 6, false, 0},
+    {"ipv6-1m", "IPv6, 1 M", FAMILY_IPV6, 1000000, "2001:db8::/36", 1, true, 2200000},
+    {"ipv6-10m", "IPv6, 10 M", FAMILY_IPV6, 10000000, "2001:db8::/36", 1, true, 11200000},
 };
 
 static struct quick_random random_numbers = {0x9e3779b97f4a7c15};
 
-static double seconds(void)
+double bench_seconds(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
     return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-static void stop(const char *what)
+void bench_stop(const char *what)
 {
     (void)fprintf(stderr, "bench: %s\n", what);
     exit(1);
 }
 
-static int compare_doubles(const void *a, const void *b)
+int bench_compare_doubles(const void *a, const void *b)
 {
     double difference = *(const double *)a - *(const double *)b;
     return difference < 0 ? -1 : difference > 0;
@@ -90,11 +58,11 @@ static int compare_doubles(const void *a, const void *b)
 
 static double median(double *values, size_t count)
 {
-    qsort(values, count, sizeof(*values), compare_doubles);
+    qsort(values, count, sizeof(*values), bench_compare_doubles);
     return values[count / 2];
 }
 
-static uint64_t unit_at(const struct bench_case *which, uint32_t place)
+uint64_t bench_unit(const struct bench_case *which, uint32_t place)
 {
     if (which->family == FAMILY_IPV4)
         return IPV4_BASE + place;
@@ -105,22 +73,22 @@ static uint64_t unit_at(const struct bench_case *which, uint32_t place)
     return IPV6_BASE + mixed;
 }
 
-static uint32_t etr_number(uint64_t unit)
+uint32_t bench_etr(uint64_t unit)
 {
     return (uint32_t)((unit * 0x9e3779b97f4a7c15) >> 40) % ETRS;
 }
 
-static struct address etr_address(uint32_t number)
+struct address bench_etr_address(uint32_t etr)
 {
-    return address_from_ipv4(0xc6120000 + number);
+    return address_from_ipv4(ETR_BASE + etr);
 }
 
 static struct update update_for(const struct bench_case *which, enum update_kind kind,
                                 uint32_t place, uint32_t etr)
 {
     return (struct update){.kind = kind,
-                           .range = {which->family, {unit_at(which, place)}, {1}},
-                           .etr = etr_address(etr)};
+                           .range = {which->family, {bench_unit(which, place)}, {1}},
+                           .etr = bench_etr_address(etr)};
 }
 
 static struct mapping *mapping_for(const struct bench *bench, uint64_t unit)
@@ -135,7 +103,7 @@ static void make_mabs(struct bench *bench)
     (void)prefix_parse(bench->which->mab, &mab, NULL);
     for (unsigned i = 0; i < bench->which->mabs; i++) {
         if (!database_put(bench->database, mapping_new(&mab, NULL), NULL))
-            stop("a MAB does not fit");
+            bench_stop("a MAB does not fit");
         mab.address.octets[0]++;
     }
 }
@@ -148,15 +116,15 @@ static void fill(struct bench *bench)
     double used = 0;
     for (uint32_t done = 0; done < which->micronets; done += UPDATE_SET) {
         for (uint32_t i = 0; i < UPDATE_SET; i++) {
-            uint64_t unit = unit_at(which, done + i);
-            set[i] = update_for(which, UPDATE_DEFINE, done + i, etr_number(unit));
+            uint64_t unit = bench_unit(which, done + i);
+            set[i] = update_for(which, UPDATE_DEFINE, done + i, bench_etr(unit));
         }
         struct mapping *mapping = mapping_for(bench, set[0].range.start.index);
         struct error error;
-        double start = seconds();
+        double start = bench_seconds();
         if (!mapping_apply(mapping, set, UPDATE_SET, NULL, &error))
-            stop(error.text);
-        used += seconds() - start;
+            bench_stop(error.text);
+        used += bench_seconds() - start;
     }
     bench->built = which->micronets / used;
 }
@@ -170,6 +138,23 @@ static bool cover_fib6(struct rte_fib6 *fib, uint32_t *routes)
             if (!dpdk_fib6_add(fib, IPV6_BASE + (i << (64 - length)), (uint8_t)length, 0))
                 return false;
     return true;
+}
+
+// Finds out which numbers the mappings gave to the ETRs.
+static void read_numbers(struct bench *bench)
+{
+    size_t mabs = database_count(bench->database);
+    bench->numbers = memory_new_array(mabs * ETRS, sizeof(*bench->numbers));
+    for (size_t mab = 0; mab < mabs; mab++) {
+        const struct mapping *mapping = database_at(bench->database, mab);
+        for (uint32_t i = 0; i < ETRS; i++) {
+            struct address etr = mapping_numbered_etr(mapping, MAPPING_NUMBER_FIRST + i);
+            uint32_t which = address_to_ipv4(&etr) - ETR_BASE;
+            if (which >= ETRS)
+                bench_stop("not every ETR is in use in every MAB");
+            bench->numbers[mab * ETRS + which] = MAPPING_NUMBER_FIRST + i;
+        }
+    }
 }
 
 static void fill_dpdk(struct bench *bench)
@@ -187,8 +172,8 @@ static void fill_dpdk(struct bench *bench)
         return;
     }
     for (uint32_t i = 0; i < which->micronets; i++) {
-        uint64_t unit = unit_at(which, i);
-        uint64_t hop = 1 + etr_number(unit);
+        uint64_t unit = bench_unit(which, i);
+        uint64_t hop = bench->numbers[bench_etr(unit)];
         if (ipv4 ? dpdk_fib_add(bench->fib, (uint32_t)unit, hop)
                  : dpdk_fib6_add(bench->fib6, unit, 64, hop))
             continue;
@@ -200,147 +185,6 @@ static void fill_dpdk(struct bench *bench)
         bench->fib6 = NULL;
         return;
     }
-}
-
-static void make_keys(struct bench *bench, bool zipf)
-{
-    const struct bench_case *which = bench->which;
-    uint32_t *places = memory_new_array(KEYS, sizeof(*places));
-    if (zipf)
-        keys_zipf(&random_numbers, which->micronets, places, KEYS);
-    else
-        keys_random(&random_numbers, which->micronets, places, KEYS);
-    for (size_t i = 0; i < KEYS; i++) {
-        uint64_t unit = unit_at(which, places[i]);
-        bench->addresses[i] = unit_address(which->family, (struct unit){unit});
-        bench->ipv4[i] = (uint32_t)unit;
-        memcpy(bench->ipv6[i], bench->addresses[i].octets, 16);
-    }
-    memory_free(places);
-}
-
-// The ways to look a slice of the keys up. Each gives a sum of what was found, so that none is left
-// out.
-
-static inline uint32_t number_of(const struct address *etr)
-{
-    uint32_t octets = 0;
-    memcpy(&octets, etr->octets, sizeof(octets));
-    return be32toh(octets);
-}
-
-static uint64_t ours_single(const struct bench *bench, size_t from)
-{
-    uint64_t sum = 0;
-    for (size_t i = from; i < from + SLICE; i++) {
-        struct address etr;
-        (void)database_etr(bench->database, &bench->addresses[i], &etr);
-        sum += number_of(&etr);
-    }
-    return sum;
-}
-
-static uint64_t ours_batched(const struct bench *bench, size_t from)
-{
-    uint64_t sum = 0;
-    struct address etrs[BATCH];
-    for (size_t i = from; i < from + SLICE; i += BATCH) {
-        database_etr_many(bench->database, bench->addresses + i, BATCH, etrs);
-        for (size_t j = 0; j < BATCH; j++)
-            sum += number_of(&etrs[j]);
-    }
-    return sum;
-}
-
-static inline uint64_t dpdk_by(const struct bench *bench, size_t from, unsigned batch)
-{
-    uint64_t sum = 0;
-    uint64_t hops[BATCH];
-    for (size_t i = from; i < from + SLICE; i += batch) {
-        if (bench->fib != NULL)
-            dpdk_fib_lookup(bench->fib, bench->ipv4 + i, hops, batch);
-        else
-            dpdk_fib6_lookup(bench->fib6, bench->ipv6 + i, hops, batch);
-        for (size_t j = 0; j < batch; j++)
-            sum += hops[j];
-    }
-    return sum;
-}
-
-static uint64_t dpdk_single(const struct bench *bench, size_t from)
-{
-    return dpdk_by(bench, from, 1);
-}
-
-static uint64_t dpdk_batched(const struct bench *bench, size_t from)
-{
-    return dpdk_by(bench, from, BATCH);
-}
-
-typedef uint64_t look_up(const struct bench *bench, size_t from);
-
-// Reads the keys of a slice in each of their forms.
-static void touch_keys(const struct bench *bench, size_t from)
-{
-    volatile uint64_t sum = 0;
-    for (size_t i = from; i < from + SLICE; i++)
-        sum += bench->addresses[i].octets[0] + bench->ipv4[i] + bench->ipv6[i][0];
-}
-
-// Million lookups a second.
-static double measure(const struct bench *bench, look_up *look, size_t from, uint64_t *sum)
-{
-    touch_keys(bench, from);
-    double start = seconds();
-    *sum = look(bench, from);
-    return SLICE / (seconds() - start) / 1e6;
-}
-
-// Prints the slice that one in ten was better than, and the median; gives the former.
-static double print_rates(double rates[SLICES])
-{
-    qsort(rates, SLICES, sizeof(*rates), compare_doubles);
-    (void)printf(" %.0f (%.0f) |", rates[SLICES - SLICES / 10], rates[SLICES / 2]);
-    return rates[SLICES - SLICES / 10];
-}
-
-static void compare_lookups(struct bench *bench, const char *keys, look_up *ours, look_up *dpdk,
-                            const char *way)
-{
-    double our_rates[SLICES];
-    double dpdk_rates[SLICES];
-    bool both = bench->fib != NULL || bench->fib6 != NULL;
-    for (size_t i = 0; i < SLICES; i++) {
-        size_t from = i * SLICE % KEYS;
-        uint64_t our_sum = 0;
-        uint64_t dpdk_sum = 0;
-        our_rates[i] = measure(bench, ours, from, &our_sum);
-        if (both)
-            dpdk_rates[i] = measure(bench, dpdk, from, &dpdk_sum);
-        // ETR i is DPDK's next hop i + 1.
-        if (both && our_sum != dpdk_sum + SLICE * (uint64_t)(0xc6120000 - 1))
-            stop("Ivip and DPDK found different ETRs");
-    }
-    (void)printf("| %s | %s | %s |", bench->which->name, keys, way);
-    double ratio = print_rates(our_rates);
-    if (both)
-        (void)printf(" %.2f |\n", ratio / print_rates(dpdk_rates));
-    else
-        (void)printf(" does not hold them | |\n");
-    (void)fflush(stdout);
-}
-
-static void bench_lookups(struct bench *bench)
-{
-    (void)printf("| case | keys | way | Ivip, M/s | DPDK, M/s | Ivip/DPDK |\n"
-                 "|---|---|---|---|---|---|\n");
-    for (unsigned zipf = 0; zipf < 2; zipf++) {
-        const char *keys = zipf ? "zipf" : "random";
-        make_keys(bench, zipf);
-        compare_lookups(bench, keys, ours_single, dpdk_single, "one at a time");
-        compare_lookups(bench, keys, ours_batched, dpdk_batched, "64 at a time");
-    }
-    (void)printf("\n");
 }
 
 // Million updates a second: random micronets of the first MAB to random ETRs, in sets.
@@ -356,17 +200,17 @@ static double bench_updates(struct bench *bench, size_t set)
             updates[i] =
                 update_for(which, UPDATE_MAP, (uint32_t)quick_below(&random_numbers, places),
                            (uint32_t)quick_below(&random_numbers, ETRS));
-        double start = seconds();
+        double start = bench_seconds();
         for (size_t i = 0; i < UPDATES; i += set)
             if (!mapping_apply(mapping, updates + i, set, NULL, NULL))
-                stop("an update was refused");
-        rates[round] = UPDATES / (seconds() - start) / 1e6;
+                bench_stop("an update was refused");
+        rates[round] = UPDATES / (bench_seconds() - start) / 1e6;
     }
     memory_free(updates);
     return median(rates, ROUNDS);
 }
 
-static void bench_snapshot(struct bench *bench)
+static void bench_snapshot(struct bench *bench, FILE *rest)
 {
     const struct mapping *mapping = database_at(bench->database, 0);
     uint8_t seed[32] = {1};
@@ -381,23 +225,23 @@ static void bench_snapshot(struct bench *bench)
         struct snapshot_bytes snapshot;
         struct mapping *again = NULL;
         struct error error;
-        double start = seconds();
+        double start = bench_seconds();
         if (!snapshot_write(mapping, &info, &key, &snapshot, &error))
-            stop(error.text);
-        writes[round] = (double)info.micronets / (seconds() - start) / 1e6;
-        start = seconds();
+            bench_stop(error.text);
+        writes[round] = (double)info.micronets / (bench_seconds() - start) / 1e6;
+        start = bench_seconds();
         if (!snapshot_read(snapshot.bytes, snapshot.length, &public, &info, &again, &error))
-            stop(error.text);
-        loads[round] = (double)info.micronets / (seconds() - start) / 1e6;
+            bench_stop(error.text);
+        loads[round] = (double)info.micronets / (bench_seconds() - start) / 1e6;
         length = snapshot.length;
         memory_free(snapshot.bytes);
         mapping_free(again);
     }
-    (void)printf(" %.1f | %.1f | %.2f |\n", median(writes, ROUNDS), median(loads, ROUNDS),
-                 (double)length / (double)mapping_count(mapping));
+    (void)fprintf(rest, " %.1f | %.1f | %.2f |\n", median(writes, ROUNDS), median(loads, ROUNDS),
+                  (double)length / (double)mapping_count(mapping));
 }
 
-static void bench_rest(struct bench *bench)
+static void bench_rest(struct bench *bench, FILE *rest)
 {
     size_t memory = 0;
     uint64_t count = 0;
@@ -405,51 +249,86 @@ static void bench_rest(struct bench *bench)
         memory += mapping_memory(database_at(bench->database, i));
         count += mapping_count(database_at(bench->database, i));
     }
-    (void)printf("| case | memory, B a micronet | define, M/s | map one by one, M/s | map in sets "
-                 "of %d, M/s | snapshot write, M/s | snapshot load, M/s | snapshot, B a micronet "
-                 "|\n|---|---|---|---|---|---|---|---|\n",
-                 UPDATE_SET);
-    (void)printf("| %s | %.2f | %.1f | %.1f | %.1f |", bench->which->name,
-                 (double)memory / (double)count, bench->built / 1e6, bench_updates(bench, 1),
-                 bench_updates(bench, UPDATE_SET));
-    bench_snapshot(bench);
-    (void)printf("\n");
-    (void)fflush(stdout);
+    (void)fprintf(rest, "| %s | %.2f | %.1f |", bench->which->title, (double)memory / (double)count,
+                  bench->built / 1e6);
+    (void)fprintf(rest, " %.1f |", bench_updates(bench, 1));
+    (void)fprintf(rest, " %.1f |", bench_updates(bench, UPDATE_SET));
+    bench_snapshot(bench, rest);
 }
 
-static void run(const struct bench_case *which)
+static void run(const struct bench_case *which, FILE *rates, FILE *rest)
 {
-    struct bench bench = {
-        .which = which,
-        .database = database_new(),
-        .addresses = memory_new_array(KEYS, sizeof(struct address)),
-        .ipv4 = memory_new_array(KEYS, sizeof(uint32_t)),
-        .ipv6 = memory_new_array(KEYS, 16),
-    };
+    struct bench bench = {.which = which, .database = database_new()};
+    (void)fprintf(stderr, "bench: %s\n", which->name);
     make_mabs(&bench);
     fill(&bench);
+    read_numbers(&bench);
     if (which->dpdk)
         fill_dpdk(&bench);
-    bench_lookups(&bench);
+    bench_lookups(&bench, &random_numbers, rates);
     dpdk_fib_free(bench.fib);
     dpdk_fib6_free(bench.fib6);
-    bench_rest(&bench);
+    bench_rest(&bench, rest);
     database_free(bench.database);
-    memory_free(bench.addresses);
-    memory_free(bench.ipv4);
-    memory_free(bench.ipv6);
+    memory_free(bench.numbers);
+}
+
+// The first processor that this process may run on.
+static unsigned first_processor(void)
+{
+    cpu_set_t allowed;
+    unsigned processor = 0;
+    if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
+        return 0;
+    while (processor < CPU_SETSIZE - 1 && !CPU_ISSET(processor, &allowed))
+        processor++;
+    return processor;
+}
+
+static void print_table(const char *title, const char *columns, const char *lines)
+{
+    (void)printf("\n%s\n\n%s", title, columns);
+    for (const char *at = columns; *at != '\n'; at++)
+        (void)printf("%s", *at == '|' ? at == columns ? "|" : "---|" : "");
+    (void)printf("\n%s", lines);
 }
 
 int main(int count, char **names)
 {
-    if (!dpdk_start(DPDK_MEGABYTES))
-        stop("DPDK does not start here");
+    unsigned processor = first_processor();
+    char *rates_text = NULL;
+    char *rest_text = NULL;
+    size_t rates_length = 0;
+    size_t rest_length = 0;
+    FILE *rates = open_memstream(&rates_text, &rates_length);
+    FILE *rest = open_memstream(&rest_text, &rest_length);
+    if (rates == NULL || rest == NULL)
+        bench_stop("out of memory");
+    if (!dpdk_start(processor, DPDK_MEGABYTES))
+        bench_stop("DPDK does not start here");
+    (void)printf("All on processor %u.\n\n"
+                 "### Ivip / DPDK\n\n"
+                 "| micronets | keys | number | number, 64 at a time | ETR | ETR, 64 at a time | "
+                 "micronet |\n|---|---|---|---|---|---|---|\n",
+                 processor);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         bool wanted = count < 2;
         for (int j = 1; j < count; j++)
             wanted = wanted || strcmp(names[j], cases[i].name) == 0;
         if (wanted)
-            run(&cases[i]);
+            run(&cases[i], rates, rest);
     }
+    (void)fclose(rates);
+    (void)fclose(rest);
+    print_table("### Lookups, million a second",
+                "| micronets | keys | way | Ivip | DPDK | Ivip/DPDK (1 in 10 below, above) |\n",
+                rates_text);
+    print_table("### Memory, updates, snapshots",
+                "| micronets | memory, B a micronet | define, M/s | map one by one, M/s | "
+                "map in sets of 16, M/s | snapshot write, M/s | snapshot load, M/s | snapshot, B a "
+                "micronet |\n",
+                rest_text);
+    free(rates_text); // NOLINT: of open_memstream
+    free(rest_text);
     return 0;
 }

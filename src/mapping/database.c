@@ -142,114 +142,207 @@ struct mapping *database_at(const struct database *database, size_t i)
     return database->mappings[i];
 }
 
-// The mapping of an address and the unit in it, or NULL. For IPv4, the line of the array is on its
-// way when this returns.
-static inline const struct mapping *locate(const struct database *database,
-                                           const struct address *address, struct unit *unit)
+// Where an address lies: the place of its mapping, or DATABASE_NO_MAB, and the unit in it.
+static inline uint32_t locate(const struct database *database, const struct address *address,
+                              struct unit *unit)
 {
     uint64_t bits = address_bits(address);
     bool ipv6 = address->family == FAMILY_IPV6;
     uint64_t entry = direct_table_entry(database->direct[ipv6], bits);
-    if (entry == 0 || address->family == FAMILY_NONE)
-        return NULL;
-    const struct mapping *mapping = database->mappings[(uint32_t)entry];
     unit->index = ipv6 ? bits : bits >> 32;
-    if (!ipv6)
-        __builtin_prefetch(&mapping->store.flat.values[mapping_flat_place(mapping, *unit)]);
-    return mapping;
+    return entry == 0 || address->family == FAMILY_NONE ? DATABASE_NO_MAB : (uint32_t)entry;
 }
 
 bool database_etr(const struct database *database, const struct address *address,
                   struct address *etr)
 {
     struct unit unit;
-    const struct mapping *mapping = locate(database, address, &unit);
-    if (mapping == NULL)
+    uint32_t mab = locate(database, address, &unit);
+    if (mab == DATABASE_NO_MAB) {
         *etr = ADDRESS_ZERO;
-    else if (mapping->store.tree == NULL)
+        return false;
+    }
+    const struct mapping *mapping = database->mappings[mab];
+    if (mapping->store.tree == NULL)
         mapping_flat_etr(mapping, unit, etr);
     else
         mapping_tree_etr(mapping, unit, etr);
-    return mapping != NULL;
+    return true;
 }
 
-// What one batch of addresses is about.
-struct batch {
-    const struct mapping *mappings[MAPPING_BATCH];
+bool database_etr_number(const struct database *database, const struct address *address,
+                         struct etr_number *etr)
+{
+    struct unit unit;
+    etr->mab = locate(database, address, &unit);
+    etr->number = MAPPING_NUMBER_GAP;
+    if (etr->mab == DATABASE_NO_MAB)
+        return false;
+    const struct mapping *mapping = database->mappings[etr->mab];
+    etr->number = mapping->store.tree == NULL ? mapping_flat_value(mapping, unit)
+                                              : mapping_tree_value(mapping, unit);
+    return true;
+}
+
+// The usual batch: all of one MAB. Gives the units and the place of the mapping, or DATABASE_NO_MAB
+// where it is not such a batch (or its MAB not known).
+static uint32_t locate_all(const struct database *database, const struct address *addresses,
+                           size_t count, struct unit *units)
+{
+    struct unit first;
+    uint32_t mab = locate(database, &addresses[0], &first);
+    if (mab == DATABASE_NO_MAB)
+        return mab;
+    const struct range *range = mapping_units(database->mappings[mab]);
+    uint8_t family = addresses[0].family;
+    unsigned shift = family == FAMILY_IPV6 ? 0 : 32;
+    unsigned others = 0;
+    for (size_t i = 0; i < count; i++) {
+        units[i].index = address_bits(&addresses[i]) >> shift;
+        bool outside = units[i].index - range->start.index >= range->length.units;
+        others |= outside | (unsigned)(family ^ addresses[i].family);
+    }
+    return others == 0 ? mab : DATABASE_NO_MAB;
+}
+
+// A batch of addresses in several MABs. Those of IPv4 are looked up one by one, since each is one
+// access that is on its way already; those of IPv6 are taken apart by MAB, and each part is looked
+// up together.
+struct parts {
+    uint32_t mabs[MAPPING_BATCH]; // DATABASE_NO_MAB of those that were gathered
     struct unit units[MAPPING_BATCH];
+    size_t count;
+    // The part that is looked up next: all those in one IPv6 MAB.
+    uint32_t mab;
+    struct unit part[MAPPING_BATCH];
+    size_t places[MAPPING_BATCH]; // in the batch
+    size_t part_count;
 };
 
-// Looks up those of a batch that are in one IPv6 MAB, together; their mapping becomes NULL.
-static void answer_tree(struct batch *batch, size_t first, size_t count, struct address *etrs)
+static void take_apart(struct parts *parts, const struct database *database,
+                       const struct address *addresses, size_t count)
 {
-    const struct mapping *mapping = batch->mappings[first];
-    struct unit units[MAPPING_BATCH];
-    size_t places[MAPPING_BATCH];
-    struct address found[MAPPING_BATCH];
-    size_t wanted = 0;
-    for (size_t i = first; i < count; i++) {
-        if (batch->mappings[i] != mapping)
-            continue;
-        units[wanted] = batch->units[i];
-        places[wanted++] = i;
-        batch->mappings[i] = NULL;
-    }
-    mapping_etr_many(mapping, units, wanted, found);
-    for (size_t i = 0; i < wanted; i++)
-        etrs[places[i]] = found[i];
-}
-
-// The end of the run of addresses in the same mapping that begins at `start`.
-static size_t run_end(const struct batch *batch, size_t start, size_t count)
-{
-    size_t end = start + 1;
-    while (end < count && batch->mappings[end] == batch->mappings[start])
-        end++;
-    return end;
-}
-
-// The usual batch: all of one family and MAB. Gives the units and the mapping, or NULL where it is
-// not such a batch (or its MAB not known).
-static const struct mapping *locate_all(const struct database *database,
-                                        const struct address *addresses, size_t count,
-                                        struct unit *units)
-{
-    uint8_t family = addresses[0].family;
-    const struct direct_table *direct = database->direct[family == FAMILY_IPV6];
-    uint64_t all = direct_table_entry(direct, address_bits(&addresses[0]));
-    unsigned shift = family == FAMILY_IPV6 ? 0 : 32;
-    uint64_t others = 0;
+    parts->count = count;
     for (size_t i = 0; i < count; i++) {
-        uint64_t bits = address_bits(&addresses[i]);
-        others |= (all ^ direct_table_entry(direct, bits)) | (family ^ addresses[i].family);
-        units[i].index = bits >> shift;
+        uint32_t mab = locate(database, &addresses[i], &parts->units[i]);
+        parts->mabs[i] = mab;
+        if (mab == DATABASE_NO_MAB)
+            continue;
+        const struct mapping *mapping = database->mappings[mab];
+        if (mapping->store.tree == NULL)
+            __builtin_prefetch(
+                &mapping->store.flat.values[mapping_flat_place(mapping, parts->units[i])]);
     }
-    return others == 0 && all != 0 && family != FAMILY_NONE ? database->mappings[(uint32_t)all]
-                                                            : NULL;
+}
+
+// The IPv4 mapping that the i-th address is in, or NULL where there is none.
+static const struct mapping *flat_at(const struct parts *parts, const struct database *database,
+                                     size_t i)
+{
+    if (parts->mabs[i] == DATABASE_NO_MAB)
+        return NULL;
+    const struct mapping *mapping = database->mappings[parts->mabs[i]];
+    return mapping->store.tree == NULL ? mapping : NULL;
+}
+
+// Gathers the next part; false where none is left.
+static bool next_part(struct parts *parts)
+{
+    parts->mab = DATABASE_NO_MAB;
+    parts->part_count = 0;
+    for (size_t i = 0; i < parts->count; i++) {
+        if (parts->mab == DATABASE_NO_MAB)
+            parts->mab = parts->mabs[i];
+        if (parts->mabs[i] == DATABASE_NO_MAB || parts->mabs[i] != parts->mab)
+            continue;
+        parts->part[parts->part_count] = parts->units[i];
+        parts->places[parts->part_count++] = i;
+        parts->mabs[i] = DATABASE_NO_MAB;
+    }
+    return parts->part_count > 0;
 }
 
 static void answer_batch(const struct database *database, const struct address *addresses,
                          size_t count, struct address *etrs)
 {
-    struct batch batch;
-    const struct mapping *only = locate_all(database, addresses, count, batch.units);
-    if (only != NULL) {
-        mapping_etr_many(only, batch.units, count, etrs);
+    struct parts parts;
+    uint32_t only = locate_all(database, addresses, count, parts.units);
+    if (only != DATABASE_NO_MAB) {
+        mapping_etr_many(database->mappings[only], parts.units, count, etrs);
         return;
     }
-    for (size_t i = 0; i < count; i++)
-        batch.mappings[i] = locate(database, &addresses[i], &batch.units[i]);
     memset(etrs, 0, count * sizeof(*etrs));
-    for (size_t start = 0, end = 0; start < count; start = end) {
-        end = run_end(&batch, start, count);
-        const struct mapping *mapping = batch.mappings[start];
-        if (mapping == NULL)
+    take_apart(&parts, database, addresses, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct mapping *flat = flat_at(&parts, database, i);
+        if (flat == NULL)
             continue;
-        // A tree is searched for many at a time; in the flat array each is on its way already.
-        if (mapping->store.tree != NULL)
-            answer_tree(&batch, start, count, etrs);
-        else
-            mapping_etr_many(mapping, batch.units + start, end - start, etrs + start);
+        mapping_flat_etr(flat, parts.units[i], &etrs[i]);
+        parts.mabs[i] = DATABASE_NO_MAB;
+    }
+    while (next_part(&parts)) {
+        struct address found[MAPPING_BATCH];
+        mapping_etr_many(database->mappings[parts.mab], parts.part, parts.part_count, found);
+        for (size_t i = 0; i < parts.part_count; i++)
+            etrs[parts.places[i]] = found[i];
+    }
+}
+
+// The usual batch of IPv4 addresses: independent loads, whose misses the machine overlaps by
+// itself. False where not all are of one IPv4 MAB.
+SEQUENCE_READER static bool number_flat_batch(const struct database *database,
+                                              const struct address *addresses, size_t count,
+                                              struct etr_number *etrs)
+{
+    struct unit first;
+    uint32_t mab = locate(database, &addresses[0], &first);
+    if (mab == DATABASE_NO_MAB || addresses[0].family != FAMILY_IPV4)
+        return false;
+    const struct mapping *mapping = database->mappings[mab];
+    uint32_t start = (uint32_t)mapping->store.units.start.index;
+    uint32_t last = mapping->store.flat.size - 1;
+    uint64_t begun = 0;
+    unsigned others = 0;
+    do {
+        begun = sequence_begin(&mapping->sequence);
+        for (size_t i = 0; i < count; i++) {
+            uint32_t place = (uint32_t)(address_bits(&addresses[i]) >> 32) - start;
+            others |= (place > last) | (unsigned)(addresses[i].family ^ FAMILY_IPV4);
+            etrs[i].mab = mab;
+            etrs[i].number = flat_map_value(&mapping->store.flat, place & last);
+        }
+    } while (sequence_retry(&mapping->sequence, begun));
+    return others == 0;
+}
+
+static void number_batch(const struct database *database, const struct address *addresses,
+                         size_t count, struct etr_number *etrs)
+{
+    struct parts parts;
+    uint32_t numbers[MAPPING_BATCH];
+    if (number_flat_batch(database, addresses, count, etrs))
+        return;
+    uint32_t only = locate_all(database, addresses, count, parts.units);
+    if (only != DATABASE_NO_MAB) {
+        mapping_etr_number_many(database->mappings[only], parts.units, count, numbers);
+        for (size_t i = 0; i < count; i++)
+            etrs[i] = (struct etr_number){only, numbers[i]};
+        return;
+    }
+    take_apart(&parts, database, addresses, count);
+    for (size_t i = 0; i < count; i++) {
+        const struct mapping *flat = flat_at(&parts, database, i);
+        etrs[i] = (struct etr_number){parts.mabs[i], MAPPING_NUMBER_GAP};
+        if (flat == NULL)
+            continue;
+        etrs[i].number = mapping_flat_value(flat, parts.units[i]);
+        parts.mabs[i] = DATABASE_NO_MAB;
+    }
+    while (next_part(&parts)) {
+        mapping_etr_number_many(database->mappings[parts.mab], parts.part, parts.part_count,
+                                numbers);
+        for (size_t i = 0; i < parts.part_count; i++)
+            etrs[parts.places[i]] = (struct etr_number){parts.mab, numbers[i]};
     }
 }
 
@@ -259,6 +352,16 @@ void database_etr_many(const struct database *database, const struct address *ad
     for (size_t done = 0; done < count; done += MAPPING_BATCH) {
         size_t left = count - done;
         answer_batch(database, addresses + done, left < MAPPING_BATCH ? left : MAPPING_BATCH,
+                     etrs + done);
+    }
+}
+
+void database_etr_number_many(const struct database *database, const struct address *addresses,
+                              size_t count, struct etr_number *etrs)
+{
+    for (size_t done = 0; done < count; done += MAPPING_BATCH) {
+        size_t left = count - done;
+        number_batch(database, addresses + done, left < MAPPING_BATCH ? left : MAPPING_BATCH,
                      etrs + done);
     }
 }

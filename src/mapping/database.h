@@ -39,6 +39,21 @@ bool database_etr(const struct database *database, const struct address *address
 void database_etr_many(const struct database *database, const struct address *addresses,
                        size_t count, struct address *etrs);
 
+// An ETR by number (mapping.h): in which mapping (database_at), and its number there.
+struct etr_number {
+    uint32_t mab; // DATABASE_NO_MAB: the address is in no MAB
+    uint32_t number;
+};
+
+#define DATABASE_NO_MAB UINT32_MAX
+
+// The number of an address's ETR; false where it is in no MAB.
+bool database_etr_number(const struct database *database, const struct address *address,
+                         struct etr_number *etr);
+// The same for many addresses, as database_etr_many.
+void database_etr_number_many(const struct database *database, const struct address *addresses,
+                              size_t count, struct etr_number *etrs);
+
 // All of them, in no particular order: 0 to database_count - 1.
 size_t database_count(const struct database *database);
 struct mapping *database_at(const struct database *database, size_t i);

@@ -6,6 +6,10 @@
 
 #include <assert.h>
 
+_Static_assert(MAPPING_NUMBER_GAP == ETR_GAP && MAPPING_NUMBER_ZERO == ETR_ZERO &&
+                   MAPPING_NUMBER_FIRST == ETR_FIRST,
+               "numbers of ETRs are values of the store");
+
 struct mapping *mapping_new(const struct prefix *mab, struct error *error)
 {
     struct range units;
@@ -69,8 +73,9 @@ static struct range range_of(const struct mapping *mapping, const struct interva
     return (struct range){mapping->store.units.family, {interval->start}, {interval->length}};
 }
 
-SEQUENCE_READER enum mapping_state mapping_lookup(const struct mapping *mapping, struct unit unit,
-                                                  struct micronet *found)
+SEQUENCE_READER enum mapping_state mapping_lookup_numbered(const struct mapping *mapping,
+                                                           struct unit unit, struct micronet *found,
+                                                           uint32_t *number)
 {
     assert(range_contains_unit(mapping_units(mapping), mapping->store.units.family, unit));
     for (;;) {
@@ -82,7 +87,30 @@ SEQUENCE_READER enum mapping_state mapping_lookup(const struct mapping *mapping,
         if (sequence_retry(&mapping->sequence, begun))
             continue;
         *found = (struct micronet){range_of(mapping, &at), etr};
+        *number = at.value;
         return state_of(at.value);
+    }
+}
+
+enum mapping_state mapping_lookup(const struct mapping *mapping, struct unit unit,
+                                  struct micronet *found)
+{
+    uint32_t number = 0;
+    return mapping_lookup_numbered(mapping, unit, found, &number);
+}
+
+struct address mapping_numbered_etr(const struct mapping *mapping, uint32_t number)
+{
+    return etr_table_get(&mapping->etrs, number);
+}
+
+SEQUENCE_READER uint32_t mapping_tree_value(const struct mapping *mapping, struct unit unit)
+{
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        uint32_t value = interval_map_value(mapping->store.tree, unit.index);
+        if (!sequence_retry(&mapping->sequence, begun))
+            return value;
     }
 }
 
@@ -91,26 +119,60 @@ SEQUENCE_READER void mapping_tree_etr(const struct mapping *mapping, struct unit
 {
     for (;;) {
         uint64_t begun = sequence_begin(&mapping->sequence);
-        struct interval found;
-        bool any = interval_map_find(mapping->store.tree, unit.index, &found);
+        uint32_t value = interval_map_value(mapping->store.tree, unit.index);
         if (sequence_retry(&mapping->sequence, begun))
             continue;
-        *etr = etr_table_addresses(&mapping->etrs)[any ? found.value : ETR_GAP];
+        *etr = etr_table_addresses(&mapping->etrs)[value];
         if (!sequence_retry(&mapping->sequence, begun))
             return;
     }
 }
 
-struct address mapping_etr(const struct mapping *mapping, struct unit unit)
+static void check_unit(const struct mapping *mapping, struct unit unit)
 {
     const struct range *units = mapping_units(mapping);
     assert(unit.index - units->start.index < units->length.units);
+    (void)units;
+    (void)unit;
+}
+
+uint32_t mapping_etr_number(const struct mapping *mapping, struct unit unit)
+{
+    check_unit(mapping, unit);
+    return mapping->store.tree == NULL ? mapping_flat_value(mapping, unit)
+                                       : mapping_tree_value(mapping, unit);
+}
+
+struct address mapping_etr(const struct mapping *mapping, struct unit unit)
+{
+    check_unit(mapping, unit);
     struct address etr;
     if (mapping->store.tree == NULL)
         mapping_flat_etr(mapping, unit, &etr);
     else
         mapping_tree_etr(mapping, unit, &etr);
     return etr;
+}
+
+// The values of up to MAPPING_BATCH units, all from one state of the database.
+SEQUENCE_READER static void value_batch(const struct mapping *mapping, const struct unit *units,
+                                        size_t count, uint32_t *values)
+{
+    uint64_t begun = 0;
+    do {
+        begun = sequence_begin(&mapping->sequence);
+        store_value_many(&mapping->store, units, count, values);
+    } while (sequence_retry(&mapping->sequence, begun));
+}
+
+void mapping_etr_number_many(const struct mapping *mapping, const struct unit *units, size_t count,
+                             uint32_t *numbers)
+{
+    for (size_t done = 0; done < count; done += MAPPING_BATCH) {
+        size_t left = count - done;
+        value_batch(mapping, units + done, left < MAPPING_BATCH ? left : MAPPING_BATCH,
+                    numbers + done);
+    }
 }
 
 // The ETRs of values read since `begun`; false where a change went on meanwhile.

@@ -89,6 +89,27 @@ struct address mapping_etr(const struct mapping *mapping, struct unit unit);
 // The same for many units, hiding memory latency; `etrs` has room for `count`.
 void mapping_etr_many(const struct mapping *mapping, const struct unit *units, size_t count,
                       struct address *etrs);
+
+// ETRs by number: each mapping numbers the ETRs that it uses, densely from MAPPING_NUMBER_FIRST on,
+// so that a data plane finds what it keeps for an ETR in an array. A number stands for the same ETR
+// until the set after the one that took the ETR's last micronet away; then it may go to another
+// ETR. So what is kept under a number must name its ETR, and is made anew when that is another.
+#define MAPPING_NUMBER_GAP   0 // no micronet
+#define MAPPING_NUMBER_ZERO  1 // a micronet mapped to zero
+#define MAPPING_NUMBER_FIRST 2
+
+// The number of the ETR of a unit of this MAB.
+uint32_t mapping_etr_number(const struct mapping *mapping, struct unit unit);
+// The same for many units, hiding memory latency; `numbers` has room for `count`.
+void mapping_etr_number_many(const struct mapping *mapping, const struct unit *units, size_t count,
+                             uint32_t *numbers);
+// The ETR that a number stands for, which a lookup in this mapping gave: zero for gaps and zero
+// micronets. For the writer, or where no set can have begun since that lookup.
+struct address mapping_numbered_etr(const struct mapping *mapping, uint32_t number);
+// As mapping_lookup, with the number of the ETR, both of one state.
+enum mapping_state mapping_lookup_numbered(const struct mapping *mapping, struct unit unit,
+                                           struct micronet *found, uint32_t *number);
+
 // The first micronet that contains `from` or starts after it, for walking in order.
 bool mapping_next(const struct mapping *mapping, struct unit from, struct micronet *found);
 

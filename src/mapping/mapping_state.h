@@ -49,6 +49,18 @@ static inline uint32_t mapping_flat_place(const struct mapping *mapping, struct 
     return (uint32_t)(unit.index - mapping->store.units.start.index);
 }
 
+// The value of a unit of an IPv4 MAB.
+SEQUENCE_READER static inline uint32_t mapping_flat_value(const struct mapping *mapping,
+                                                          struct unit unit)
+{
+    for (;;) {
+        uint64_t begun = sequence_begin(&mapping->sequence);
+        uint32_t value = flat_map_value(&mapping->store.flat, mapping_flat_place(mapping, unit));
+        if (!sequence_retry(&mapping->sequence, begun))
+            return value;
+    }
+}
+
 // The ETR of a unit of an IPv4 MAB.
 SEQUENCE_READER static inline void mapping_flat_etr(const struct mapping *mapping, struct unit unit,
                                                     struct address *etr)
@@ -64,7 +76,8 @@ SEQUENCE_READER static inline void mapping_flat_etr(const struct mapping *mappin
     }
 }
 
-// The ETR of a unit of an IPv6 MAB.
+// The value and the ETR of a unit of an IPv6 MAB.
+uint32_t mapping_tree_value(const struct mapping *mapping, struct unit unit);
 void mapping_tree_etr(const struct mapping *mapping, struct unit unit, struct address *etr);
 
 // Units whose ETRs are looked up under one look at the sequence lock.

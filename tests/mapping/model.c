@@ -212,6 +212,16 @@ struct update model_random_update(const struct model *model, struct random_sourc
     return update;
 }
 
+// A number says what state a unit is in, and stands for its ETR.
+static void compare_number(const struct mapping *mapping, uint32_t number, enum mapping_state state,
+                           const struct address *expected)
+{
+    assert_int_equal(number == MAPPING_NUMBER_GAP, state == MAPPING_GAP);
+    assert_int_equal(number == MAPPING_NUMBER_ZERO, state == MAPPING_ZERO);
+    struct address etr = mapping_numbered_etr(mapping, number);
+    assert_true(address_equal(&etr, expected));
+}
+
 static void compare_unit(const struct model *model, const struct mapping *mapping, size_t cell,
                          struct unit unit)
 {
@@ -223,6 +233,13 @@ static void compare_unit(const struct model *model, const struct mapping *mappin
     assert_true(address_equal(&found.etr, &expected.etr));
     struct address etr = mapping_etr(mapping, unit);
     assert_true(address_equal(&etr, &expected.etr));
+
+    uint32_t number = mapping_etr_number(mapping, unit);
+    uint32_t again = UINT32_MAX;
+    assert_int_equal(mapping_lookup_numbered(mapping, unit, &found, &again), state);
+    assert_int_equal(again, number);
+    assert_true(range_equal(&found.range, &expected.range));
+    compare_number(mapping, number, state, &expected.etr);
 }
 
 static void compare_walk(const struct model *model, const struct mapping *mapping)
@@ -250,6 +267,7 @@ void model_compare(const struct model *model, const struct mapping *mapping)
 {
     struct unit units[MODEL_CELLS];
     struct address etrs[MODEL_CELLS];
+    uint32_t numbers[MODEL_CELLS];
     for (size_t i = 0; i < MODEL_CELLS; i++) {
         struct range range = model_range(model, i, 1);
         compare_unit(model, mapping, i, range.start);
@@ -257,8 +275,11 @@ void model_compare(const struct model *model, const struct mapping *mapping)
         units[i] = range_last(&range);
     }
     mapping_etr_many(mapping, units, MODEL_CELLS, etrs);
-    for (size_t i = 0; i < MODEL_CELLS; i++)
+    mapping_etr_number_many(mapping, units, MODEL_CELLS, numbers);
+    for (size_t i = 0; i < MODEL_CELLS; i++) {
         assert_true(address_equal(&etrs[i], &model->cells[i].etr));
+        assert_int_equal(numbers[i], mapping_etr_number(mapping, units[i]));
+    }
     compare_walk(model, mapping);
     struct mapping_hash expected = model_hash(model);
     struct mapping_hash hash = mapping_hash(mapping);

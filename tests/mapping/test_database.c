@@ -160,6 +160,26 @@ static void test_database(void **state)
     database_free(database);
 }
 
+// A number of an ETR that a batch gave for an address: of its mapping, the same alone, and that
+// of its ETR.
+static void expect_number(const struct database *database, const struct address *address,
+                          struct etr_number number, const struct address *etr)
+{
+    struct etr_number alone;
+    const struct mapping *mapping = database_find(database, address);
+    assert_int_equal(database_etr_number(database, address, &alone), mapping != NULL);
+    assert_int_equal(number.mab, alone.mab);
+    assert_int_equal(number.number, alone.number);
+    if (mapping == NULL) {
+        assert_int_equal(number.mab, DATABASE_NO_MAB);
+        assert_int_equal(number.number, MAPPING_NUMBER_GAP);
+        return;
+    }
+    assert_ptr_equal(database_at(database, number.mab), mapping);
+    struct address numbered = mapping_numbered_etr(mapping, number.number);
+    assert_true(address_equal(&numbered, etr));
+}
+
 // Addresses of both families, of several MABs and of none, in one batch and one by one.
 static void test_etrs(void **state)
 {
@@ -192,13 +212,62 @@ static void test_etrs(void **state)
     char text[ADDRESS_TEXT_MAX];
     for (size_t i = 0; i < EXPECTED * TIMES; i++)
         addresses[i] = address_of(expected[i % EXPECTED].address);
+    struct etr_number numbers[EXPECTED * TIMES];
     database_etr_many(database, addresses, EXPECTED * TIMES, etrs);
+    database_etr_number_many(database, addresses, EXPECTED * TIMES, numbers);
     for (size_t i = 0; i < EXPECTED * TIMES; i++) {
         assert_string_equal(address_print(&etrs[i], text), expected[i % EXPECTED].etr);
         struct address etr;
         assert_int_equal(database_etr(database, &addresses[i], &etr),
                          database_find(database, &addresses[i]) != NULL);
         assert_true(address_equal(&etr, &etrs[i]));
+        expect_number(database, &addresses[i], numbers[i], &etr);
+    }
+    database_free(database);
+}
+
+// Batches of all lengths, of one MAB and with one address that is elsewhere or of the other family
+// at any place.
+static void test_number_batches(void **state)
+{
+    (void)state;
+    struct database *database = database_new();
+    const char *mabs[] = {"20.1.0.0/24", "20.2.0.0/15", "2001:db8::/32", "2001:db9::/48"};
+    for (uint32_t i = 0; i < 4; i++) {
+        struct prefix mab = prefix_of(mabs[i]);
+        struct mapping *mapping = mapping_new(&mab, NULL);
+        uint64_t start = mapping_units(mapping)->start.index;
+        for (uint32_t unit = 0; unit < 200; unit += 2) {
+            struct update update = {.kind = UPDATE_DEFINE,
+                                    .range = {mapping_units(mapping)->family, {start + unit}, {1}},
+                                    .etr = address_from_ipv4(0xc6120001 + i * 1000 + unit % 70)};
+            assert_true(mapping_apply(mapping, &update, 1, NULL, NULL));
+        }
+        assert_true(database_put(database, mapping, NULL));
+    }
+    struct random_source random;
+    random_init(&random, random_seed_from_number(5));
+    for (unsigned turn = 0; turn < 20000; turn++) {
+        enum { MOST = 150 };
+        struct address addresses[MOST];
+        struct etr_number numbers[MOST];
+        size_t count = 1 + random_below(&random, MOST);
+        const struct mapping *mapping = database_at(database, random_below(&random, 4));
+        for (size_t i = 0; i < count; i++) {
+            const struct range *units = mapping_units(mapping);
+            struct unit unit = {units->start.index + random_below(&random, 210)};
+            addresses[i] = unit_address(units->family, unit);
+            if (random_below(&random, 200) == 0) // some batches are of more than one MAB
+                mapping = database_at(database, random_below(&random, 4));
+            if (random_below(&random, 400) == 0)
+                addresses[i] = ADDRESS_ZERO;
+        }
+        database_etr_number_many(database, addresses, count, numbers);
+        for (size_t i = 0; i < count; i++) {
+            struct address etr;
+            (void)database_etr(database, &addresses[i], &etr);
+            expect_number(database, &addresses[i], numbers[i], &etr);
+        }
     }
     database_free(database);
 }
@@ -208,7 +277,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_mab_table), cmocka_unit_test(test_overlaps),
         cmocka_unit_test(test_many_mabs), cmocka_unit_test(test_database),
-        cmocka_unit_test(test_etrs),
+        cmocka_unit_test(test_etrs),      cmocka_unit_test(test_number_batches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

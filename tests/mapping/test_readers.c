@@ -110,6 +110,11 @@ static void look(struct shared *shared, struct random_source *random)
     for (size_t i = 1; i < PAIR; i++)
         expect(shared, address_equal(&etrs[0], &etrs[i]));
     expect(shared, !address_is_zero(&etrs[0]));
+    uint32_t numbers[PAIR];
+    mapping_etr_number_many(shared->mapping, units, PAIR, numbers);
+    for (size_t i = 0; i < PAIR; i++)
+        expect(shared, numbers[i] == numbers[0] && numbers[i] >= MAPPING_NUMBER_FIRST);
+    expect(shared, mapping_etr_number(shared->mapping, shared->first) >= MAPPING_NUMBER_FIRST);
 
     struct range left = halve(&shared->whole, false);
     struct range right = halve(&shared->whole, true);
