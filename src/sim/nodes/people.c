@@ -201,7 +201,8 @@ static void random_token(struct world *world, struct random_source *random)
 {
     const struct world_uab *uab = &world->people.uabs[random_below(random, WORLD_UABS)];
     struct token_request request = {.user = names[random_below(random, WORLD_USERS)],
-                                    .scope = SCOPE_READ + random_below(random, 3),
+                                    .scope =
+                                        (enum token_scope)(SCOPE_READ + random_below(random, 3)),
                                     .limited = random_below(random, 2) == 0,
                                     .only = uab->range};
     request.only.length.units = 1 + random_below(random, UAB_UNITS);
