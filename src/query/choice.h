@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Which servers of a group are asked first: the nearest by measured response time, spread over
-// those that are about as near, away from those that are loaded or fail (docs/discovery.md,
-// "Choosing"; DRTM §3; arch §2.23).
+// those that are about as near, away from those that are loaded or fail (docs/query.md, "Choosing a
+// server"; DRTM §3; arch §2.23).
 //
 //     members    [ 4 ms ][ 5 ms ][ 31 ms ][ 80 ms ] ... [ avoided ]
 //                 \___ near ___/
@@ -10,6 +10,10 @@
 // Any number of servers may be named in DNS; the CHOICE_NEAREST first are the ones in use. A
 // newcomer takes the place of one of them only when it is clearly better, so that two servers
 // alike do not take turns.
+//
+// Load does not change the order. A loaded server is left a smaller share of the questions that
+// would come to it, and the rest goes on to the others: so load moves little by little, and not all
+// of it to and fro.
 #ifndef IVIP_QUERY_CHOICE_H
 #define IVIP_QUERY_CHOICE_H
 
@@ -28,15 +32,15 @@
 // Those as near as the best plus a quarter, and 1 ms, share its questions.
 #define CHOICE_NEAR_PART 4
 #define CHOICE_NEAR_MS   1
-// A load of that much doubles the time a server counts with.
-#define CHOICE_LOAD_DOUBLE 128
+// The share of a server that takes all that comes to it.
+#define CHOICE_SHARE_FULL 256
 
 struct choice_member {
     uint16_t server;      // the caller's number for it
     uint16_t priority;    // of its SRV record: lower ones first, whatever their times
     bool measured;        // `time` is known
     bool avoided;         // it does not answer
-    uint8_t load;         // as it says: 0 idle to 255
+    uint16_t share;       // how much it takes of what would come to it, of CHOICE_SHARE_FULL
     struct duration time; // smoothed response time
 };
 
@@ -50,7 +54,9 @@ struct choice {
 // Puts the members into order by what is noted in them.
 void choice_rank(struct choice *choice);
 
-// The place of the member to ask first for something with that hash, where all is well.
-size_t choice_start(const struct choice *choice, uint64_t hash);
+// The places of the members in the order in which they are to be asked for something with that
+// hash: the near ones in an order of its own for each hash, then the others; but those whose share
+// does not include that hash behind all whose does. Fills the first choice->count of `order`.
+void choice_order(const struct choice *choice, uint64_t hash, uint8_t order[CHOICE_MEMBERS_MAX]);
 
 #endif

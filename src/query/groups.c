@@ -213,46 +213,44 @@ void querier_groups_release(struct querier *querier)
 
 // Choosing
 
-static void note_measures(const struct querier *querier, struct choice *choice)
+static void note_measures(const struct querier *querier, struct instant now, struct choice *choice)
 {
     for (size_t i = 0; i < choice->count; i++) {
         struct choice_member *member = &choice->members[i];
-        const struct upstream *upstream = querier->upstreams[member->server];
+        struct upstream *upstream = querier->upstreams[member->server];
         member->measured = upstream->measured;
         member->avoided = upstream->avoided;
-        member->load = upstream->load;
+        member->share = upstream_share(upstream, now);
         member->time = upstream->smoothed;
     }
 }
 
-static void rank_group(const struct querier *querier, struct group *group)
+static void rank_group(const struct querier *querier, struct instant now, struct group *group)
 {
-    if (!group->measured)
-        return;
-    note_measures(querier, &group->choice);
-    choice_rank(&group->choice);
+    note_measures(querier, now, &group->choice);
+    if (group->measured)
+        choice_rank(&group->choice);
 }
 
-void querier_rank(struct querier *querier)
+void querier_rank(struct querier *querier, struct instant now)
 {
     for (size_t i = 0; i < querier->group_count; i++)
-        rank_group(querier, &querier->groups[i]);
+        rank_group(querier, now, &querier->groups[i]);
 }
 
 // The best place at which there is not much against a server: few tries of this question before,
 // not declined, not known bad. A server that failed is asked again before one that is known to be
-// down, but only once. Where several are as good, the order of the group decides.
+// down, but only once. Where several are as good, the order of the choice decides.
 static size_t best_place(const struct querier *querier, struct instant now,
                          const struct question *question, const struct choice *choice)
 {
     size_t best = 0;
     unsigned best_score = UINT32_MAX;
     uint64_t unit = unit_of_address(&question->address).index;
-    size_t start = choice_start(
-        choice, choice->near > 1 ? hash_bytes(&querier->endpoint_key, &unit, sizeof(unit)) : 0);
+    uint8_t order[CHOICE_MEMBERS_MAX];
+    choice_order(choice, hash_bytes(&querier->endpoint_key, &unit, sizeof(unit)), order);
     for (size_t i = 0; i < choice->count; i++) {
-        // The near ones in turn from `start` on, then the others.
-        size_t place = i < choice->near ? (start + i) % choice->near : i;
+        size_t place = order[i];
         size_t server = choice->members[place].server;
         unsigned declined = question_declined(question, server) ? 100 : 0;
         unsigned score = declined + 3 * question_tries(question, server) +
@@ -272,6 +270,6 @@ size_t querier_choose(struct querier *querier, struct instant now, const struct 
     size_t advised = question->advised;
     if (advised != UPSTREAM_GONE && question_tries(question, advised) == 0)
         return advised;
-    rank_group(querier, group);
+    rank_group(querier, now, group);
     return group->choice.members[best_place(querier, now, question, &group->choice)].server;
 }

@@ -89,6 +89,11 @@ void qsa_set_complete(struct qsa *qsa, bool complete)
     qsa->complete = complete;
 }
 
+void qsa_set_caching_time(struct qsa *qsa, struct duration caching_time)
+{
+    qsa->config.caching_time = caching_time;
+}
+
 // Answering
 
 static struct answer answer_for(const struct qsa *qsa, struct instant now, const struct mab *mab,

@@ -60,6 +60,9 @@ void qsa_mab_remove(struct qsa *qsa, struct instant now, const struct prefix *ma
 void qsa_changed(struct qsa *qsa, struct instant now, const struct prefix *mab, uint64_t sequence,
                  const struct update *updates, size_t count);
 
+// From now on. What was told before stays told for as long.
+void qsa_set_caching_time(struct qsa *qsa, struct duration caching_time);
+
 void qsa_input(struct qsa *qsa, struct instant now, const struct endpoint *from,
                const uint8_t *bytes, size_t length);
 // As for all cores: 0 when there is nothing to send.

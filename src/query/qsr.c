@@ -302,9 +302,23 @@ void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoin
     take_events(qsr, now);
 }
 
+static uint8_t part_of(size_t count, size_t most)
+{
+    size_t part = count * QUERY_LOAD_FULL / most;
+    return part < QUERY_LOAD_FULL ? (uint8_t)part : QUERY_LOAD_FULL;
+}
+
 void qsr_set_load(struct qsr *qsr, uint8_t load)
 {
-    teller_set_load(qsr->teller, load);
+    uint8_t waiting = part_of(qsr_waiting(qsr), qsr->config.waiting_max);
+    uint8_t open = part_of(querier_open(qsr->querier), qsr->config.querier.open_max);
+    uint8_t pressed = waiting > open ? waiting : open;
+    teller_set_load(qsr->teller, load > pressed ? load : pressed);
+}
+
+void qsr_set_alternatives(struct qsr *qsr, const struct endpoint *alternatives, size_t count)
+{
+    teller_set_alternatives(qsr->teller, alternatives, count);
 }
 
 const struct querier *qsr_querier(const struct qsr *qsr)

@@ -61,8 +61,10 @@ void qsr_forget(struct qsr *qsr, struct instant now, const struct range *range);
 void qsr_set_upstreams(struct qsr *qsr, struct instant now, const struct endpoint *upstreams,
                        size_t count);
 
-// How loaded whoever runs it is; see teller_set_load.
+// How loaded whoever runs it is; see teller_set_load. What waits and is asked counts, too.
 void qsr_set_load(struct qsr *qsr, uint8_t load);
+// Other servers that can answer the same; see teller_set_alternatives.
+void qsr_set_alternatives(struct qsr *qsr, const struct endpoint *alternatives, size_t count);
 
 // Its two sides, for counters, limits and status. What they have to send or tell comes through the
 // QSR.

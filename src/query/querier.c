@@ -171,7 +171,7 @@ static void ask_next(struct querier *querier, struct instant now, struct questio
     assert(question->request_count < QUERY_TRIES_MAX);
     size_t upstream = querier_choose(querier, now, question);
     struct request *request = &question->requests[question->request_count++];
-    request->upstream = (uint8_t)upstream;
+    request->upstream = (uint16_t)upstream;
     querier_send_request(querier, now, request);
     if (question->request_count > 1)
         querier->counters.retried++;
@@ -324,7 +324,7 @@ static void check_upstreams(struct querier *querier, struct instant now)
         check_upstream(querier, now, querier->upstreams[i]);
         querier_watch(querier, querier->upstreams[i]);
     }
-    querier_rank(querier);
+    querier_rank(querier, now);
 }
 
 void querier_tick(struct querier *querier, struct instant now)

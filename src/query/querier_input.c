@@ -225,7 +225,7 @@ static void receive_reply(struct querier *querier, struct instant now, struct up
     }
     if (!hear_answer(querier, now, request, message))
         return;
-    upstream->load = message->load;
+    upstream_told_load(upstream, message->load);
     switch (message->status) {
     case QUERY_MAPPED:
     case QUERY_ZERO:
@@ -238,6 +238,7 @@ static void receive_reply(struct querier *querier, struct instant now, struct up
         break;
     case QUERY_TRY_ANOTHER:
         querier->counters.told_another++;
+        upstream_busy(upstream, now);
         break;
     case QUERY_FLUSH:
         return; // cannot be: query_decode refuses it in a reply
@@ -306,7 +307,7 @@ static void receive_update(struct querier *querier, struct instant now, struct u
     struct request *request = questions_find_request(&querier->questions, message->nonce);
     if (learned != NULL && learned->upstream == index) {
         upstream_heard(upstream, now);
-        upstream->load = message->load;
+        upstream_told_load(upstream, message->load);
         acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, NULL);
         update_learned(querier, now, learned, message);
     } else if (request != NULL && request->upstream == index) {

@@ -46,7 +46,7 @@ void querier_watch(struct querier *querier, const struct upstream *upstream);
 // The upstream to ask next; the question's group must have one.
 size_t querier_choose(struct querier *querier, struct instant now, const struct question *question);
 // Puts the servers of every measured group into order; each question does so for its own.
-void querier_rank(struct querier *querier);
+void querier_rank(struct querier *querier, struct instant now);
 void querier_groups_release(struct querier *querier);
 
 // querier.c

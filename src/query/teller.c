@@ -134,6 +134,41 @@ uint32_t teller_milliseconds_left(struct instant now, struct instant expires)
     return ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX;
 }
 
+// Octets that a reply may have: without an account, as many as the request.
+static size_t room_for_reply(const struct asker *asker, const struct account *account,
+                             struct instant now)
+{
+    if (account == NULL)
+        return asker->credit;
+    return is_proven(account, now) ? QUERY_MESSAGE_BYTES_MAX : account->credit;
+}
+
+// Names other servers, beginning with another one each time, as many as there is room for.
+static void name_alternatives(struct teller *teller, struct query_message *message, size_t room)
+{
+    size_t most = teller->alternative_count < QUERY_ALTERNATIVES_MAX ? teller->alternative_count
+                                                                     : QUERY_ALTERNATIVES_MAX;
+    room -= QUERY_ANSWER_BYTES < room ? QUERY_ANSWER_BYTES : room;
+    while (message->alternative_count < most && room >= QUERY_ALTERNATIVE_BYTES) {
+        size_t place =
+            (teller->alternative_next + message->alternative_count) % teller->alternative_count;
+        message->alternatives[message->alternative_count++] = teller->alternatives[place];
+        room -= QUERY_ALTERNATIVE_BYTES;
+    }
+    teller->alternative_next++;
+    teller->counters.alternatives += message->alternative_count;
+}
+
+// Whether others are named. Where something is remembered, the credit of an address that is not
+// proven is kept for the Cache Update.
+static bool sends_away(const struct teller *teller, const struct account *account,
+                       struct instant now, enum query_status status)
+{
+    if (status == QUERY_BUSY || status == QUERY_TRY_ANOTHER)
+        return true;
+    return teller->load >= QUERY_LOAD_SHED && account != NULL && is_proven(account, now);
+}
+
 // Sends an answer. Without an account its length is covered by the request itself.
 static void send_answer(struct teller *teller, struct instant now, const struct asker *asker,
                         struct account *account, const struct answer *answer)
@@ -147,8 +182,11 @@ static void send_answer(struct teller *teller, struct instant now, const struct 
     message.etr = answer->etr;
     message.mab_sequence = answer->mab_sequence;
     message.caching_ms = teller_milliseconds_left(now, answer->expires);
+    if (sends_away(teller, account, now, answer->status))
+        name_alternatives(teller, &message, room_for_reply(asker, account, now));
     teller->counters.answers[answer->status]++;
-    if (account != NULL && !teller_spend(account, now, QUERY_ANSWER_BYTES)) {
+    size_t length = QUERY_ANSWER_BYTES + message.alternative_count * QUERY_ALTERNATIVE_BYTES;
+    if (account != NULL && !teller_spend(account, now, length)) {
         teller->counters.dropped_credit++;
         return;
     }
@@ -231,6 +269,23 @@ static void evict_of(struct teller *teller, struct instant now, struct account *
     }
 }
 
+static void evict_oldest(struct teller *teller, struct instant now)
+{
+    struct list_node *oldest = list_first(&teller->memory.uses);
+    if (oldest == NULL)
+        return;
+    teller->counters.evicted++;
+    teller_notify_flush(teller, now, container_of(oldest, struct told, use));
+}
+
+// Whether the account holds more than twice what each does on average: what it asks for more then
+// takes the place of its own, not of what others were told.
+static bool is_greedy(const struct teller *teller, const struct account *account)
+{
+    size_t average = told_count(&teller->memory) / told_accounts(&teller->memory);
+    return account->told_count - account->flush_count > 2 * average;
+}
+
 // While memory is full, forgets queriers other than `except` that should be told something, but
 // never proved their address: or else whoever asks in the names of others could fill it. Should one
 // be real, it meets another instance at its next alive check at the latest.
@@ -258,13 +313,11 @@ static bool make_room(struct teller *teller, struct instant now, struct account 
     if (account->told_count >= config->told_per_querier_max + config->told_per_querier_max / 4 ||
         count >= config->told_max + config->told_max / 4)
         return false;
-    if (account->told_count - account->flush_count >= config->told_per_querier_max)
+    if (account->told_count - account->flush_count >= config->told_per_querier_max ||
+        (count >= config->told_max && is_greedy(teller, account)))
         evict_of(teller, now, account);
-    struct list_node *oldest = list_first(&teller->memory.uses);
-    if (count >= config->told_max && oldest != NULL) {
-        teller->counters.evicted++;
-        teller_notify_flush(teller, now, container_of(oldest, struct told, use));
-    }
+    else if (count >= config->told_max)
+        evict_oldest(teller, now);
     return true;
 }
 
@@ -370,9 +423,37 @@ void teller_set_strict(struct teller *teller, bool strict)
     teller->strict = strict;
 }
 
+// The part of its memory that is taken, of 255: at 255 it answers "busy".
+static uint8_t fullness(const struct teller *teller)
+{
+    const struct teller_config *config = &teller->config;
+    size_t told =
+        told_count(&teller->memory) * QUERY_LOAD_FULL / (config->told_max + config->told_max / 4);
+    size_t queriers = told_accounts(&teller->memory) * QUERY_LOAD_FULL / config->queriers_max;
+    size_t most = told > queriers ? told : queriers;
+    return most < QUERY_LOAD_FULL ? (uint8_t)most : QUERY_LOAD_FULL;
+}
+
 void teller_set_load(struct teller *teller, uint8_t load)
 {
-    teller->load = load;
+    uint8_t full = fullness(teller);
+    teller->load = load > full ? load : full;
+}
+
+uint8_t teller_load(const struct teller *teller)
+{
+    return teller->load;
+}
+
+void teller_set_alternatives(struct teller *teller, const struct endpoint *alternatives,
+                             size_t count)
+{
+    assert(count <= TELLER_ALTERNATIVES_MAX);
+    for (size_t i = 0; i < count; i++)
+        teller->alternatives[i] = alternatives[i];
+    teller->alternative_count = count;
+    // Not all servers begin with the same.
+    teller->alternative_next = (size_t)random_below(&teller->random, TELLER_ALTERNATIVES_MAX);
 }
 
 size_t teller_queriers(const struct teller *teller)

@@ -21,7 +21,10 @@
 #define UPDATE_RETRY_MS     50   // a Cache Update is sent again after that, then doubling
 #define UPDATE_RETRY_MS_MAX 1000 // ... to at most that
 #define UPDATE_TRIES_MAX    12   // then the querier is gone, and is forgotten
+#define UPDATE_TRIES_FULL   4    // ... sooner, while memory is full
 #define PROOF_SECONDS       600  // how long a returned token proves an address
+
+#define TELLER_ALTERNATIVES_MAX 8 // other servers that it names, in turn
 
 // Limits; role shells may set others.
 #define TELLER_QUERIERS_MAX         100000  // accounts
@@ -68,6 +71,7 @@ struct teller_counters {
     uint64_t updates_sent, updates_repeated, flushes_sent, acknowledged;
     uint64_t evicted, expired, released, queriers_lost;
     uint64_t dropped_nonce, dropped_repeated, dropped_credit, dropped_full;
+    uint64_t alternatives; // named in replies
 };
 
 struct teller;
@@ -105,8 +109,14 @@ void teller_tick(struct teller *teller, struct instant now);
 
 // While set, everyone must prove its address before it is answered: for an owner under pressure.
 void teller_set_strict(struct teller *teller, bool strict);
-// The load that answers report from now on: 0 idle, 255 send no more.
+// How loaded whoever runs it is: 0 idle to 255. Answers report that, or how full the teller's own
+// memory is where that is more, until this is called again.
 void teller_set_load(struct teller *teller, uint8_t load);
+// Other servers for the same MABs, at most TELLER_ALTERNATIVES_MAX: named in replies that do not
+// answer, and in all while the load is QUERY_LOAD_SHED or more.
+void teller_set_alternatives(struct teller *teller, const struct endpoint *alternatives,
+                             size_t count);
+uint8_t teller_load(const struct teller *teller);
 // Queriers and ranges remembered, and the memory they take.
 size_t teller_queriers(const struct teller *teller);
 size_t teller_told(const struct teller *teller);

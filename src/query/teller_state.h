@@ -15,6 +15,9 @@ struct teller {
     struct token_maker token_maker;
     uint64_t instance; // what queriers without an account know us by
     uint8_t load;
+    struct endpoint alternatives[TELLER_ALTERNATIVES_MAX];
+    size_t alternative_count;
+    size_t alternative_next; // the one to be named first
     bool strict;
     struct told_memory memory;
     struct outbox outbox;

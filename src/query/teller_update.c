@@ -205,6 +205,14 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
     return query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
 }
 
+// Whether its querier is taken for gone. While memory is full, one that does not confirm must not
+// keep the room of others for long.
+static bool is_given_up(const struct teller *teller, const struct told *told)
+{
+    bool full = told_count(&teller->memory) >= teller->config.told_max;
+    return told->tries >= (full ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX);
+}
+
 size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
                           uint8_t *buffer)
 {
@@ -215,7 +223,7 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
         if (instant_reached(now, told->expires)) {
             teller->counters.expired++;
             told_remove(&teller->memory, told);
-        } else if (told->tries >= UPDATE_TRIES_MAX) {
+        } else if (is_given_up(teller, told)) {
             teller->counters.queriers_lost++;
             told_forget_account(&teller->memory, told->account);
         } else {

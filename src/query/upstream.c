@@ -11,6 +11,8 @@ void upstream_init(struct upstream *upstream, const struct endpoint *endpoint, s
     upstream->heard = now;
     upstream->penalty = duration_ms(UPSTREAM_PENALTY_MS);
     upstream->probe_at = now;
+    upstream->share = UPSTREAM_SHARE_FULL;
+    upstream->step_at = now;
     list_init(&upstream->learned);
 }
 
@@ -100,8 +102,44 @@ unsigned upstream_rank(const struct upstream *upstream, struct instant now)
 {
     if (upstream->avoided)
         return 2;
-    bool spared = instant_before(now, upstream->spared_until);
-    return spared || upstream->load == UPSTREAM_LOAD_FULL ? 1 : 0;
+    return instant_before(now, upstream->spared_until) ? 1 : 0;
+}
+
+// Load and shares
+
+void upstream_told_load(struct upstream *upstream, uint8_t load)
+{
+    upstream->load = load;
+    upstream->load_told = true;
+}
+
+static void step(struct upstream *upstream)
+{
+    unsigned share = upstream->share;
+    uint8_t load = upstream->load_told ? upstream->load : 0;
+    if (load == QUERY_LOAD_FULL)
+        share /= 2;
+    else if (load >= QUERY_LOAD_SHED)
+        share -= share / UPSTREAM_SHARE_PART;
+    else if (load < QUERY_LOAD_ROOM)
+        share += share / UPSTREAM_SHARE_PART;
+    if (share < UPSTREAM_SHARE_LEAST)
+        share = UPSTREAM_SHARE_LEAST;
+    upstream->share = share < UPSTREAM_SHARE_FULL ? (uint16_t)share : UPSTREAM_SHARE_FULL;
+    upstream->load_told = false;
+}
+
+uint16_t upstream_share(struct upstream *upstream, struct instant now)
+{
+    struct duration length = duration_ms(UPSTREAM_SHARE_STEP_MS);
+    if (!instant_reached(now, upstream->step_at))
+        return upstream->share;
+    uint64_t steps = 1 + instant_since(now, upstream->step_at).ns / length.ns;
+    upstream->step_at.ns += steps * length.ns;
+    // From the least to the full it takes fewer.
+    for (uint64_t i = 0; i < steps && i < UPSTREAM_SHARE_FULL / UPSTREAM_SHARE_PART; i++)
+        step(upstream);
+    return upstream->share;
 }
 
 enum instance_change upstream_instance(struct upstream *upstream, uint64_t instance,

@@ -9,6 +9,11 @@
 //             ^                                                                 |
 //             +---- an alive check after the penalty was answered --------------+
 //
+// Apart from that, a server that is loaded gets a smaller *share* of the questions. An eighth a
+// second is less than the distance between "loaded" and "has room" can absorb: a server whose
+// queriers all make the step at once, and see its effect two seconds later, comes to rest between
+// the two.
+//
 // The penalty doubles each time the server fails again soon after it came back, so that one that
 // comes and goes does not drag its queriers to and fro.
 #ifndef IVIP_QUERY_UPSTREAM_H
@@ -18,6 +23,7 @@
 #include "base/instant.h"
 #include "base/list.h"
 #include "base/table.h"
+#include "wire/query.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,8 +41,12 @@
 #define UPSTREAM_PENALTY_MS     1000  // first time avoided; doubles
 #define UPSTREAM_PENALTY_MS_MAX 64000 // at most
 #define UPSTREAM_GOOD_MS        60000 // after that long without failing, the penalty starts again
-#define UPSTREAM_BUSY_MS        1000  // how long a server that said busy is spared
-#define UPSTREAM_LOAD_FULL      255   // "send no more"
+#define UPSTREAM_BUSY_MS        1000  // how long a server that could not answer is spared
+
+#define UPSTREAM_SHARE_STEP_MS 1000 // between changes of its share
+#define UPSTREAM_SHARE_FULL    256
+#define UPSTREAM_SHARE_LEAST   16 // so that it is heard how it is
+#define UPSTREAM_SHARE_PART    8  // of the share is one step
 
 #define UPSTREAM_PROBE_MS       60000 // between measurements of a probed server not otherwise heard
 #define UPSTREAM_PROBE_FIRST_MS 1000  // between its first ones
@@ -66,7 +76,10 @@ struct upstream {
     struct instant check_at;      // when to ask whether it lives, other than for silence
     struct instant recovered;     // when it last came back
 
-    uint8_t load;
+    uint8_t load;           // as it said last
+    bool load_told;         // since the last step
+    uint16_t share;         // of the questions that would come to it, of UPSTREAM_SHARE_FULL
+    struct instant step_at; // when the share changes next
     struct instant spared_until;
 
     struct instant heard; // the last message that must have come from it
@@ -93,10 +106,16 @@ void upstream_heard(struct upstream *upstream, struct instant now);
 void upstream_timed_out(struct upstream *upstream, struct instant now);
 // It is taken for dead: avoid it for the penalty.
 void upstream_failed(struct upstream *upstream, struct instant now);
-// It says it is over its limits.
+// It says that it cannot answer now: that it is over its limits, or knows nothing about the MAB.
 void upstream_busy(struct upstream *upstream, struct instant now);
+// It says how loaded it is.
+void upstream_told_load(struct upstream *upstream, uint8_t load);
+// How much of what would come to it, it is to be asked, of UPSTREAM_SHARE_FULL. A step a second: an
+// eighth less while it says that it is loaded, half while it is full, an eighth more while it has
+// room or says nothing.
+uint16_t upstream_share(struct upstream *upstream, struct instant now);
 
-// Smaller is better: 0 preferred, 1 loaded, 2 avoided.
+// Smaller is better: 0 preferred, 1 spared, 2 avoided.
 unsigned upstream_rank(const struct upstream *upstream, struct instant now);
 
 enum instance_change {

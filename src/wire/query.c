@@ -17,8 +17,8 @@ enum extension_type {
 #define RELEASED_BYTES         8
 #define ADDRESS_FIELD_BYTES    16
 
-static_assert(QUERY_ANSWER_BYTES +
-                      QUERY_ALTERNATIVES_MAX * (EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES) <=
+static_assert(EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES == QUERY_ALTERNATIVE_BYTES, "as told");
+static_assert(QUERY_ANSWER_BYTES + QUERY_ALTERNATIVES_MAX * QUERY_ALTERNATIVE_BYTES <=
                   QUERY_REQUEST_BYTES,
               "no answer may be larger than the least request");
 

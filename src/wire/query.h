@@ -17,6 +17,12 @@
 #define QUERY_MESSAGE_BYTES_MAX 512
 #define QUERY_ALTERNATIVES_MAX  4
 #define QUERY_RELEASED_MAX      4
+#define QUERY_ALTERNATIVE_BYTES 24 // what naming one adds to a reply
+
+// The load that a server reports (docs/protocol.md, rule 9).
+#define QUERY_LOAD_ROOM 128 // below: it may be asked more
+#define QUERY_LOAD_SHED 192 // from there on it is to be asked less, and names alternatives
+#define QUERY_LOAD_FULL 255 // it loses or refuses requests
 
 enum query_status {
     QUERY_MAPPED = 0,

@@ -5,8 +5,8 @@
 
 static void add(struct choice *choice, uint16_t server, uint64_t ms)
 {
-    choice->members[choice->count++] =
-        (struct choice_member){.server = server, .measured = ms > 0, .time = duration_ms(ms)};
+    choice->members[choice->count++] = (struct choice_member){
+        .server = server, .measured = ms > 0, .share = CHOICE_SHARE_FULL, .time = duration_ms(ms)};
 }
 
 static struct choice_member *member(struct choice *choice, uint16_t server)
@@ -55,7 +55,7 @@ static void test_small_differences_change_nothing(void **state)
     assert_order(&choice, "4123");
 }
 
-static void test_failed_and_loaded_ones_step_back(void **state)
+static void test_failed_ones_step_back(void **state)
 {
     (void)state;
     struct choice choice = {0};
@@ -67,9 +67,8 @@ static void test_failed_and_loaded_ones_step_back(void **state)
     choice_rank(&choice);
     assert_order(&choice, "231");
     member(&choice, 1)->avoided = false;
-    member(&choice, 2)->load = 255;
     choice_rank(&choice);
-    assert_order(&choice, "132");
+    assert_order(&choice, "123");
 }
 
 static void test_priority_goes_before_time(void **state)
@@ -87,6 +86,35 @@ static void test_priority_goes_before_time(void **state)
     assert_order(&choice, "12");
 }
 
+#define HASHES 6000
+
+// How often each place comes first, and second, for hashes.
+struct spread {
+    size_t first[CHOICE_MEMBERS_MAX], second[CHOICE_MEMBERS_MAX];
+};
+
+static struct spread spread_of(const struct choice *choice)
+{
+    struct spread spread = {0};
+    for (uint64_t hash = 0; hash < HASHES; hash++) {
+        uint8_t order[CHOICE_MEMBERS_MAX];
+        unsigned seen = 0;
+        choice_order(choice, hash, order);
+        for (size_t i = 0; i < choice->count; i++)
+            seen |= 1u << order[i];
+        assert_int_equal(seen, (1u << choice->count) - 1);
+        spread.first[order[0]]++;
+        spread.second[order[1]]++;
+    }
+    return spread;
+}
+
+static void assert_near(size_t count, size_t of_twelve)
+{
+    assert_in_range(count, of_twelve * HASHES / 12 - HASHES / 30,
+                    of_twelve * HASHES / 12 + HASHES / 30);
+}
+
 static void test_equals_share(void **state)
 {
     (void)state;
@@ -96,11 +124,53 @@ static void test_equals_share(void **state)
     add(&choice, 3, 100);
     choice_rank(&choice);
     assert_int_equal(choice.near, 2);
-    size_t first[2] = {0};
-    for (uint64_t hash = 0; hash < 100; hash++)
-        first[choice_start(&choice, hash)]++;
-    assert_int_equal(first[0], 50);
-    assert_int_equal(first[1], 50);
+    struct spread spread = spread_of(&choice);
+    assert_near(spread.first[0], 6);
+    assert_near(spread.first[1], 6);
+    assert_int_equal(spread.first[2], 0);
+    assert_int_equal(spread.second[2], 0);
+}
+
+// What a loaded one does not take is spread evenly over its equals; what they do not take either
+// goes to those farther away.
+static void test_a_smaller_share(void **state)
+{
+    (void)state;
+    struct choice choice = {0};
+    add(&choice, 1, 40);
+    add(&choice, 2, 40);
+    add(&choice, 3, 40);
+    add(&choice, 4, 100);
+    choice_rank(&choice);
+    assert_int_equal(choice.near, 3);
+    choice.members[1].share = CHOICE_SHARE_FULL / 4;
+    struct spread spread = spread_of(&choice);
+    assert_near(spread.first[1], 1);
+    assert_in_range(spread.first[0], HASHES * 43 / 100, HASHES * 48 / 100);
+    assert_in_range(spread.first[2], HASHES * 43 / 100, HASHES * 48 / 100);
+    assert_int_equal(spread.first[3], 0);
+    choice.members[0].share = CHOICE_SHARE_FULL / 2;
+    choice.members[2].share = CHOICE_SHARE_FULL / 2;
+    assert_in_range(spread_of(&choice).first[3], HASHES / 6, HASHES / 4); // 3/4 * 1/2 * 1/2
+}
+
+// A change of one share moves only what it takes or leaves.
+static void test_the_rest_stays(void **state)
+{
+    (void)state;
+    struct choice before = {0};
+    for (uint16_t i = 1; i <= 3; i++)
+        add(&before, i, 40);
+    choice_rank(&before);
+    struct choice after = before;
+    after.members[1].share = CHOICE_SHARE_FULL * 7 / 8;
+    for (uint64_t hash = 0; hash < HASHES; hash++) {
+        uint8_t one[CHOICE_MEMBERS_MAX];
+        uint8_t other[CHOICE_MEMBERS_MAX];
+        choice_order(&before, hash, one);
+        choice_order(&after, hash, other);
+        assert_true(one[0] == 1 || one[0] == other[0]);
+    }
 }
 
 int main(void)
@@ -108,9 +178,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nearest_first),
         cmocka_unit_test(test_small_differences_change_nothing),
-        cmocka_unit_test(test_failed_and_loaded_ones_step_back),
+        cmocka_unit_test(test_failed_ones_step_back),
         cmocka_unit_test(test_priority_goes_before_time),
         cmocka_unit_test(test_equals_share),
+        cmocka_unit_test(test_a_smaller_share),
+        cmocka_unit_test(test_the_rest_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

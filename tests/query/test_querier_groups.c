@@ -147,6 +147,61 @@ static void test_advice_of_strangers_is_not(void **state)
     querier_free(f.querier);
 }
 
+// Of configured servers too, only those that are configured.
+static void test_advice_among_configured(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    const struct endpoint servers[] = {endpoint_of(A), endpoint_of(B), endpoint_of(C)};
+    querier_set_upstreams(f.querier, f.now, servers, 3);
+    struct query_message request = ask_in(&f, 0, "20.1.0.1", A);
+    struct query_message reply = busy_with(&request, "192.0.2.66:4746");
+    reply.alternatives[reply.alternative_count++] = endpoint_of(C);
+    give(&f, A, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, C);
+    (void)ask_in(&f, 0, "20.1.0.2", B);
+    querier_free(f.querier);
+}
+
+// A QSA that cannot answer for a MAB sends each question elsewhere at once, and is not asked first
+// for a while.
+static void test_try_another_goes_on_at_once(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 0, abc, 3);
+    probe(&f, 80, 4, 30);
+    struct query_message request = ask_in(&f, 0, "20.1.0.1", B);
+    struct query_message reply = busy_with(&request, A);
+    reply.status = QUERY_TRY_ANOTHER;
+    give(&f, B, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    (void)ask_in(&f, 0, "20.1.0.2", C); // the nearest but B
+    f.now = instant_add(f.now, duration_ms(UPSTREAM_BUSY_MS));
+    (void)ask_in(&f, 0, "20.1.0.3", B);
+    querier_free(f.querier);
+}
+
+// Servers are told apart, however many there are.
+static void test_many_servers(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    for (size_t group = 0; group < 300; group++) {
+        struct querier_server server = {{address_from_ipv4(0xc6330001u + (uint32_t)group), 4746},
+                                        0};
+        querier_set_group(f.querier, f.now, group, &server, 1);
+    }
+    struct query_message request = ask_in(&f, 299, "20.1.0.1", "198.51.1.44:4746");
+    struct query_message reply = reply_to(&request, "20.1.0.1", "198.18.3.1", 1);
+    give(&f, "198.51.1.44:4746", &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, "198.51.1.44:4746");
+    assert_address(event(&f, QUERIER_LEARNED).etr, "198.18.3.1");
+    querier_free(f.querier);
+}
+
 // A server that DNS no longer names is not asked or believed any more.
 static void test_unnamed_servers_go(void **state)
 {
@@ -199,6 +254,9 @@ int main(void)
         cmocka_unit_test(test_failure_and_return),
         cmocka_unit_test(test_advice_is_taken),
         cmocka_unit_test(test_advice_of_strangers_is_not),
+        cmocka_unit_test(test_advice_among_configured),
+        cmocka_unit_test(test_try_another_goes_on_at_once),
+        cmocka_unit_test(test_many_servers),
         cmocka_unit_test(test_unnamed_servers_go),
         cmocka_unit_test(test_forgotten_is_not_asked_on),
     };

@@ -303,6 +303,111 @@ static void test_drops_what_is_not_for_a_server(void **state)
     stop(&f);
 }
 
+// Rule 9
+
+static void name_others(struct fixture *f)
+{
+    const struct endpoint others[] = {endpoint_of("192.0.2.1"), endpoint_of("192.0.2.2"),
+                                      endpoint_of("192.0.2.3"), endpoint_of("192.0.2.4"),
+                                      endpoint_of("192.0.2.5"), endpoint_of("192.0.2.6")};
+    teller_set_alternatives(qsa_teller(f->qsa), others, 6);
+}
+
+static void test_load_is_told(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    teller_set_load(qsa_teller(f.qsa), 77);
+    assert_int_equal(tell(&f, X, "20.1.0.20").load, 77);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).load, 77);
+    stop(&f);
+}
+
+// What is known of its own memory counts too.
+static void test_full_memory_is_load(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 4; // and one more at the very most
+    config.teller.queriers_max = 4;
+    struct fixture f = start_with(&config);
+    (void)tell(&f, X, "20.1.0.20");
+    (void)tell(&f, Y, "20.1.0.20");
+    teller_set_load(qsa_teller(f.qsa), 3);
+    assert_int_equal(teller_load(qsa_teller(f.qsa)), 127);
+    (void)tell(&f, X, "20.1.0.70");
+    (void)tell(&f, X, "20.1.0.90");
+    teller_set_load(qsa_teller(f.qsa), 3);
+    assert_int_equal(teller_load(qsa_teller(f.qsa)), 204);
+    stop(&f);
+}
+
+// Whoever declines names others, another one first each time.
+static void test_alternatives_when_declining(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct prefix mab = prefix_of(MAB);
+    name_others(&f);
+    qsa_mab_lost(f.qsa, f.now, &mab);
+    struct query_message one =
+        ask(&f, X, "20.1.0.20"); // a stranger: as long as his request at most
+    struct query_message other = ask(&f, X, "20.1.0.20");
+    assert_int_equal(one.status, QUERY_TRY_ANOTHER);
+    assert_int_equal(one.alternative_count, 4);
+    assert_int_equal(other.alternative_count, 4);
+    assert_false(endpoint_equal(&one.alternatives[0], &other.alternatives[0]));
+    assert_true(endpoint_equal(&one.alternatives[1], &other.alternatives[0]));
+    qsa_mab_ready(f.qsa, &mab);
+    assert_int_equal(ask(&f, Y, "20.1.0.20").alternative_count, 0);
+    stop(&f);
+}
+
+// A loaded server names others in what it answers, but to proven addresses only: the octets that an
+// unproven one may still get are kept for the Cache Update.
+static void test_alternatives_under_load(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    name_others(&f);
+    teller_set_load(qsa_teller(f.qsa), QUERY_LOAD_SHED);
+    struct query_message reply = ask(&f, X, "20.1.0.20");
+    assert_int_equal(reply.alternative_count, 0);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    acknowledge(&f, X, &reply);
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    acknowledge(&f, X, &update);
+    assert_int_equal(ask(&f, X, "20.1.0.70").alternative_count, QUERY_ALTERNATIVES_MAX);
+    teller_set_load(qsa_teller(f.qsa), QUERY_LOAD_SHED - 1);
+    assert_int_equal(ask(&f, X, "20.1.0.90").alternative_count, 0);
+    stop(&f);
+}
+
+// An address that has no credit left gets no more octets by asking again and again.
+static void test_alternatives_do_not_amplify(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct prefix mab = prefix_of(MAB);
+    size_t received = 0;
+    name_others(&f);
+    (void)ask(&f, X, "20.1.0.20"); // 192 in, 88 out; what was told waits for a flush
+    qsa_mab_lost(f.qsa, f.now, &mab);
+    uint8_t bytes[QUERY_MESSAGE_BYTES_MAX];
+    struct endpoint to;
+    for (size_t sent = QUERY_REQUEST_BYTES; sent < 10000; sent += QUERY_REQUEST_BYTES) {
+        size_t length = 0;
+        received += sent == QUERY_REQUEST_BYTES ? QUERY_ANSWER_BYTES : 0;
+        while ((length = qsa_next_output(f.qsa, f.now, &to, bytes)) > 0)
+            received += length;
+        assert_true(received <= sent);
+        request(&f, X, "20.1.0.20", 0);
+        pass(&f, 100);
+    }
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +426,11 @@ int main(void)
         cmocka_unit_test(test_one_querier_cannot_crowd_out_others),
         cmocka_unit_test(test_queriers_max),
         cmocka_unit_test(test_drops_what_is_not_for_a_server),
+        cmocka_unit_test(test_load_is_told),
+        cmocka_unit_test(test_full_memory_is_load),
+        cmocka_unit_test(test_alternatives_when_declining),
+        cmocka_unit_test(test_alternatives_under_load),
+        cmocka_unit_test(test_alternatives_do_not_amplify),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

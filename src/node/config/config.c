@@ -9,6 +9,7 @@
 #include "node/config/config_read.h"
 #include "node/socket_address.h"
 #include "query/querier.h"
+#include "query/teller.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -63,6 +64,8 @@ static const struct config_key qsa_items[] = {
     {KEY("ruas", sections, config_qsa, ruas_count), .required = true, .keys = &peer},
     {KEY("caching_time", duration, config_qsa, caching_time), .least = SECOND_MS, .most = DAY_MS},
     {KEY("threads", number, config_qsa, threads), .least = 0, .most = QSA_THREADS_MAX},
+    {KEY("peers", endpoints, config_qsa, peers), .most = TELLER_ALTERNATIVES_MAX,
+     .port = PORT_QUERY},
 };
 KEYS(qsa, config_qsa);
 static_assert(offsetof(struct config_qsa, ruas) ==
@@ -79,6 +82,8 @@ static const struct config_key qsr_items[] = {
     {KEY("dns", endpoints, config_qsr, dns), .most = RESOLVERS_MAX, .port = PORT_DNS},
     {KEY("dnssec", dnssec, config_qsr, dnssec)},
     {KEY("threads", number, config_qsr, threads), .least = 0, .most = QSR_THREADS_MAX},
+    {KEY("peers", endpoints, config_qsr, peers), .most = TELLER_ALTERNATIVES_MAX,
+     .port = PORT_QUERY},
 };
 KEYS(qsr, config_qsr);
 

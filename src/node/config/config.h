@@ -75,6 +75,7 @@ struct config_qsa {
     struct config_ruas_peer *ruas; // where the MABs come from
     struct duration caching_time;  // 600 s
     uint32_t threads;              // that answer; 0: as many as there are processors
+    struct config_endpoints peers; // other QSAs of the DSOC, named when it is loaded
 };
 
 enum config_dnssec { CONFIG_DNSSEC_REQUIRED, CONFIG_DNSSEC_OFF };
@@ -91,6 +92,7 @@ struct config_qsr {
                                  // `upstream_domain` those of the system
     enum config_dnssec dnssec;   // of upstream_domain; required
     uint32_t threads;            // that answer, each with a cache of its own; 1
+    struct config_endpoints peers; // other QSRs of the network, named when it is loaded
 };
 
 // What an ITR does with a packet while it asks for its mapping.

@@ -330,16 +330,30 @@ static bool check_qsr_source(struct config_reader *reader, const struct config_q
            check_peers(reader, "qsr.dns", &qsr->dns);
 }
 
-// A caching server that asks itself would never answer.
+// Neither does a server ask itself nor send its queriers to itself.
+static bool check_others(struct config_reader *reader, const char *key,
+                         const struct config_endpoints *others, const struct endpoint *self)
+{
+    for (size_t i = 0; i < others->count; i++) {
+        char text[ENDPOINT_TEXT_MAX];
+        if (endpoint_equal(&others->items[i], self))
+            return config_refuse_key(reader, key, i, "%s is this server itself",
+                                     endpoint_print(self, text));
+    }
+    return check_peers(reader, key, others);
+}
+
 static bool check_qsr(struct config_reader *reader, const struct config_qsr *qsr)
 {
-    for (size_t i = 0; i < qsr->upstreams.count; i++) {
-        char text[ENDPOINT_TEXT_MAX];
-        if (endpoint_equal(&qsr->upstreams.items[i], &qsr->listen))
-            return config_refuse_key(reader, "qsr.upstreams", i, "%s is this qsr itself",
-                                     endpoint_print(&qsr->listen, text));
-    }
-    return check_qsr_source(reader, qsr) && check_peers(reader, "qsr.upstreams", &qsr->upstreams);
+    return check_qsr_source(reader, qsr) &&
+           check_others(reader, "qsr.upstreams", &qsr->upstreams, &qsr->listen) &&
+           check_others(reader, "qsr.peers", &qsr->peers, &qsr->listen);
+}
+
+static bool check_qsa(struct config_reader *reader, const struct config_qsa *qsa)
+{
+    return check_ruas_peers(reader, qsa) &&
+           check_others(reader, "qsa.peers", &qsa->peers, &qsa->listen);
 }
 
 bool config_check(struct config_reader *reader, const struct config *config)
@@ -349,7 +363,7 @@ bool config_check(struct config_reader *reader, const struct config *config)
     if (config->ruas != NULL && (!check_mabs(reader, "ruas.mabs", &config->ruas->mabs) ||
                                  !check_peers(reader, "ruas.feeds", &config->ruas->feeds)))
         return false;
-    if (config->qsa != NULL && !check_ruas_peers(reader, config->qsa))
+    if (config->qsa != NULL && !check_qsa(reader, config->qsa))
         return false;
     if (config->qsr != NULL && !check_qsr(reader, config->qsr))
         return false;

@@ -143,24 +143,58 @@ static void on_fetched(void *state, const struct feed_fetched *fetched)
     drain(feed);
 }
 
-// Puts entries of the config with the same key together.
-static void gather_ruas(struct feed_in *feed, const struct config_qsa *config)
+static struct feed_ruas *find_ruas(struct feed_ruas *list, size_t count,
+                                   const struct public_key *key)
 {
-    feed->ruas = memory_new_array(config->ruas_count, sizeof(*feed->ruas));
-    feed->refused = memory_new_array(config->ruas_count, sizeof(*feed->refused));
+    for (size_t i = 0; i < count; i++)
+        if (key_equal(&list[i].key, key))
+            return &list[i];
+    return NULL;
+}
+
+// Puts entries of the config with the same key together. Fills `list`, with room for all entries,
+// and returns how many RUASes there are.
+static size_t gather_ruas(const struct config_qsa *config, struct feed_ruas *list)
+{
+    size_t count = 0;
     for (size_t i = 0; i < config->ruas_count; i++) {
         const struct config_ruas_peer *peer = &config->ruas[i];
-        size_t n = 0;
-        while (n < feed->ruas_count && !key_equal(&feed->ruas[n].key, &peer->key))
-            n++;
-        struct feed_ruas *ruas = &feed->ruas[n];
-        if (n == feed->ruas_count) {
-            feed->ruas_count++;
+        struct feed_ruas *ruas = find_ruas(list, count, &peer->key);
+        if (ruas == NULL) {
+            ruas = &list[count++];
             ruas->key = peer->key;
             ruas->urls = memory_new_array(config->ruas_count, sizeof(char *));
         }
         ruas->urls[ruas->url_count++] = peer->url;
     }
+    return count;
+}
+
+static void free_ruas(struct feed_ruas *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        memory_free(list[i].urls);
+    memory_free(list);
+}
+
+bool feed_in_set_urls(struct feed_in *feed, const struct config_qsa *config, struct error *error)
+{
+    struct feed_ruas *list = memory_new_array(config->ruas_count, sizeof(*list));
+    size_t count = gather_ruas(config, list);
+    bool same = count == feed->ruas_count;
+    for (size_t i = 0; same && i < count; i++)
+        same = find_ruas(feed->ruas, count, &list[i].key) != NULL;
+    for (size_t i = 0; same && i < count; i++) {
+        struct feed_ruas *ruas = find_ruas(feed->ruas, count, &list[i].key);
+        assert(ruas != NULL);
+        struct feed_ruas before = *ruas;
+        *ruas = list[i];
+        list[i] = before;
+    }
+    free_ruas(list, count);
+    return same || error_set(error, ERROR_CONFLICT, "needs-restart",
+                             "qsa.ruas names other keys than before, which only a restart can "
+                             "change; their URLs can change at any time");
 }
 
 struct feed_in *feed_in_open(struct node *node, const struct config_qsa *config,
@@ -176,7 +210,9 @@ struct feed_in *feed_in_open(struct node *node, const struct config_qsa *config,
         memory_free(feed);
         return NULL;
     }
-    gather_ruas(feed, config);
+    feed->ruas = memory_new_array(config->ruas_count, sizeof(*feed->ruas));
+    feed->refused = memory_new_array(config->ruas_count, sizeof(*feed->refused));
+    feed->ruas_count = gather_ruas(config, feed->ruas);
     struct public_key *keys = memory_new_array(feed->ruas_count, sizeof(*keys));
     for (size_t i = 0; i < feed->ruas_count; i++)
         keys[i] = feed->ruas[i].key;
@@ -193,11 +229,9 @@ struct feed_in *feed_in_open(struct node *node, const struct config_qsa *config,
 static void on_timer_closed(uv_handle_t *handle)
 {
     struct feed_in *feed = handle->data;
-    for (size_t i = 0; i < feed->ruas_count; i++) {
-        memory_free(feed->ruas[i].urls);
+    for (size_t i = 0; i < feed->ruas_count; i++)
         memory_free(feed->refused[i].prefixes);
-    }
-    memory_free(feed->ruas);
+    free_ruas(feed->ruas, feed->ruas_count);
     memory_free(feed->refused);
     memory_free(feed);
 }

@@ -32,6 +32,10 @@ struct feed_in *feed_in_open(struct node *node, const struct config_qsa *config,
 // No handler is called and the database not touched any more when it returns.
 void feed_in_close(struct feed_in *feed);
 
+// Takes other URLs for the RUASes that it follows. False, and nothing changes, where the keys are
+// others than before.
+bool feed_in_set_urls(struct feed_in *feed, const struct config_qsa *config, struct error *error);
+
 const struct receiver *feed_in_receiver(const struct feed_in *feed);
 struct endpoint feed_in_local(const struct feed_in *feed);
 

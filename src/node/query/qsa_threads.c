@@ -115,6 +115,18 @@ void qsa_threads_tell(struct qsa_threads *threads, struct qsa_news *news)
     qsa_news_release(news);
 }
 
+void qsa_threads_set(struct qsa_threads *threads, struct duration caching_time,
+                     const struct endpoint *alternatives, size_t count)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        struct qsa *qsa = threads->workers[i].qsa;
+        query_threads_hold(threads->threads, i);
+        qsa_set_caching_time(qsa, caching_time);
+        teller_set_alternatives(qsa_teller(qsa), alternatives, count);
+        query_threads_release(threads->threads, i);
+    }
+}
+
 size_t qsa_threads_count(const struct qsa_threads *threads)
 {
     return threads->count;

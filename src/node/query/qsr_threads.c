@@ -134,6 +134,16 @@ void qsr_threads_set_upstreams(struct qsr_threads *threads, const struct endpoin
     }
 }
 
+void qsr_threads_set_alternatives(struct qsr_threads *threads, const struct endpoint *alternatives,
+                                  size_t count)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        query_threads_hold(threads->threads, i);
+        qsr_set_alternatives(threads->cores[i], alternatives, count);
+        query_threads_release(threads->threads, i);
+    }
+}
+
 void qsr_threads_forget(struct qsr_threads *threads, const struct range *range)
 {
     for (size_t i = 0; i < threads->count; i++) {

@@ -27,6 +27,8 @@ void qsr_threads_set_group(struct qsr_threads *threads, size_t group,
                            const struct querier_server *servers, size_t count);
 void qsr_threads_set_upstreams(struct qsr_threads *threads, const struct endpoint *upstreams,
                                size_t count);
+void qsr_threads_set_alternatives(struct qsr_threads *threads, const struct endpoint *alternatives,
+                                  size_t count);
 void qsr_threads_forget(struct qsr_threads *threads, const struct range *range);
 
 size_t qsr_threads_count(const struct qsr_threads *threads);

@@ -104,6 +104,9 @@ void query_report_teller(const struct teller_report *teller, const char *role,
     const struct teller_counters *counters = &teller->counters;
     write_answers(counters, role, page);
     write_updates(counters, role, page);
+    write_one(page, "ivip_query_alternatives_total", "counter",
+              "Other servers named in replies, because of load or for want of an answer", role,
+              (double)counters->alternatives);
     write_one(page, "ivip_query_alive_total", "counter", "Alive Requests answered", role,
               (double)counters->alive);
     write_one(page, "ivip_query_queriers", "gauge", "Queriers that were told something", role,

@@ -193,6 +193,30 @@ static bool healthy(void *state, char *why, size_t size)
     return feed_in_healthy(role->feed, why, size);
 }
 
+// Those of the config that may change while it runs.
+static void apply_config(struct role_qsa *role, const struct config_qsa *config)
+{
+    qsa_threads_set(role->threads, config->caching_time, config->peers.items, config->peers.count);
+}
+
+static bool reload(void *state, const struct config *config, struct error *error)
+{
+    struct role_qsa *role = state;
+    const struct config_qsa *old = node_config(role->node)->qsa;
+    const struct config_qsa *next = config->qsa;
+    if (!endpoint_equal(&old->listen, &next->listen) || !endpoint_equal(&old->feed, &next->feed))
+        return error_set(error, ERROR_CONFLICT, "needs-restart",
+                         "qsa.listen and qsa.feed cannot change without a restart");
+    if (old->threads != next->threads)
+        return error_set(
+            error, ERROR_CONFLICT, "needs-restart",
+            "qsa.threads cannot change without a restart: each has queriers of its own");
+    if (!feed_in_set_urls(role->feed, next, error))
+        return false;
+    apply_config(role, next);
+    return true;
+}
+
 static void stop(void *state)
 {
     struct role_qsa *role = state;
@@ -246,7 +270,8 @@ bool role_qsa_start(struct node *node, struct error *error)
         stop(role);
         return false;
     }
-    node_add_role(node, &(struct role){"qsa", role, write_metrics, status, healthy, NULL, stop});
+    apply_config(role, config);
+    node_add_role(node, &(struct role){"qsa", role, write_metrics, status, healthy, reload, stop});
     return true;
 }
 

@@ -160,6 +160,7 @@ static bool reload(void *state, const struct config *config, struct error *error
                          "without a restart");
     if (!core_config(config->qsr, &core, error))
         return false;
+    qsr_threads_set_alternatives(role->threads, config->qsr->peers.items, config->qsr->peers.count);
     if (role->finder == NULL && role->upstreams == NULL)
         qsr_threads_set_upstreams(role->threads, core.querier.upstreams,
                                   core.querier.upstream_count);
@@ -211,6 +212,7 @@ bool role_qsr_start(struct node *node, struct error *error)
         stop(role);
         return false;
     }
+    qsr_threads_set_alternatives(role->threads, config->peers.items, config->peers.count);
     node_add_role(node, &(struct role){"qsr", role, write_metrics, status, healthy, reload, stop});
     return true;
 }
