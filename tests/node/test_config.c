@@ -121,7 +121,7 @@ static const struct broken broken[] = {
     {"qsr: {upstreams: [192.0.2.1, \"192.0.2.1:4746\"]}\n",
      "1:30: qsr.upstreams[1]: 192.0.2.1:4746 is listed twice"},
     {"qsr: {listen: 192.0.2.1, upstreams: [192.0.2.1]}\n",
-     "1:38: qsr.upstreams[0]: 192.0.2.1:4746 is this qsr itself"},
+     "1:38: qsr.upstreams[0]: 192.0.2.1:4746 is this server itself"},
     {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: drop}\n",
      "1:62: itr.unmapped: hold, tunnel or pass was expected, not \"drop\""},
     {"itr: {upstreams: [192.0.2.1], mabs: [20.0.0.0/14], unmapped: tunnel}\n",
