@@ -24,12 +24,6 @@ INTERVAL_SEARCH void *pointer_at(void *const *place)
     return SEQUENCE_LOAD(place);
 }
 
-INTERVAL_SEARCH void prefetch_lines(const void *node, unsigned lines)
-{
-    for (unsigned i = 0; i < lines; i++)
-        __builtin_prefetch((const char *)node + 64 * i);
-}
-
 INTERVAL_SEARCH void *child_of(const struct inner *inner, unsigned place)
 {
     return pointer_at(&inner->groups[place / GROUP_CHILDREN].children[place % GROUP_CHILDREN]);
