@@ -23,6 +23,7 @@ from .traffic import Flow, Traffic, flowing, report
 
 # docs/query.md, "How stale a mapping can be": what a dead server told is used no longer than that.
 DEAD_SERVER_SECONDS = 13.0
+QUESTIONS_TO_NOTICE = 3     # so many without an answer, and a server is checked at once
 ALIVE_REPLY = 8
 
 
@@ -40,8 +41,8 @@ def follow_after_death(step: Step, traffic: Traffic, network: str, family: int) 
 
 
 def killed(demo: Demo, step: Step, victim: str, ask: bool) -> None:
-    """Kills a query server under traffic. With `ask`, new destinations are asked for at once, so that
-    its death is noticed soon; otherwise a mapping is changed first, and only silence tells."""
+    """Kills a query server under traffic. With `ask`, new destinations are asked for at once, often
+    enough that its death is noticed; otherwise a mapping is changed first, and only silence tells."""
     lab = demo.lab
     stale = 0.0
     with flowing(demo, f"killed-{victim}", FLOWS) as traffic:
@@ -50,7 +51,8 @@ def killed(demo: Demo, step: Step, victim: str, ask: bool) -> None:
         try:
             if not ask:
                 stale = follow_after_death(step, traffic, "N5", 4)
-            first = first_of_fresh(demo, step, ["H1", "H3"])
+            first = max(first_of_fresh(demo, step, ["H1", "H3", "H4"])
+                        for _ in range(QUESTIONS_TO_NOTICE if ask else 1))
             if ask:
                 stale = follow_after_death(step, traffic, "N5", 4)
             without = reaches_everyone(step, traffic)
@@ -81,30 +83,37 @@ def qsr_killed(demo: Demo, step: Step, ask: bool) -> None:
 # ---- DNS
 
 
-def dns_down(demo: Demo, step: Step) -> None:
+@contextlib.contextmanager
+def dns_silent(demo: Demo, step: Step) -> Iterator[None]:
+    """No server of DNS runs during the block; afterwards waits until all QSRs heard from one again."""
     lab = demo.lab
+    for server in dns.servers(lab):
+        step.command(server, "kill (NSD)")
+        dns.stop_server(lab, server)
+    try:
+        yield
+    finally:
+        for server in dns.servers(lab):
+            dns.start_server(lab, server)
+    secure = {qsr: discovery(demo, qsr)["answers"]["secure"] for qsr in QSRS}
+    seconds = eventually("the QSRs hear from DNS again", lambda: all(
+        discovery(demo, qsr)["answers"]["secure"] > secure[qsr] for qsr in QSRS))
+    step.show(f"DNS is back; heard again after {seconds:.1f} s")
+
+
+def dns_down(demo: Demo, step: Step) -> None:
     failed = {qsr: discovery(demo, qsr)["answers"]["failed"] for qsr in QSRS}
     with flowing(demo, "dns", FLOWS) as traffic:
-        for server in dns.servers(lab):
-            step.command(server, "kill (NSD)")
-            dns.stop_server(lab, server)
-        try:
+        with dns_silent(demo, step):
             missed = eventually("the QSRs miss DNS", lambda: all(
                 discovery(demo, qsr)["answers"]["failed"] > failed[qsr] for qsr in QSRS))
             first = first_of_fresh(demo, step, ["H1", "H3"])
             without = reaches_everyone(step, traffic)
-        finally:
-            for server in dns.servers(lab):
-                dns.start_server(lab, server)
-        secure = {qsr: discovery(demo, qsr)["answers"]["secure"] for qsr in QSRS}
-        back = eventually("the QSRs hear from DNS again", lambda: all(
-            discovery(demo, qsr)["answers"]["secure"] > secure[qsr] for qsr in QSRS))
         again = reaches_everyone(step, traffic)
     words = report(step, traffic.outcome())
-    step.measured(f"missed after {missed:.1f} s, heard again after {back:.1f} s; new destinations "
-                  f"answered within {first:.0f} ms, changes followed within "
-                  f"{max(without, again):.0f} ms; {words}", missed_s=missed, back_s=back,
-                  first_ms=first)
+    step.measured(f"missed after {missed:.1f} s; new destinations answered within {first:.0f} ms, "
+                  f"changes followed within {max(without, again):.0f} ms; {words}",
+                  missed_s=missed, first_ms=first)
 
 
 def follows(demo: Demo, mabs: int, gone: str | None) -> bool:
@@ -151,7 +160,7 @@ def zone_changed(demo: Demo, step: Step) -> None:
         first = first_of_fresh(demo, step, ["H1", "H3"])
         again = reaches_everyone(step, traffic)
     step.expect(pids(demo) == before, "nothing was restarted")
-    words = report(step, traffic.outcome())
+    words = report(step, traffic.outcome(), may_lose=True)
     step.measured(f"withdrawn: followed after {withdrawn:.1f} s, added: {added:.1f} s; {mab} answered "
                   f"after {first:.0f} ms, changes followed within {max(without, again):.0f} ms; {words}",
                   withdrawn_s=withdrawn, added_s=added)
@@ -184,10 +193,16 @@ def losing(lab: Lab, nodes: list[str], kind: int) -> Iterator[None]:
                            capture_output=True, check=False)
 
 
+def alive_lost_without_dns(demo: Demo, step: Step) -> None:
+    """Both at once."""
+    with dns_silent(demo, step):
+        alive_lost(demo, step, rounds=1)
+
+
 def alive_lost(demo: Demo, step: Step, rounds: int) -> None:
-    """The QSC of the ISP and that of a DITR site get no answer to any alive check; nothing else is lost.
-    (ITRs need none while they ask for the MABs that they serve.)"""
-    nodes = ["QSC1", "A1QSC"]
+    """The QSC gets no answer to any alive check; nothing else is lost. (ITRs need none while they ask for
+    the MABs that they serve.)"""
+    nodes = ["QSC1"]
 
     def lost(node: str) -> float:
         return tools.total(demo.lab, node, "ivip_querier_upstreams_total", what="lost")

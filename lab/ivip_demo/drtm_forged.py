@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import signal
 import subprocess
-import time
 from pathlib import Path
 
 from ivip_lab.namespace import run_ip
@@ -22,8 +22,8 @@ from .traffic import flowing, report
 FORGER = "EVIL"
 FORGER_PROGRAM = Path(__file__).with_name("forger.py")
 # In whose name, and to whom. Nobody is in both columns, as the forger has the addresses of the first.
-LIES = [("QSC1", "ITR1"), ("QSC1", "ITR2"), ("QSR1", "ITR3"), ("A1QSA1", "QSR2"), ("B2DITR", "QSR2")]
-RATE = 100_000              # messages a second: more than a line of 100 Mbit/s carries
+LIES = [("QSC1", "ITR1"), ("QSC1", "ITR2"), ("QSR1", "ITR3"), ("A1QSA1", "QSR2")]
+RATE = 60_000               # messages a second: some 60 Mbit/s
 NETWORKS = (("N5", 4), ("N6", 4), ("N6", 6))
 
 
@@ -69,25 +69,22 @@ def forged(demo: Demo, step: Step, seconds: float) -> None:
     victims = sorted({victim for _server, victim in LIES})
     before = {node: dropped(demo, node) for node in victims}
     with flowing(demo, "forged", FLOWS, elsewhere=(FORGER,)) as traffic:
-        step.command(FORGER, f"forger.py {seconds:g} {RATE}      (Map Replies and Cache Updates: "
+        step.command(FORGER, f"forger.py {RATE}      (Map Replies and Cache Updates: "
                              "N5 and N6 are at EVIL)")
         with subprocess.Popen(
-                demo.lab.command_in(FORGER, ["/usr/bin/python3", str(FORGER_PROGRAM), str(seconds),
-                                              str(RATE)]),
+                demo.lab.command_in(FORGER, ["/usr/bin/python3", str(FORGER_PROGRAM), str(RATE)]),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as forger:
             try:
-                assert forger.stdin is not None
+                assert forger.stdin is not None and forger.stdout is not None
                 forger.stdin.write(json.dumps(plan))
                 forger.stdin.close()
-                time.sleep(seconds / 4)
+                traffic.wait(seconds / 2)
                 during = reaches_everyone(step, traffic)
                 first = first_of_fresh(demo, step, ["H1", "H3"])
-                still = forger.poll() is None
-                assert forger.stdout is not None
-                said = forger.stdout.read()
+                traffic.wait(seconds / 2)
             finally:
-                if forger.poll() is None:
-                    forger.terminate()
+                forger.send_signal(signal.SIGINT)
+            said = forger.stdout.read()
         if forger.returncode != 0:
             raise Problem(f"the forger ended with {forger.returncode}")
         again = reaches_everyone(step, traffic)
@@ -96,9 +93,8 @@ def forged(demo: Demo, step: Step, seconds: float) -> None:
     rate = result["sent"] / result["seconds"]
     step.show(f"{result['sent']} forged messages, {rate:.0f} a second; read and refused: "
               + ", ".join(f"{node} {count:.0f}" for node, count in refused.items()))
-    step.expect(still, "changes and questions went through while messages were forged")
     step.expect(all(refused.values()), "every victim read forged messages and refused them")
-    words = report(step, traffic.outcome(), lost_max=None)
+    words = report(step, traffic.outcome(), may_lose=True)
     step.measured(f"{rate / 1000:.0f} k forged messages a second, {sum(refused.values()) / 1000:.0f} k "
                   f"read, none believed; meanwhile changes followed within {during:.0f} ms, new "
                   f"destinations answered within {first:.0f} ms, afterwards {again:.0f} ms; {words}",

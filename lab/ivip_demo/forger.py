@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Forged Map Replies and Cache Updates, as fast as they go, in the name of others.
 
-    forger.py SECONDS RATE <PLAN
+    forger.py RATE <PLAN        (until SIGINT)
 
 PLAN is a JSON list of {"source", "source_port", "target", "target_port", "family", "first", "units",
 "etr"}: who seems to send and to whom, which range the messages are about, and the ETR that they name.
@@ -17,6 +17,7 @@ import ipaddress
 import itertools
 import json
 import os
+import signal
 import socket
 import struct
 import sys
@@ -63,16 +64,18 @@ def forged(template: bytes) -> bytearray:
 
 
 def main() -> int:
-    seconds, rate = float(sys.argv[1]), float(sys.argv[2])
+    rate = float(sys.argv[1])
+    stopped: list[int] = []
+    signal.signal(signal.SIGINT, lambda *_: stopped.append(1))
     plan = json.load(sys.stdin)
     work = [(open_socket(entry), message(kind, entry)) for entry in plan
             for kind in (MAP_REPLY, CACHE_UPDATE)]
     sent = refused = 0
     begin = time.monotonic()
     for opened, template in itertools.cycle(work):
-        due = begin + (sent + refused) / rate
-        if due > begin + seconds or time.monotonic() > begin + seconds:
+        if stopped:
             break
+        due = begin + (sent + refused) / rate
         time.sleep(max(0.0, due - time.monotonic()))
         try:
             sent += opened.send(forged(template)) // MESSAGE_BYTES

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import time
+import re
 
 from ivip_lab.namespace import run_ip
 
@@ -18,6 +18,7 @@ from .report import NotHeld, Step
 from .traffic import COMMANDER
 
 PATIENCE_SECONDS = 5
+INTERVAL_SECONDS = 0.1        # between packets, until one is answered
 
 
 class Fresh:
@@ -39,13 +40,14 @@ class Fresh:
         """Sends packets to a new destination until one is answered: milliseconds from the first
         packet to the first answer."""
         address = str(next(self._unused))
-        begin = time.monotonic()
-        answer = tools.read_ping(tools.run(self._demo.lab, source, "ping", "-n", "-c", "1", "-W",
-                                           str(PATIENCE_SECONDS), address).stdout)
-        if answer.first_ms is None:
-            raise NotHeld(f"{source} had no answer from {address}, asked for the first time, within "
-                          f"{time.monotonic() - begin:.1f} s")
-        return answer.first_ms
+        # With both -c and -w, it goes on until one answer came.
+        output = tools.run(self._demo.lab, source, "ping", "-n", "-c", "1", "-w",
+                           str(PATIENCE_SECONDS), "-i", str(INTERVAL_SECONDS), address).stdout
+        found = re.search(r"icmp_seq=(\d+) .*time=([\d.]+) ms", output)
+        if found is None:
+            raise NotHeld(f"{source} had no answer from {address}, which nobody asked for before, "
+                          f"within {PATIENCE_SECONDS} s")
+        return (int(found.group(1)) - 1) * INTERVAL_SECONDS * 1000 + float(found.group(2))
 
     def show(self, step: Step, sources: list[str]) -> float:
         """The same from several hosts, one after the other, shown; returns the longest."""

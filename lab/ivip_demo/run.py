@@ -64,6 +64,7 @@ def main() -> int:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the table as Markdown")
     parser.add_argument("--only", metavar="WORDS", action="append",
                         help="only steps whose title holds this (may be repeated)")
+    parser.add_argument("--quick", action="store_true", help="shorter steps, where there are any")
     parser.add_argument("--keep", action="store_true", help="leave the lab up at the end")
     arguments = parser.parse_args()
     script = SCRIPTS[arguments.topology]
@@ -79,7 +80,8 @@ def main() -> int:
         if Record(name).exists():
             engine.down(name)  # of a demo that was killed
         demo = bring_up(report, script, name, scratch)
-        for title, work in script.steps if demo else []:
+        steps = script.quick if arguments.quick and script.quick else script.steps
+        for title, work in steps if demo else []:
             if not arguments.only or any(words in title for words in arguments.only):
                 report.step(title, partial(work, demo))
         if demo and not arguments.keep:

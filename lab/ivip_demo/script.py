@@ -9,8 +9,12 @@ from .demo import Demo
 from .report import Step
 
 
+Work = Callable[[Demo, Step], None]
+
+
 @dataclass(frozen=True)
 class Script:
     topology: str
     first: str  # title of the step that brings it up
-    steps: list[tuple[str, Callable[[Demo, Step], None]]]
+    steps: list[tuple[str, Work]]
+    quick: list[tuple[str, Work]] | None = None  # the same with less time
