@@ -19,7 +19,8 @@
 
 struct registered {
     const char *name;
-    control_command *command;
+    control_command *command;        // or
+    const struct control_work *work; // one that takes long
     void *state;
 };
 
@@ -33,6 +34,16 @@ struct control {
     size_t command_count;
     struct list_node clients;
     size_t client_count;
+    size_t jobs; // under way
+};
+
+// A command that a worker does.
+struct job {
+    uv_work_t request;
+    struct control *control;
+    struct client *client; // NULL when it went away meanwhile
+    const struct registered *registered;
+    void *work;
 };
 
 struct client {
@@ -44,7 +55,8 @@ struct client {
     size_t line_length;
     size_t line_capacity;
     uv_write_t write;
-    char *answer; // being written; nothing is read meanwhile
+    struct job *job; // under way, or NULL; and
+    char *answer;    // being written, or NULL: nothing is read meanwhile
 };
 
 struct control *control_new(struct node *node)
@@ -58,12 +70,19 @@ struct control *control_new(struct node *node)
 void control_add(struct control *control, const char *name, control_command *command, void *state)
 {
     assert(control->command_count < CONTROL_COMMANDS_MAX);
-    control->commands[control->command_count++] = (struct registered){name, command, state};
+    control->commands[control->command_count++] = (struct registered){name, command, NULL, state};
+}
+
+void control_add_work(struct control *control, const char *name, const struct control_work *work,
+                      void *state)
+{
+    assert(control->command_count < CONTROL_COMMANDS_MAX);
+    control->commands[control->command_count++] = (struct registered){name, NULL, work, state};
 }
 
 static void free_if_done(struct control *control)
 {
-    if (!control->closing || control->listening || control->client_count > 0)
+    if (!control->closing || control->listening || control->client_count > 0 || control->jobs > 0)
         return;
     memory_free(control->path);
     memory_free(control);
@@ -75,6 +94,8 @@ static void on_client_closed(uv_handle_t *handle)
     struct control *control = client->control;
     list_remove(&client->node);
     control->client_count--;
+    if (client->job != NULL)
+        client->job->client = NULL;
     memory_free(client->line);
     memory_free(client->answer);
     memory_free(client);
@@ -87,7 +108,8 @@ static void close_client(struct client *client)
         uv_close((uv_handle_t *)&client->pipe, on_client_closed);
 }
 
-static json_t *run_command(struct control *control, const json_t *request, struct error *error)
+static const struct registered *find_command(const struct control *control, const json_t *request,
+                                             struct error *error)
 {
     const char *name = json_string_value(json_object_get(request, "command"));
     if (name == NULL) {
@@ -95,31 +117,20 @@ static json_t *run_command(struct control *control, const json_t *request, struc
                   "a request is a JSON object with \"command\", such as {\"command\":\"status\"}");
         return NULL;
     }
-    for (size_t i = 0; i < control->command_count; i++) {
-        const struct registered *registered = &control->commands[i];
-        if (strcmp(registered->name, name) == 0)
-            return registered->command(registered->state, request, error);
-    }
+    for (size_t i = 0; i < control->command_count; i++)
+        if (strcmp(control->commands[i].name, name) == 0)
+            return &control->commands[i];
     error_set(error, ERROR_NOT_FOUND, "unknown-command",
               "this node has no command \"%.60s\"; it may lack the role that does it", name);
     return NULL;
 }
 
-// The answer to one line, with its newline; the caller frees it.
-static char *answer_line(struct control *control, const char *line, size_t length)
+// The line of an answer, with its newline; the caller frees it. Takes over the reference; without
+// one it is the error's.
+static char *answer_line(json_t *answer, const struct error *error)
 {
-    struct error error = {0};
-    json_error_t where;
-    json_t *answer = NULL;
-    json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, &where);
-    if (request == NULL)
-        error_set(&error, ERROR_INPUT, "bad-request", "not JSON: %s (column %d)", where.text,
-                  where.column);
-    else
-        answer = run_command(control, request, &error);
-    json_decref(request);
     if (answer == NULL)
-        answer = json_of_error(&error);
+        answer = json_of_error(error);
     else if (json_object_get(answer, "v") == NULL)
         (void)json_object_set_new(answer, "v", json_integer(1));
     char *text = json_dumps(answer, JSON_COMPACT);
@@ -142,6 +153,92 @@ static void on_written(uv_write_t *write, int status)
         close_client(client);
     else
         next_request(client);
+}
+
+static void write_answer(struct client *client, json_t *answer, const struct error *error)
+{
+    client->answer = answer_line(answer, error);
+    uv_buf_t out = uv_buf_init(client->answer, (unsigned)strlen(client->answer));
+    client->write.data = client;
+    if (uv_write(&client->write, (uv_stream_t *)&client->pipe, &out, 1, on_written) != 0)
+        close_client(client);
+}
+
+// --- commands that take long ---------------------------------------------------------------------
+
+static void run_job(uv_work_t *request)
+{
+    struct job *job = request->data;
+    job->registered->work->run(job->work);
+}
+
+// Its end is due also when nobody waits for the answer any more, unless the node stops.
+static void on_job_run(uv_work_t *request, int status)
+{
+    struct job *job = request->data;
+    struct control *control = job->control;
+    struct client *client = job->client;
+    const struct registered *registered = job->registered;
+    struct error error = {0};
+    json_t *answer = NULL;
+    control->jobs--;
+    if (control->closing || status != 0)
+        error_set(&error, ERROR_UNAVAILABLE, "stopping", "the node is stopping");
+    else
+        answer = registered->work->end(registered->state, job->work, &error);
+    registered->work->drop(job->work);
+    memory_free(job);
+    if (client != NULL)
+        client->job = NULL;
+    if (client == NULL || uv_is_closing((uv_handle_t *)&client->pipe))
+        json_decref(answer);
+    else
+        write_answer(client, answer, &error);
+    free_if_done(control);
+}
+
+// False with `error` filled where nothing is to be done.
+static bool begin_job(struct client *client, const struct registered *registered,
+                      const json_t *request, struct error *error)
+{
+    void *work = registered->work->begin(registered->state, request, error);
+    if (work == NULL)
+        return false;
+    struct job *job = memory_new(sizeof(*job));
+    *job = (struct job){
+        .control = client->control, .client = client, .registered = registered, .work = work};
+    job->request.data = job;
+    client->job = job;
+    client->control->jobs++;
+    int result =
+        uv_queue_work(node_loop(client->control->node), &job->request, run_job, on_job_run);
+    assert(result == 0);
+    (void)result;
+    return true;
+}
+
+// --- requests ------------------------------------------------------------------------------------
+
+static void take_request(struct client *client, const char *line, size_t length)
+{
+    struct error error = {0};
+    json_error_t where;
+    json_t *answer = NULL;
+    const struct registered *registered = NULL;
+    json_t *request = json_loadb(line, length, JSON_REJECT_DUPLICATES, &where);
+    if (request == NULL)
+        error_set(&error, ERROR_INPUT, "bad-request", "not JSON: %s (column %d)", where.text,
+                  where.column);
+    else
+        registered = find_command(client->control, request, &error);
+    if (registered != NULL && registered->command != NULL)
+        answer = registered->command(registered->state, request, &error);
+    else if (registered != NULL && begin_job(client, registered, request, &error)) {
+        json_decref(request);
+        return;
+    }
+    json_decref(request);
+    write_answer(client, answer, &error);
 }
 
 static void on_allocate(uv_handle_t *handle, size_t suggested, uv_buf_t *buffer)
@@ -176,7 +273,8 @@ static void on_read(uv_stream_t *stream, ssize_t length, const uv_buf_t *buffer)
 // Answers the next whole line, or reads on where there is none yet.
 static void next_request(struct client *client)
 {
-    if (client->answer != NULL || uv_is_closing((uv_handle_t *)&client->pipe))
+    if (client->answer != NULL || client->job != NULL ||
+        uv_is_closing((uv_handle_t *)&client->pipe))
         return;
     char *end = client->line == NULL ? NULL : memchr(client->line, '\n', client->line_length);
     if (end == NULL) {
@@ -185,13 +283,9 @@ static void next_request(struct client *client)
     }
     (void)uv_read_stop((uv_stream_t *)&client->pipe);
     size_t length = (size_t)(end - client->line);
-    client->answer = answer_line(client->control, client->line, length);
+    take_request(client, client->line, length);
     client->line_length -= length + 1;
     memmove(client->line, end + 1, client->line_length);
-    uv_buf_t out = uv_buf_init(client->answer, (unsigned)strlen(client->answer));
-    client->write.data = client;
-    if (uv_write(&client->write, (uv_stream_t *)&client->pipe, &out, 1, on_written) != 0)
-        close_client(client);
 }
 
 static void on_connection(uv_stream_t *listener, int status)

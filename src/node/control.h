@@ -17,6 +17,8 @@ struct control;
 
 struct control *control_new(struct node *node);
 void control_add(struct control *control, const char *name, control_command *command, void *state);
+void control_add_work(struct control *control, const char *name, const struct control_work *work,
+                      void *state);
 // Starts to listen. A socket left behind by a node that died is replaced; that of a node that
 // lives is an error.
 bool control_open(struct control *control, const char *path, struct error *error);

@@ -126,6 +126,12 @@ void node_add_command(struct node *node, const char *name, control_command *comm
     control_add(node->control, name, command, state);
 }
 
+void node_add_work(struct node *node, const char *name, const struct control_work *work,
+                   void *state)
+{
+    control_add_work(node->control, name, work, state);
+}
+
 // The events of one poll share one reading of the clock, the timers of one turn another.
 static void on_before_poll(uv_prepare_t *handle)
 {

@@ -4,7 +4,7 @@
 // Each role has a shell, role_NAME.c, that owns the sockets and timers around a core, drives it
 // (input, then outputs and events until there are none, then the next deadline) and answers for it
 // here: metrics, status, health. All of them run in the one thread of the loop; slow work
-// (password hashes, compression) goes to libuv's workers.
+// (password hashes, compression) goes to libuv's workers, and TLS to the threads of HTTP servers.
 #ifndef IVIP_NODE_NODE_H
 #define IVIP_NODE_NODE_H
 
@@ -61,6 +61,21 @@ void node_add_role(struct node *node, const struct role *role);
 void *node_role(const struct node *node, const char *name);
 // Commands are named "ROLE.verb", e.g. "ruas.user-add".
 void node_add_command(struct node *node, const char *name, control_command *command, void *state);
+
+// A command that takes long: its work is done by one of libuv's workers while the loop goes on.
+struct control_work {
+    // Makes a job of a request, in the loop's thread; NULL with `error` filled.
+    void *(*begin)(void *state, const json_t *request, struct error *error);
+    // In a worker; may use nothing but the job.
+    void (*run)(void *job);
+    // Answers as a control_command does, in the loop's thread.
+    json_t *(*end)(void *state, void *job, struct error *error);
+    // Frees the job: after its end, or instead of it where the node stops meanwhile.
+    void (*drop)(void *job);
+};
+// `work` must stay.
+void node_add_work(struct node *node, const char *name, const struct control_work *work,
+                   void *state);
 
 double node_uptime_seconds(const struct node *node);
 // All roles, in the order in which they were added.

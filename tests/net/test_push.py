@@ -36,6 +36,28 @@ for number in range(first, first + sets):
         sys.exit(f"{answer.status}: {text}")
 """
 
+# Keeps 200 connections in the middle of their TLS handshakes, says so, and begins and breaks off
+# further ones until it is killed.
+HANDSHAKER = """
+import socket, ssl
+context = ssl._create_unverified_context()
+def begin():
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(incoming, outgoing)
+    try:
+        client.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    connection = socket.create_connection(("192.0.2.1", 4748), 20)
+    connection.sendall(outgoing.read())
+    assert connection.recv(16384)  # the server has done its part
+    return connection
+held = [begin() for _ in range(200)]
+print("held", flush=True)
+while True:
+    begin().close()
+"""
+
 # Sends datagrams that look like payloads of that RUAS, and noise.
 FORGER = """
 import os, socket, struct, sys, time
@@ -237,3 +259,19 @@ def test_forgeries(push: Push) -> None:
     assert push.counter('dropped_total{reason="malformed-length"}') > 0
     assert push.counter("diverged_total") == 0
     assert push.counter("reloaded_total") == reloaded
+
+
+def test_updates_flow_through_a_flood_of_handshakes(push: Push) -> None:
+    flood = subprocess.Popen(push.qsa_place.command(sys.executable, "-c", HANDSHAKER),
+                             stdout=subprocess.PIPE, text=True)
+    push.running.append(flood)
+    assert flood.stdout is not None and flood.stdout.readline() == "held\n"
+
+    def heartbeats() -> float:
+        return push.ruas.metrics()["ivip_feed_heartbeats_total"]
+
+    before = heartbeats()
+    await_that("heartbeats go on", lambda: heartbeats() >= before + 3)
+    push.change(50)
+    push.await_equal()
+    assert flood.poll() is None

@@ -78,16 +78,26 @@ static void on_finished(uv_async_t *async)
     ((struct conversation *)async->data)->done = true;
 }
 
-static void converse(struct conversation *conversation)
+static uv_thread_t begin(struct conversation *conversation)
 {
     uv_thread_t thread;
     (void)uv_async_init(node_loop(node), &conversation->finished, on_finished);
     conversation->finished.data = conversation;
     assert_int_equal(uv_thread_create(&thread, talk, conversation), 0);
+    return thread;
+}
+
+static void finish(struct conversation *conversation, uv_thread_t thread)
+{
     test_run_until(node, &conversation->done);
     (void)uv_thread_join(&thread);
     uv_close((uv_handle_t *)&conversation->finished, NULL);
     (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+}
+
+static void converse(struct conversation *conversation)
+{
+    finish(conversation, begin(conversation));
 }
 
 static json_t *on_double(void *state, const json_t *request, struct error *error)
@@ -101,6 +111,50 @@ static json_t *on_double(void *state, const json_t *request, struct error *error
     return json_pack("{s:I}", "double", json_integer_value(number) * 2);
 }
 
+// The same, but slow: nothing comes of it before `may_end`.
+static uv_sem_t may_end;
+static bool begun;
+static unsigned dropped;
+
+static void *begin_slow(void *state, const json_t *request, struct error *error)
+{
+    assert_ptr_equal(state, &node);
+    const json_t *number = json_object_get(request, "number");
+    if (!json_is_integer(number)) {
+        error_set(error, ERROR_INPUT, "no-number", "a number was expected");
+        return NULL;
+    }
+    json_int_t *job = malloc(sizeof(*job));
+    assert_non_null(job);
+    *job = json_integer_value(number);
+    begun = true;
+    return job;
+}
+
+static void run_slow(void *job)
+{
+    uv_sem_wait(&may_end);
+    *(json_int_t *)job *= 2;
+}
+
+static json_t *end_slow(void *state, void *job, struct error *error)
+{
+    assert_ptr_equal(state, &node);
+    json_int_t number = *(json_int_t *)job;
+    if (number > 0)
+        return json_pack("{s:I}", "double", number);
+    error_set(error, ERROR_CONFLICT, "not-positive", "a positive number was expected");
+    return NULL;
+}
+
+static void drop_slow(void *job)
+{
+    free(job);
+    dropped++;
+}
+
+static const struct control_work slow = {begin_slow, run_slow, end_slow, drop_slow};
+
 static int set_up(void **state)
 {
     (void)state;
@@ -108,6 +162,10 @@ static int set_up(void **state)
     (void)snprintf(path, sizeof(path), "%s.sock", test_file(""));
     control = control_new(node);
     control_add(control, "double", on_double, &node);
+    control_add_work(control, "slow", &slow, &node);
+    (void)uv_sem_init(&may_end, 0);
+    begun = false;
+    dropped = 0;
     struct error error = {0};
     if (!control_open(control, path, &error))
         fail_msg("%s", error.text);
@@ -117,7 +175,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    control_close(control);
+    if (control != NULL)
+        control_close(control);
+    uv_sem_destroy(&may_end);
     node_free(node);
     assert_int_equal(access(path, F_OK), -1);
     test_files_remove();
@@ -144,6 +204,49 @@ static void test_commands(void **state)
         "near 'no' (column 2)\"}}\n"
         "{\"v\":1,\"error\":{\"reason\":\"bad-request\",\"text\":\"a request is a JSON object with "
         "\\\"command\\\", such as {\\\"command\\\":\\\"status\\\"}\"}}\n");
+}
+
+// Work in a worker keeps nobody waiting but who asked for it.
+static void test_commands_that_take_long(void **state)
+{
+    (void)state;
+    struct conversation waiting = {
+        SAY("{\"command\":\"slow\"}\n{\"command\":\"slow\",\"number\":21}\n"
+            "{\"command\":\"slow\",\"number\":0}\n{\"command\":\"double\",\"number\":1}\n"),
+        .lines = 4};
+    uv_thread_t thread = begin(&waiting);
+    test_run_until(node, &begun);
+    struct conversation other = {SAY("{\"command\":\"double\",\"number\":2}\n"), .lines = 1};
+    converse(&other);
+    assert_string_equal(other.answers, "{\"double\":4,\"v\":1}\n");
+    assert_false(waiting.done);
+    uv_sem_post(&may_end);
+    uv_sem_post(&may_end);
+    finish(&waiting, thread);
+    assert_string_equal(
+        waiting.answers,
+        "{\"v\":1,\"error\":{\"reason\":\"no-number\",\"text\":\"a number was expected\"}}\n"
+        "{\"double\":42,\"v\":1}\n"
+        "{\"v\":1,\"error\":{\"reason\":\"not-positive\",\"text\":\"a positive number was "
+        "expected\"}}\n"
+        "{\"double\":2,\"v\":1}\n");
+    assert_int_equal(dropped, 2);
+}
+
+// What is under way when the node stops comes to no end: the role may be gone by then.
+static void test_a_stop_during_work(void **state)
+{
+    (void)state;
+    struct conversation waiting = {SAY("{\"command\":\"slow\",\"number\":21}\n")};
+    uv_thread_t thread = begin(&waiting);
+    test_run_until(node, &begun);
+    control_close(control);
+    uv_sem_post(&may_end);
+    finish(&waiting, thread);
+    while (dropped == 0)
+        (void)uv_run(node_loop(node), UV_RUN_ONCE);
+    assert_int_equal(waiting.answer_length, 0);
+    control = NULL;
 }
 
 static void test_mode(void **state)
@@ -231,6 +334,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_commands, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_commands_that_take_long, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_stop_during_work, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_mode, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_long_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_clients, set_up, tear_down),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The server runs in the node's loop in this thread; the client is libcurl in another.
+// Handlers run in the node's loop in this thread; the client is libcurl in another.
 #include "../check.h"
 #include "node/http/http_server.h"
 #include "test_node.h"
@@ -33,10 +33,27 @@ struct call {
     bool done;
 };
 
+static uv_thread_t main_thread;
 static struct node *node;
 static struct http_server *server;
 static struct http_exchange *kept; // not answered yet
 static uv_timer_t later;
+static unsigned lent;       // replies whose bytes are not given back yet
+static unsigned handshakes; // that succeeded
+
+static void give_back(void *owner)
+{
+    assert_ptr_equal(owner, &lent);
+    uv_thread_t self = uv_thread_self();
+    assert_true(uv_thread_equal(&main_thread, &self));
+    lent--;
+}
+
+static void lend(struct http_exchange *exchange)
+{
+    lent++;
+    http_reply_shared(exchange, 200, "text/plain", "lent", 4, give_back, &lent);
+}
 
 static void answer_later(uv_timer_t *timer)
 {
@@ -55,6 +72,8 @@ static void on_request(void *state, struct http_exchange *exchange)
     const char *body = http_body(exchange, &length);
     if (strcmp(path, "/echo") == 0) {
         http_reply(exchange, 200, "text/plain", body, length);
+    } else if (strcmp(path, "/lent") == 0) {
+        lend(exchange);
     } else if (strcmp(path, "/error") == 0) {
         struct error error;
         error_set(&error, ERROR_CONFLICT, "some-reason", "not \xff\xfe now");
@@ -182,6 +201,8 @@ static int set_up(void **state)
         fail_msg("%s", error.text);
     (void)uv_timer_init(node_loop(node), &later);
     kept = NULL;
+    lent = 0;
+    main_thread = uv_thread_self();
     return 0;
 }
 
@@ -318,6 +339,87 @@ static void test_tls(void **state)
     assert_int_equal(wrong.result, CURLE_SSL_PINNEDPUBKEYNOTMATCH);
 }
 
+static void shake_hands(void *state)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        CURL *curl = curl_easy_init();
+        (void)curl_easy_setopt(curl, CURLOPT_URL, state);
+        (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+        (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 25L);
+        (void)curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+        (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
+        (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
+        if (curl_easy_perform(curl) == CURLE_OK)
+            handshakes++;
+        curl_easy_cleanup(curl);
+    }
+}
+
+// A client that stops in the middle of its handshake keeps nobody waiting.
+static void test_a_stalled_handshake(void **state)
+{
+    (void)state;
+    static const char begin_of_record[] = {0x16, 0x03, 0x01};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_local(server).port),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int stalled[3];
+    for (size_t i = 0; i < 3; i++) {
+        stalled[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal(connect(stalled[i], (struct sockaddr *)&to, sizeof(to)), 0);
+        assert_int_equal(send(stalled[i], begin_of_record, sizeof(begin_of_record), 0),
+                         sizeof(begin_of_record));
+    }
+    char pin[64];
+    struct public_key key = key_public(node_key(node));
+    pin_of(&key, pin);
+    struct call call = {.body = "secret", .body_length = 6, .pin = pin};
+    perform(&call, "/echo");
+    assert_string_equal(call.answer, "secret");
+    struct call late = {.pin = pin};
+    perform(&late, "/later");
+    assert_int_equal(late.status, 202);
+    for (size_t i = 0; i < 3; i++)
+        (void)close(stalled[i]);
+}
+
+// TLS takes nothing of the loop, which stands still here: what goes on in it cannot be delayed by
+// any number of handshakes.
+static void test_handshakes_need_no_loop(void **state)
+{
+    (void)state;
+    char url[128];
+    char text[ENDPOINT_TEXT_MAX];
+    struct endpoint local = http_server_local(server);
+    uv_thread_t thread;
+    (void)snprintf(url, sizeof(url), "https://%s/", endpoint_print(&local, text));
+    handshakes = 0;
+    assert_int_equal(uv_thread_create(&thread, shake_hands, url), 0);
+    (void)uv_thread_join(&thread);
+    assert_int_equal(handshakes, 20);
+}
+
+// Answers that share their bytes give them back in the node's thread, also those of a server that
+// was closed before they were sent.
+static void test_lent_bytes_come_back(void **state)
+{
+    (void)state;
+    struct call call = {0};
+    perform(&call, "/lent");
+    assert_string_equal(call.answer, "lent");
+    while (lent > 0)
+        (void)uv_run(node_loop(node), UV_RUN_ONCE);
+    struct call late = {0};
+    uv_thread_t thread = begin(&late, "/never");
+    while (kept == NULL)
+        (void)uv_run(node_loop(node), UV_RUN_ONCE);
+    lend(kept);
+    http_server_close(server);
+    server = NULL;
+    assert_int_equal(lent, 0);
+    finish(&late, thread);
+}
+
 // A client that sends an octet now and then, and nothing else.
 struct trickle {
     int sock;
@@ -381,7 +483,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large_bodies, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_large_headers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_before_answer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lent_bytes_come_back, set_up, tear_down),
         cmocka_unit_test_prestate_setup_teardown(test_tls, set_up, tear_down, tls),
+        cmocka_unit_test_prestate_setup_teardown(test_a_stalled_handshake, set_up, tear_down, tls),
+        cmocka_unit_test_prestate_setup_teardown(test_handshakes_need_no_loop, set_up, tear_down,
+                                                 tls),
         cmocka_unit_test_setup_teardown(test_a_slow_request_is_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_port_taken, set_up, tear_down),
     };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/authority/ruas_control.h"
 
+#include "base/memory.h"
 #include "node/authority/command_json.h"
 #include "node/authority/rest_state.h"
 #include "node/authority/rest_time.h"
@@ -58,23 +59,61 @@ static bool get_range(const json_t *request, struct range *range, struct error *
 
 // --- users ---------------------------------------------------------------------------------------
 
-static json_t *user_add(void *state, const json_t *request, struct error *error)
+// A user to be added, whose password a worker hashes.
+struct new_user {
+    char name[USER_NAME_MAX];
+    char password[PASSWORD_MAX + 1];
+    char hash[PASSWORD_HASH_MAX];
+    bool hashed;
+    struct error error; // where it could not be hashed
+};
+
+static void *begin_user_add(void *state, const json_t *request, struct error *error)
 {
     static const char *const allowed[] = {"command", "user", "password", NULL};
-    struct ruas_control *control = state;
-    struct change change;
-    char hash[PASSWORD_HASH_MAX];
+    (void)state;
     if (!json_check_members(request, allowed, error))
         return NULL;
     const char *user = json_get_text(request, "user", error);
     const char *password = user == NULL ? NULL : json_get_text(request, "password", error);
-    if (password == NULL || !user_name_check(user, error) || !password_check(password, error) ||
-        !ruas_hash_password(password, hash, error) ||
-        !ruas_prepare_user_add(control->master->ruas, user, hash, node_wall_time(control->node),
-                               &change, error))
+    if (password == NULL || !user_name_check(user, error) || !password_check(password, error))
         return NULL;
-    return commit(control, &change, "user-add", json_pack("{s:s}", "user", user), error);
+    struct new_user *made = memory_new(sizeof(*made));
+    (void)snprintf(made->name, sizeof(made->name), "%s", user);
+    (void)snprintf(made->password, sizeof(made->password), "%s", password);
+    return made;
 }
+
+static void hash_password(void *job)
+{
+    struct new_user *made = job;
+    made->hashed = ruas_hash_password(made->password, made->hash, &made->error);
+}
+
+static json_t *end_user_add(void *state, void *job, struct error *error)
+{
+    struct ruas_control *control = state;
+    const struct new_user *made = job;
+    struct change change;
+    master_settle(control->master); // what end users just sent comes first
+    if (!made->hashed) {
+        *error = made->error;
+        return NULL;
+    }
+    if (!ruas_prepare_user_add(control->master->ruas, made->name, made->hash,
+                               node_wall_time(control->node), &change, error))
+        return NULL;
+    return commit(control, &change, "user-add", json_pack("{s:s}", "user", made->name), error);
+}
+
+static void drop_new_user(void *job)
+{
+    sodium_memzero(job, sizeof(struct new_user));
+    memory_free(job);
+}
+
+static const struct control_work user_add = {begin_user_add, hash_password, end_user_add,
+                                             drop_new_user};
 
 static json_t *user_list(void *state, const json_t *request, struct error *error)
 {
@@ -328,19 +367,14 @@ void ruas_control_add(struct ruas_control *control)
         const char *name;
         control_command *command;
     } commands[] = {
-        {"ruas.user-add", user_add},
-        {"ruas.user-list", user_list},
-        {"ruas.user-remove", user_remove},
-        {"ruas.uab-add", uab_add},
-        {"ruas.uab-list", uab_list},
-        {"ruas.uab-remove", uab_remove},
-        {"ruas.token-add", token_add},
-        {"ruas.token-list", token_list},
-        {"ruas.token-revoke", token_revoke},
-        {"ruas.scheduled", scheduled},
-        {"ruas.audit", audit},
+        {"ruas.user-list", user_list},   {"ruas.user-remove", user_remove},
+        {"ruas.uab-add", uab_add},       {"ruas.uab-list", uab_list},
+        {"ruas.uab-remove", uab_remove}, {"ruas.token-add", token_add},
+        {"ruas.token-list", token_list}, {"ruas.token-revoke", token_revoke},
+        {"ruas.scheduled", scheduled},   {"ruas.audit", audit},
         {"ruas.status", status},
     };
+    node_add_work(control->node, "ruas.user-add", &user_add, control);
     _Static_assert(sizeof(commands) / sizeof(commands[0]) <= RUAS_COMMANDS_MAX, "room for all");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         control->commands[i] = (struct ruas_command){control, commands[i].command};

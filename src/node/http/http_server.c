@@ -1,27 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// libmicrohttpd inside the node's loop: its epoll descriptor is watched by libuv, and its next
-// timeout is a libuv timer.
+// libmicrohttpd in a thread and a loop of its own, so that neither TLS handshakes nor slow clients
+// take time from the node's loop: its epoll descriptor is watched by libuv, and its next timeout is
+// a libuv timer. Handlers run in the node's loop. Between the two go exchanges, in lists under a
+// lock:
 //
-// An exchange lives as long as either side needs it: the connection until libmicrohttpd has
-// completed the request, the handler until it has replied. A handler that replies later finds the
-// connection suspended, and libmicrohttpd goes on with it once it is resumed:
+//     server's thread                                  node's thread
+//     request whole, connection suspended -- requests --> handler
+//     resumed, reply sent <----------------- replies ---- http_reply, at once or later
+//     bytes of the reply sent -------------- releases --> given back
 //
-//     request whole -> handler -> replied at once --------------------> response queued
-//                              `-> suspended ... http_reply -> resumed -^
-//
-// A reply to an exchange whose server or client is gone goes nowhere and frees the exchange.
-#include "node/http/http_server.h"
+// libmicrohttpd is only called in the server's thread (but for a look at a suspended request's
+// headers, which nobody changes). An exchange lives as long as either side needs it: the connection
+// until libmicrohttpd has completed the request, the handler until it has replied. A reply to an
+// exchange whose server or client is gone goes nowhere and frees the exchange.
+#include "node/http/http_server_state.h"
 
-#include "base/list.h"
 #include "base/memory.h"
 #include "node/http/certificate.h"
-#include "node/http/http_connections.h"
-#include "node/http/json_error.h"
 #include "node/socket_address.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <microhttpd.h>
 #include <netinet/tcp.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,154 +28,117 @@
 #define CONNECTION_MEMORY (32 * 1024) // holds the request line and all headers
 #define IDLE_SECONDS      30
 #define BACKLOG           256
-#define REPLY_HEADERS_MAX 8
+#define TURNS_AT_ONCE     16 // of libmicrohttpd
+#define PAUSE_MS_MAX      16 // between further ones, while it only waits for clients
 
 // TLS 1.3 alone: every client of this interface is newer than it, and it leaves nothing to choose.
 #define TLS_PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 
-struct http_server {
-    struct node *node;
-    http_handler *handler;
-    void *state;
-    struct MHD_Daemon *daemon;
-    struct http_connections *connections;
-    struct endpoint local;
-    uv_poll_t poll;
-    uv_timer_t timer;
-    unsigned open_handles;
-    bool closing;
-    struct list_node exchanges; // all that have a connection
-};
+// --- between the threads -------------------------------------------------------------------------
 
-struct http_exchange {
-    struct list_node node;
-    struct http_server *server;        // NULL once the connection is gone
-    struct MHD_Connection *connection; // NULL likewise
-    struct MHD_Response *response;     // the reply, until it is queued
-    unsigned status;
-    bool handed_over; // the handler has it or had it
-    bool replied;
-    bool suspended;
-    bool too_large;
-    char *method;
-    char *path;
-    char *body;
-    size_t body_length;
-    size_t body_capacity;
-    size_t discarded;
-    struct endpoint peer;
-    size_t header_count;
-    struct {
-        char *name;
-        char *value;
-    } headers[REPLY_HEADERS_MAX];
-};
-
-static void exchange_free(struct http_exchange *exchange)
+// The first of a list that both threads use, taken out; NULL where there is none.
+static struct list_node *take(struct http_server *server, struct list_node *list)
 {
-    if (exchange->response != NULL)
-        MHD_destroy_response(exchange->response);
-    for (size_t i = 0; i < exchange->header_count; i++) {
-        memory_free(exchange->headers[i].name);
-        memory_free(exchange->headers[i].value);
-    }
-    memory_free(exchange->method);
-    memory_free(exchange->path);
-    memory_free(exchange->body);
-    memory_free(exchange);
+    uv_mutex_lock(&server->lock);
+    struct list_node *node = list_first(list);
+    if (node != NULL)
+        list_remove(node);
+    uv_mutex_unlock(&server->lock);
+    return node;
 }
 
-// Runs libmicrohttpd over what is ready and sets the timer for what comes next.
-static void serve(struct http_server *server);
+static void give(struct http_server *server, struct list_node *list, struct list_node *node,
+                 uv_async_t *to)
+{
+    uv_mutex_lock(&server->lock);
+    list_append(list, node);
+    uv_mutex_unlock(&server->lock);
+    (void)uv_async_send(to);
+}
+
+void http_server_replied(struct http_server *server, struct http_exchange *exchange)
+{
+    give(server, &server->replies, &exchange->queued, &server->called);
+}
+
+void http_server_release(struct release *release)
+{
+    give(release->server, &release->server->releases, &release->node, &release->server->arrived);
+}
+
+static void give_back_all(struct http_server *server)
+{
+    struct list_node *node;
+    while ((node = take(server, &server->releases)) != NULL) {
+        struct release *release = container_of(node, struct release, node);
+        release->release(release->owner);
+        memory_free(release);
+    }
+}
+
+static void on_arrived(uv_async_t *async)
+{
+    struct http_server *server = async->data;
+    struct list_node *node;
+    give_back_all(server);
+    while (!server->stopping && (node = take(server, &server->requests)) != NULL)
+        server->handler(server->state, container_of(node, struct http_exchange, queued));
+}
+
+// --- libmicrohttpd's turn ------------------------------------------------------------------------
+
+static void on_timer(uv_timer_t *timer);
+
+// Runs libmicrohttpd over what is ready, and sets the timer for what comes next.
+//
+// It says that there is more to do while a connection has its TLS handshake before it, though
+// nothing can be done before the client sends something, and that would be seen anyway. So it gets
+// some turns at once, enough for a reply of many TLS records, and then one now and then. (And never
+// by a timer of 0 ms that sets itself again: libuv 1.44 would call nothing else any more.)
+static void serve(struct http_server *server)
+{
+    MHD_UNSIGNED_LONG_LONG delay_ms = 0;
+    for (unsigned turn = 0; turn < TURNS_AT_ONCE; turn++) {
+        (void)MHD_run(server->daemon);
+        if (MHD_get_timeout(server->daemon, &delay_ms) != MHD_YES) {
+            (void)uv_timer_stop(&server->timer);
+            return;
+        }
+        if (delay_ms > 0)
+            break;
+    }
+    (void)uv_timer_start(&server->timer, on_timer, delay_ms > 0 ? delay_ms : server->pause_ms, 0);
+}
 
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
+    struct http_server *server = poll->data;
     (void)status;
     (void)events;
-    serve(poll->data);
+    server->pause_ms = 1;
+    serve(server);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    serve(timer->data);
+    struct http_server *server = timer->data;
+    server->pause_ms = server->pause_ms < PAUSE_MS_MAX ? 2 * server->pause_ms : PAUSE_MS_MAX;
+    serve(server);
 }
 
-static void serve(struct http_server *server)
-{
-    (void)MHD_run(server->daemon);
-    MHD_UNSIGNED_LONG_LONG delay_ms = 0;
-    if (MHD_get_timeout(server->daemon, &delay_ms) == MHD_YES)
-        (void)uv_timer_start(&server->timer, on_timer, delay_ms, 0);
-    else
-        (void)uv_timer_stop(&server->timer);
-}
-
-static struct http_exchange *exchange_new(struct http_server *server,
-                                          struct MHD_Connection *connection, const char *url,
-                                          const char *method)
-{
-    struct http_exchange *exchange = memory_new(sizeof(*exchange));
-    exchange->server = server;
-    exchange->connection = connection;
-    exchange->method = memory_copy_text(method);
-    exchange->path = memory_copy_text(url);
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    if (info != NULL && info->client_addr != NULL)
-        exchange->peer = endpoint_of_socket_address(info->client_addr);
-    list_append(&server->exchanges, &exchange->node);
-    return exchange;
-}
-
-// Takes a piece of the body. False where the connection should be cut: a peer that goes on sending
-// far beyond the limit does not wait for an answer.
-static bool take_body(struct http_exchange *exchange, const char *bytes, size_t length)
-{
-    if (exchange->too_large || length > HTTP_BODY_MAX - exchange->body_length) {
-        exchange->too_large = true;
-        exchange->discarded += length;
-        return exchange->discarded <= HTTP_BODY_MAX;
-    }
-    size_t need = exchange->body_length + length + 1;
-    if (need > exchange->body_capacity) {
-        exchange->body_capacity = need < 1024 ? 1024 : need * 2;
-        exchange->body = memory_resize(exchange->body, exchange->body_capacity);
-    }
-    memcpy(exchange->body + exchange->body_length, bytes, length);
-    exchange->body_length += length;
-    exchange->body[exchange->body_length] = '\0';
-    return true;
-}
-
-static enum MHD_Result queue_reply(struct http_exchange *exchange)
-{
-    assert(exchange->replied && exchange->response != NULL);
-    enum MHD_Result result =
-        MHD_queue_response(exchange->connection, exchange->status, exchange->response);
-    MHD_destroy_response(exchange->response);
-    exchange->response = NULL;
-    return result;
-}
-
-// Gives the whole request to the handler; where that did not reply at once, the connection waits.
+// Gives the whole request to the handler; the connection waits for the reply.
 static enum MHD_Result hand_over(struct http_exchange *exchange)
 {
     struct http_server *server = exchange->server;
     exchange->handed_over = true;
     http_connection_whole(exchange->connection);
     if (exchange->too_large) {
-        struct error error;
-        error_set(&error, ERROR_LIMIT, "body-too-large",
-                  "the body of a request may have at most %d bytes", HTTP_BODY_MAX);
-        http_reply_error(exchange, &error);
-        exchange->status = MHD_HTTP_CONTENT_TOO_LARGE;
-    } else {
-        server->handler(server->state, exchange);
+        http_exchange_refuse_body(exchange);
+        return http_exchange_send(exchange);
     }
-    if (exchange->replied)
-        return queue_reply(exchange);
     MHD_suspend_connection(exchange->connection);
     exchange->suspended = true;
+    give(server, &server->requests, &exchange->queued, &server->arrived);
     return MHD_YES;
 }
 
@@ -189,17 +151,17 @@ static enum MHD_Result on_request(void *state, struct MHD_Connection *connection
     (void)version;
     struct http_exchange *exchange = *context;
     if (exchange == NULL) {
-        *context = exchange_new(state, connection, url, method);
+        *context = http_exchange_new(state, connection, url, method);
         return MHD_YES;
     }
     if (*length > 0) {
-        bool good = take_body(exchange, bytes, *length);
+        bool good = http_exchange_take_body(exchange, bytes, *length);
         *length = 0;
         return good ? MHD_YES : MHD_NO;
     }
     if (!exchange->handed_over)
         return hand_over(exchange);
-    return exchange->response != NULL ? queue_reply(exchange) : MHD_YES;
+    return exchange->response != NULL ? http_exchange_send(exchange) : MHD_YES;
 }
 
 static void on_completed(void *state, struct MHD_Connection *connection, void **context,
@@ -216,7 +178,7 @@ static void on_completed(void *state, struct MHD_Connection *connection, void **
     exchange->server = NULL;
     exchange->connection = NULL;
     if (exchange->replied || !exchange->handed_over)
-        exchange_free(exchange);
+        http_exchange_free(exchange);
 }
 
 // A bound and listening socket; -1 with `error` filled.
@@ -281,19 +243,124 @@ static struct MHD_Daemon *start_daemon(struct http_server *server, int sock,
                             server->connections, MHD_OPTION_ARRAY, options, MHD_OPTION_END);
 }
 
-// Lets libuv watch the daemon's epoll descriptor.
-static bool watch(struct http_server *server)
+// --- the server's thread -------------------------------------------------------------------------
+
+static void resume(struct http_exchange *exchange)
+{
+    exchange->suspended = false;
+    MHD_resume_connection(exchange->connection);
+}
+
+// libmicrohttpd wants no connection to be suspended when it stops. on_completed then leaves the
+// exchanges that are not replied to with their handlers. The loop ends when all is closed.
+static void stop_serving(struct http_server *server)
+{
+    for (struct list_node *node = server->exchanges.next; node != &server->exchanges;
+         node = node->next) {
+        struct http_exchange *exchange = container_of(node, struct http_exchange, node);
+        if (exchange->suspended)
+            resume(exchange);
+    }
+    (void)uv_poll_stop(&server->poll);
+    MHD_stop_daemon(server->daemon);
+    http_connections_close(server->connections);
+    assert(list_empty(&server->exchanges));
+    uv_close((uv_handle_t *)&server->poll, NULL);
+    uv_close((uv_handle_t *)&server->timer, NULL);
+    uv_close((uv_handle_t *)&server->called, NULL);
+}
+
+static void on_called(uv_async_t *async)
+{
+    struct http_server *server = async->data;
+    struct list_node *node;
+    while ((node = take(server, &server->replies)) != NULL)
+        resume(container_of(node, struct http_exchange, queued));
+    uv_mutex_lock(&server->lock);
+    bool stopping = server->stopping;
+    http_connections_set_patience(server->connections, server->patience);
+    uv_mutex_unlock(&server->lock);
+    if (stopping) {
+        stop_serving(server);
+        return;
+    }
+    server->pause_ms = 1;
+    serve(server);
+}
+
+static void run(void *state)
+{
+    struct http_server *server = state;
+    (void)uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+// --- opening and closing -------------------------------------------------------------------------
+
+static struct http_server *server_new(struct node *node, http_handler *handler, void *state)
+{
+    struct http_server *server = memory_new(sizeof(*server));
+    server->node = node;
+    server->handler = handler;
+    server->state = state;
+    server->patience = duration_s(HTTP_REQUEST_SECONDS);
+    server->pause_ms = 1;
+    list_init(&server->exchanges);
+    list_init(&server->requests);
+    list_init(&server->replies);
+    list_init(&server->releases);
+    int result = uv_mutex_init(&server->lock);
+    assert(result == 0);
+    result = uv_loop_init(&server->loop);
+    assert(result == 0);
+    (void)result;
+    server->connections = http_connections_new(&server->loop);
+    return server;
+}
+
+// When nothing of its loop is open any more.
+static void server_free(struct http_server *server)
+{
+    int result = uv_loop_close(&server->loop);
+    assert(result == 0);
+    (void)result;
+    uv_mutex_destroy(&server->lock);
+    memory_free(server);
+}
+
+static bool open_daemon(struct http_server *server, const struct endpoint *listen_at,
+                        const struct certificate *certificate, struct error *error)
+{
+    int sock = listen_on(listen_at, &server->local, error);
+    if (sock < 0)
+        return false;
+    server->daemon = start_daemon(server, sock, certificate);
+    if (server->daemon != NULL)
+        return true;
+    (void)error_set(error, ERROR_SYSTEM, "cannot-listen", "the HTTP server did not start: %s",
+                    strerror(errno));
+    (void)close(sock);
+    return false;
+}
+
+// Lets the loop watch the daemon's epoll descriptor, and starts the thread.
+static void start(struct http_server *server)
 {
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
-    uv_loop_t *loop = node_loop(server->node);
-    if (info == NULL || uv_poll_init(loop, &server->poll, info->epoll_fd) != 0)
-        return false;
-    (void)uv_timer_init(loop, &server->timer);
+    assert(info != NULL);
+    int result = uv_poll_init(&server->loop, &server->poll, info->epoll_fd);
+    assert(result == 0);
+    (void)uv_timer_init(&server->loop, &server->timer);
+    (void)uv_async_init(&server->loop, &server->called, on_called);
+    (void)uv_async_init(node_loop(server->node), &server->arrived, on_arrived);
     server->poll.data = server;
     server->timer.data = server;
-    server->open_handles = 2;
-    return uv_poll_start(&server->poll, UV_READABLE, on_readable) == 0;
+    server->called.data = server;
+    server->arrived.data = server;
+    (void)uv_poll_start(&server->poll, UV_READABLE, on_readable);
+    result = uv_thread_create(&server->thread, run, server);
+    assert(result == 0);
+    (void)result;
 }
 
 struct http_server *http_server_open(struct node *node, const struct endpoint *listen_at, bool tls,
@@ -302,205 +369,49 @@ struct http_server *http_server_open(struct node *node, const struct endpoint *l
     struct certificate certificate = {0};
     if (tls && !certificate_make(node_key(node), &certificate, error))
         return NULL;
-    struct http_server *server = memory_new(sizeof(*server));
-    server->node = node;
-    server->handler = handler;
-    server->state = state;
-    list_init(&server->exchanges);
-    server->connections = http_connections_new(node_loop(node));
-    int sock = listen_on(listen_at, &server->local, error);
-    if (sock >= 0) {
-        server->daemon = start_daemon(server, sock, tls ? &certificate : NULL);
-        if (server->daemon == NULL) {
-            (void)close(sock);
-            error_set(error, ERROR_SYSTEM, "cannot-listen", "the HTTP server did not start: %s",
-                      strerror(errno));
-        }
-    }
+    struct http_server *server = server_new(node, handler, state);
+    bool good = open_daemon(server, listen_at, tls ? &certificate : NULL, error);
     certificate_release(&certificate);
-    if (server->daemon == NULL) {
-        http_connections_close(server->connections);
-        memory_free(server);
-        return NULL;
+    if (good) {
+        start(server);
+        return server;
     }
-    if (!watch(server)) {
-        http_server_close(server);
-        error_set(error, ERROR_SYSTEM, "cannot-listen", "the HTTP server cannot be watched");
-        return NULL;
-    }
-    return server;
+    http_connections_close(server->connections);
+    run(server);
+    server_free(server);
+    return NULL;
 }
 
-static void on_handle_closed(uv_handle_t *handle)
+static void on_arrived_closed(uv_handle_t *handle)
 {
-    struct http_server *server = handle->data;
-    if (--server->open_handles == 0)
-        memory_free(server);
+    server_free(handle->data);
 }
 
 void http_server_close(struct http_server *server)
 {
-    if (server == NULL || server->closing)
+    if (server == NULL || server->stopping)
         return;
-    server->closing = true;
-    // libmicrohttpd wants no connection to be suspended when it stops. on_completed then leaves
-    // the exchanges that are not replied to with their handlers.
-    for (struct list_node *node = server->exchanges.next; node != &server->exchanges;
-         node = node->next) {
-        struct http_exchange *exchange = container_of(node, struct http_exchange, node);
-        if (exchange->suspended) {
-            exchange->suspended = false;
-            MHD_resume_connection(exchange->connection);
-        }
-    }
-    if (server->open_handles > 0)
-        (void)uv_poll_stop(&server->poll);
-    MHD_stop_daemon(server->daemon);
-    http_connections_close(server->connections);
-    assert(list_empty(&server->exchanges));
-    if (server->open_handles == 0) {
-        memory_free(server);
-        return;
-    }
-    uv_close((uv_handle_t *)&server->poll, on_handle_closed);
-    uv_close((uv_handle_t *)&server->timer, on_handle_closed);
+    uv_mutex_lock(&server->lock);
+    server->stopping = true;
+    uv_mutex_unlock(&server->lock);
+    (void)uv_async_send(&server->called);
+    (void)uv_thread_join(&server->thread);
+    give_back_all(server);
+    struct list_node *node;
+    while ((node = take(server, &server->requests)) != NULL) // that no handler saw
+        http_exchange_free(container_of(node, struct http_exchange, queued));
+    uv_close((uv_handle_t *)&server->arrived, on_arrived_closed);
 }
 
 void http_server_set_patience(struct http_server *server, struct duration patience)
 {
-    http_connections_set_patience(server->connections, patience);
+    uv_mutex_lock(&server->lock);
+    server->patience = patience;
+    uv_mutex_unlock(&server->lock);
+    (void)uv_async_send(&server->called);
 }
 
 struct endpoint http_server_local(const struct http_server *server)
 {
     return server->local;
-}
-
-const char *http_method(const struct http_exchange *exchange)
-{
-    return exchange->method;
-}
-
-const char *http_path(const struct http_exchange *exchange)
-{
-    return exchange->path;
-}
-
-static const char *lookup(const struct http_exchange *exchange, enum MHD_ValueKind kind,
-                          const char *name)
-{
-    if (exchange->connection == NULL)
-        return NULL;
-    return MHD_lookup_connection_value(exchange->connection, kind, name);
-}
-
-const char *http_query(const struct http_exchange *exchange, const char *name)
-{
-    return lookup(exchange, MHD_GET_ARGUMENT_KIND, name);
-}
-
-const char *http_header(const struct http_exchange *exchange, const char *name)
-{
-    return lookup(exchange, MHD_HEADER_KIND, name);
-}
-
-const char *http_body(const struct http_exchange *exchange, size_t *length)
-{
-    if (length != NULL)
-        *length = exchange->body_length;
-    return exchange->body != NULL ? exchange->body : "";
-}
-
-struct endpoint http_peer(const struct http_exchange *exchange)
-{
-    return exchange->peer;
-}
-
-void http_reply_header(struct http_exchange *exchange, const char *name, const char *value)
-{
-    assert(!exchange->replied && exchange->header_count < REPLY_HEADERS_MAX);
-    exchange->headers[exchange->header_count].name = memory_copy_text(name);
-    exchange->headers[exchange->header_count].value = memory_copy_text(value);
-    exchange->header_count++;
-}
-
-void http_reply_shared(struct http_exchange *exchange, unsigned status, const char *type,
-                       const void *bytes, size_t length, void (*release)(void *owner), void *owner)
-{
-    assert(exchange->handed_over && !exchange->replied);
-    exchange->replied = true;
-    exchange->status = status;
-    if (exchange->connection == NULL) { // the client or the server went away meanwhile
-        release(owner);
-        exchange_free(exchange);
-        return;
-    }
-    // It only reads the buffer; its parameter is not const for those who let it copy or free.
-    void *buffer = (void *)(uintptr_t)bytes;
-    exchange->response =
-        MHD_create_response_from_buffer_with_free_callback_cls(length, buffer, release, owner);
-    assert(exchange->response != NULL);
-    (void)MHD_add_response_header(exchange->response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
-    for (size_t i = 0; i < exchange->header_count; i++)
-        (void)MHD_add_response_header(exchange->response, exchange->headers[i].name,
-                                      exchange->headers[i].value);
-    if (!exchange->suspended)
-        return; // within the handler: hand_over queues it
-    exchange->suspended = false;
-    MHD_resume_connection(exchange->connection);
-    // Not from here but from the loop: the caller may be deep inside its own work.
-    (void)uv_timer_start(&exchange->server->timer, on_timer, 0, 0);
-}
-
-void http_reply_owned(struct http_exchange *exchange, unsigned status, const char *type,
-                      void *bytes, size_t length)
-{
-    http_reply_shared(exchange, status, type, bytes, length, memory_free, bytes);
-}
-
-void http_reply(struct http_exchange *exchange, unsigned status, const char *type,
-                const void *bytes, size_t length)
-{
-    http_reply_owned(exchange, status, type, memory_copy(bytes, length), length);
-}
-
-unsigned http_status(enum error_code code)
-{
-    switch (code) {
-    case ERROR_INPUT:
-    case ERROR_FORMAT:
-        return MHD_HTTP_BAD_REQUEST;
-    case ERROR_DENIED:
-    case ERROR_FORGED:
-        return MHD_HTTP_FORBIDDEN;
-    case ERROR_NOT_FOUND:
-        return MHD_HTTP_NOT_FOUND;
-    case ERROR_CONFLICT:
-        return MHD_HTTP_CONFLICT;
-    case ERROR_LIMIT:
-        return MHD_HTTP_TOO_MANY_REQUESTS;
-    case ERROR_UNAVAILABLE:
-        return MHD_HTTP_SERVICE_UNAVAILABLE;
-    case ERROR_NONE:
-    case ERROR_SYSTEM:
-        break;
-    }
-    return MHD_HTTP_INTERNAL_SERVER_ERROR;
-}
-
-void http_reply_error(struct http_exchange *exchange, const struct error *error)
-{
-    http_reply_json(exchange, http_status(error->code), json_of_error(error));
-}
-
-void http_reply_json(struct http_exchange *exchange, unsigned status, json_t *json)
-{
-    assert(json != NULL);
-    char *text = json_dumps(json, JSON_COMPACT);
-    json_decref(json);
-    assert(text != NULL);
-    size_t length = strlen(text);
-    text = memory_resize(text, length + 2);
-    memcpy(text + length, "\n", 2);
-    http_reply_owned(exchange, status, "application/json", text, length + 1);
 }

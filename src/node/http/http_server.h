@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// HTTP and HTTPS servers (libmicrohttpd) in the node's loop.
+// HTTP and HTTPS servers (libmicrohttpd), each in a thread of its own; requests are handled in the
+// node's loop.
 #ifndef IVIP_NODE_HTTP_HTTP_SERVER_H
 #define IVIP_NODE_HTTP_HTTP_SERVER_H
 
@@ -14,7 +15,8 @@
 struct http_server;
 struct http_exchange; // one request and its answer
 
-// Called with each whole request. Must answer with http_reply, now or later in the loop's thread.
+// Called with each whole request, in the thread of the node's loop. Must answer with http_reply,
+// now or later in the same thread.
 typedef void http_handler(void *state, struct http_exchange *exchange);
 
 // Listens. With `tls`, HTTPS with a certificate made from the node's key: clients pin the key.
@@ -41,7 +43,7 @@ void http_reply(struct http_exchange *exchange, unsigned status, const char *typ
 void http_reply_owned(struct http_exchange *exchange, unsigned status, const char *type,
                       void *bytes, size_t length);
 // Answers with memory that many answers may share: it must stay until `release` is called, once,
-// with `owner`.
+// with `owner`, in the thread of the node's loop.
 void http_reply_shared(struct http_exchange *exchange, unsigned status, const char *type,
                        const void *bytes, size_t length, void (*release)(void *owner), void *owner);
 // Adds a header to the answer still to come.
