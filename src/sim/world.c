@@ -150,12 +150,19 @@ static void change_zone(struct world *world, const struct world_event *event)
 }
 
 // Alive messages of the path that is mute are lost.
+static bool is_on_mute_path(const struct world *world, const struct engine_datagram *datagram)
+{
+    const struct world_event *mute = world->mute;
+    return mute != NULL &&
+           ((datagram->from_node == mute->node && datagram->to_node == mute->other) ||
+            (mute->both && datagram->from_node == mute->other && datagram->to_node == mute->node));
+}
+
 static bool is_muted(void *state, const struct engine_datagram *datagram)
 {
     struct world *world = state;
     struct query_message message;
-    if (world->quiet || world->mute == NULL || datagram->from_node != world->mute->node ||
-        datagram->to_node != world->mute->other ||
+    if (world->quiet || !is_on_mute_path(world, datagram) ||
         query_decode(datagram->bytes, datagram->length, &message) != DECODE_OK ||
         (message.type != MESSAGE_ALIVE_REQUEST && message.type != MESSAGE_ALIVE_REPLY))
         return false;

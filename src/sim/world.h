@@ -58,7 +58,7 @@ enum world_event_kind {
     WORLD_MOVE,    // range, number: a MAB goes to the DSOC of that number; 0: to none
     WORLD_NAME,    // node, number, both: a QSA is named for a DSOC from 1 on; else withdrawn
     WORLD_DNS,     // outcome: DNS answers nothing but that for `length`
-    WORLD_MUTE,    // node, other: alive messages from one to the other are lost for `length`
+    WORLD_MUTE,    // node, other, both: alive messages on the path are lost for `length`
 };
 
 struct world_event {

@@ -170,7 +170,7 @@ struct world_usage {
 
 // What the RUAS was reported.
 struct world_ledger_line {
-    struct public_key itr;
+    size_t itr; // its number in the world
     uint64_t boot, number;
     uint64_t packets, octets;
 };

@@ -22,30 +22,28 @@ static void add_counted(const struct world_usage *usage, struct sums *sums)
         }
 }
 
-static bool ledger_has(const struct world *world, const struct public_key *itr, uint64_t number)
+static bool ledger_has(const struct world *world, size_t itr, uint64_t number)
 {
     for (size_t i = 0; i < world->ledger.count; i++)
-        if (world->ledger.lines[i].number == number && key_equal(&world->ledger.lines[i].itr, itr))
+        if (world->ledger.lines[i].itr == itr && world->ledger.lines[i].number == number)
             return true;
     return false;
 }
 
-static void add_kept(const struct world *world, const struct world_usage *usage, struct sums *sums)
+static void add_kept(const struct world *world, size_t itr, struct sums *sums)
 {
-    struct public_key key = key_public(&usage->key);
+    const struct world_usage *usage = &world->itrs[itr].usage;
     for (size_t i = 0; i < usage->kept_count; i++)
-        if (!ledger_has(world, &key, usage->kept[i].number)) {
+        if (!ledger_has(world, itr, usage->kept[i].number)) {
             sums->packets += usage->kept[i].packets;
             sums->octets += usage->kept[i].octets;
         }
 }
 
-static void add_charged(const struct world *world, const struct world_usage *usage,
-                        struct sums *sums)
+static void add_charged(const struct world *world, size_t itr, struct sums *sums)
 {
-    struct public_key key = key_public(&usage->key);
     for (size_t i = 0; i < world->ledger.count; i++)
-        if (key_equal(&world->ledger.lines[i].itr, &key)) {
+        if (world->ledger.lines[i].itr == itr) {
             sums->packets += world->ledger.lines[i].packets;
             sums->octets += world->ledger.lines[i].octets;
         }
@@ -57,8 +55,8 @@ void world_check_usage(struct world *world)
         const struct world_usage *usage = &world->itrs[i].usage;
         struct sums sums = {0};
         add_counted(usage, &sums);
-        add_kept(world, usage, &sums);
-        add_charged(world, usage, &sums);
+        add_kept(world, i, &sums);
+        add_charged(world, i, &sums);
         if (sums.packets != usage->tunnelled || sums.octets != usage->tunnelled_octets)
             world_fail(world, WORLD_CHECK_USAGE,
                        "%s tunnelled %" PRIu64 " packets of %" PRIu64
@@ -68,17 +66,17 @@ void world_check_usage(struct world *world)
     }
 }
 
-static bool all_reported(const struct world *world, const struct world_itr *itr)
+static bool all_reported(const struct world *world, size_t itr)
 {
     struct sums charged = {0};
-    add_charged(world, &itr->usage, &charged);
-    return charged.packets == itr->usage.tunnelled;
+    add_charged(world, itr, &charged);
+    return charged.packets == world->itrs[itr].usage.tunnelled;
 }
 
 bool world_all_reported(const struct world *world)
 {
     for (size_t i = 0; i < world->itr_count; i++)
-        if (!all_reported(world, &world->itrs[i]))
+        if (!all_reported(world, i))
             return false;
     return true;
 }
@@ -86,7 +84,7 @@ bool world_all_reported(const struct world *world)
 void world_check_reported(struct world *world)
 {
     for (size_t i = 0; i < world->itr_count; i++)
-        if (!all_reported(world, &world->itrs[i]))
+        if (!all_reported(world, i))
             world_fail(world, WORLD_CHECK_USAGE,
                        "the ledger lacks packets that %s tunnelled when all is well again",
                        world->itrs[i].name);

@@ -134,8 +134,8 @@ static void push_as_another(struct world *world, struct random_source *random)
 // A usage report again, as it was or changed.
 static void report_as_another(struct world *world, struct random_source *random)
 {
-    if (world->heard_report == NULL || world->ruas.ruas == NULL)
-        return;
+    if (world->heard_report == NULL || world->ruas.ruas == NULL || random_below(random, 8) > 0)
+        return; // a signature is dear to check
     uint8_t bytes[USAGE_REPORT_BYTES_MAX];
     memcpy(bytes, world->heard_report, world->heard_report_length);
     bool changed = random_below(random, 2) == 0;

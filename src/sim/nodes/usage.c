@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define WATCH_MS      500
-#define PERIOD_MS     5000
+#define PERIOD_MS     10000
 #define TIMEOUT_MS    30000
 #define RETRY_S_MAX   60
 #define LIMIT_SMALL   6  // micronets that are counted apart, in a world short of memory
@@ -142,12 +142,11 @@ static void answered(void *state, struct instant now)
     free_post(post);
 }
 
-static bool is_in_ledger(const struct world *world, const struct usage_report *report)
+static bool is_in_ledger(const struct world *world, size_t itr, const struct usage_report *report)
 {
     for (size_t i = 0; i < world->ledger.count; i++) {
         const struct world_ledger_line *line = &world->ledger.lines[i];
-        if (key_equal(&line->itr, &report->itr) && line->boot == report->boot &&
-            line->number == report->number)
+        if (line->itr == itr && line->boot == report->boot && line->number == report->number)
             return true;
     }
     return false;
@@ -161,10 +160,13 @@ bool world_ledger_take(struct world *world, const uint8_t *bytes, size_t length)
         itrs[i] = key_public(&world->itrs[i].usage.key);
     if (!usage_accept(itrs, world->itr_count, bytes, length, &report, NULL))
         return false;
-    if (is_in_ledger(world, &report))
+    size_t itr = 0;
+    while (!key_equal(&itrs[itr], &report.itr))
+        itr++;
+    if (is_in_ledger(world, itr, &report))
         return true;
     struct world_ledger *ledger = &world->ledger;
-    struct world_ledger_line line = {.itr = report.itr,
+    struct world_ledger_line line = {.itr = itr,
                                      .boot = report.boot,
                                      .number = report.number,
                                      .packets = report.other_packets,

@@ -142,8 +142,9 @@ static void write_event(const struct world_config *config, const struct world_ev
                       ms(event->length));
         break;
     case WORLD_MUTE:
-        (void)fprintf(file, ", node: %s, to: %s, for: %" PRIu64 "ms", name_of(config, event->node),
-                      name_of(config, event->other), ms(event->length));
+        (void)fprintf(file, ", node: %s, to: %s, both: %s, for: %" PRIu64 "ms",
+                      name_of(config, event->node), name_of(config, event->other),
+                      event->both ? "true" : "false", ms(event->length));
         break;
     case WORLD_CLOCK:
         (void)fprintf(file, ", %s: %" PRIu64 "ms", event->step_ms < 0 ? "back" : "forward",
