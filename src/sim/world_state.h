@@ -79,6 +79,7 @@ struct world_people {
     struct world_uab uabs[WORLD_UABS];
     size_t token_count;
     struct world_token tokens[WORLD_TOKENS_MAX];
+    size_t scheduled_with; // the token that a set was scheduled with last
     size_t scheduled_count;
     struct world_scheduled *scheduled;
 };
@@ -251,8 +252,19 @@ struct world {
 
 // world.c
 struct random_seed world_fresh_seed(struct world *world);
+// An invariant is broken: the run ends, unless the config leaves that check out.
+void world_fail(struct world *world, enum world_check check, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// events.c
+// An event of the config begins: `state` is its struct world_plan.
+void world_happen(void *state, struct instant now);
 // Schedules the end of an event that has begun.
 void world_end_later(struct world_plan *plan);
+// The engine's numbers of the two ends of a path. The RUAS sends to the QSAs' feed ports.
+size_t world_path_end(const struct world *world, size_t node, size_t other);
+// Whether a datagram is lost on a path that is mute: an engine_filter.
+bool world_is_muted(void *state, const struct engine_datagram *datagram);
 
 // nodes/nodes.c: the nodes and their lives. Numbers are those of the config, or WORLD_RUAS.
 void world_add_nodes(struct world *world);
@@ -362,8 +374,6 @@ void world_check_forwarding(struct world_itr *itr, const struct address *destina
 void world_check_failed_question(struct world *world, const char *itr,
                                  const struct address *question);
 void world_check_recovered(struct world *world);
-void world_fail(struct world *world, enum world_check check, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
 void world_free_tellings(struct world *world);
 
 // checks/authority.c

@@ -4,6 +4,8 @@
 
 #include "base/memory.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool refuse(struct error *error, const char *format, const char *name)
@@ -87,4 +89,25 @@ bool world_config_check(const struct world_config *config, struct error *error)
             (config->links[i].from == WORLD_RUAS || config->links[i].to == WORLD_RUAS))
             return refuse(error, "with the ideal feed there is no RUAS", "links");
     return true;
+}
+
+void world_config_print(const struct world_config *config, FILE *file)
+{
+    const struct path_conditions *paths = &config->paths;
+    (void)fprintf(file,
+                  "seed %" PRIu64 ": %zu QSA, %zu QSR, %zu QSC, %zu ITR, %s, for %" PRIu64 " s\n"
+                  "  paths: delay %" PRIu64 " ms, jitter %" PRIu64 " ms, lost %.1f %%, "
+                  "duplicated %.1f %%, delayed %.1f %%, replayed %.1f %%, rate %" PRIu64 "\n"
+                  "  %zu events; every (ms): packet %" PRIu64 ", attack %" PRIu64 "\n"
+                  "  feed lag %" PRIu64 " ms, caching time %" PRIu64
+                  " s, told at most %zu, cached at most %zu\n",
+                  config->seed, world_count(config, WORLD_QSA), world_count(config, WORLD_QSR),
+                  world_count(config, WORLD_QSC), world_count(config, WORLD_ITR),
+                  config->ideal_feed ? "ideal feed" : "fast push",
+                  config->length.ns / duration_s(1).ns, paths->delay.ns / 1000000,
+                  paths->jitter.ns / 1000000, paths->loss / 10000.0, paths->duplicated / 10000.0,
+                  paths->delayed / 10000.0, paths->replayed / 10000.0, paths->rate,
+                  config->event_count, config->ask_every.ns / 1000000,
+                  config->attack_every.ns / 1000000, config->feed_lag.ns / 1000000,
+                  config->caching_time.ns / duration_s(1).ns, config->told_max, config->cached_max);
 }
