@@ -50,6 +50,7 @@ static void drop_page(struct mab_index *index, struct page *page)
 {
     table_remove(&index->pages, &page->by_name);
     list_remove(&page->node);
+    index->octets -= page->length;
     memory_free(page->bytes);
     memory_free(page);
 }
@@ -107,6 +108,11 @@ bool mab_index_next_held(const struct mab_index *index, const struct table_node 
         return true;
     }
     return false;
+}
+
+size_t mab_index_memory(const struct mab_index *index)
+{
+    return index->octets + index->pages.count * sizeof(struct page);
 }
 
 // Walking. The depth is bounded by the levels, which fall from page to page.
@@ -190,7 +196,8 @@ bool mab_index_take(struct mab_index *index, const char *name, const uint8_t *by
     mab_page_name(bytes, length, right);
     page->bytes = memory_copy(bytes, length);
     page->length = length;
-    if (strcmp(right, name) != 0 || !is_whole(page)) {
+    index->octets += length;
+    if (length > MAB_PAGE_BYTES_MAX || strcmp(right, name) != 0 || !is_whole(page)) {
         mab_index_give_up(index, name);
         return false;
     }
@@ -208,6 +215,13 @@ void mab_index_give_up(struct mab_index *index, const char *name)
     index->open--;
     drop_page(index, page);
     sweep(index, is_wanted);
+}
+
+bool mab_index_needs(const struct mab_index *index, const char *name)
+{
+    const struct page *page = find_page(index, name);
+    assert(page != NULL && page->state == PAGE_OPEN);
+    return page->walked == index->walk;
 }
 
 bool mab_index_idle(const struct mab_index *index)
@@ -296,4 +310,27 @@ bool mab_index_gather(struct mab_index *index, const struct mab_root *root,
         *entries = (struct mab_entries){0};
     }
     return good;
+}
+
+// All pages
+
+void mab_index_mark(struct mab_index *index, const struct mab_root *root)
+{
+    index->walk++;
+    reach(index, root->page, root->level);
+}
+
+bool mab_index_next_marked(const struct mab_index *index, struct mab_index_page *page)
+{
+    for (page->at = table_next(&index->pages, page->at); page->at != NULL;
+         page->at = table_next(&index->pages, page->at)) {
+        const struct page *found = container_of(page->at, const struct page, by_name);
+        if (found->walked != index->walk || found->state != PAGE_HELD)
+            continue;
+        page->name = found->name;
+        page->bytes = found->bytes;
+        page->length = found->length;
+        return true;
+    }
+    return false;
 }

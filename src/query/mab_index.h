@@ -26,6 +26,7 @@ struct mab_index {
     struct table pages;      // struct page, by name
     struct list_node wanted; // pages to ask for
     size_t open;             // pages asked for
+    size_t octets;           // of pages held
     uint32_t walk;           // number of the last walk
 };
 
@@ -45,6 +46,8 @@ bool mab_index_next(struct mab_index *index, char name[MAB_PAGE_NAME_TEXT_MAX]);
 bool mab_index_take(struct mab_index *index, const char *name, const uint8_t *bytes, size_t length);
 // An open page cannot be had: nothing more is asked for until the next mab_index_begin.
 void mab_index_give_up(struct mab_index *index, const char *name);
+// Whether an open page belongs, as far as is known, to the version that is gathered now.
+bool mab_index_needs(const struct mab_index *index, const char *name);
 // Nothing is wanted or open.
 bool mab_index_idle(const struct mab_index *index);
 
@@ -56,5 +59,18 @@ size_t mab_index_pages(const struct mab_index *index);
 // Walks the pages held: the name of the next one, from *place NULL on; false at the end.
 bool mab_index_next_held(const struct mab_index *index, const struct table_node **place,
                          char name[MAB_PAGE_NAME_TEXT_MAX]);
+// Octets of memory for pages.
+size_t mab_index_memory(const struct mab_index *index);
+
+// The pages below a root, all of which are held: after mab_index_mark, each call with a page that
+// began as zeros gives another, in no particular order, until false.
+struct mab_index_page {
+    const struct table_node *at;
+    const char *name;
+    const uint8_t *bytes; // RDATA
+    size_t length;
+};
+void mab_index_mark(struct mab_index *index, const struct mab_root *root);
+bool mab_index_next_marked(const struct mab_index *index, struct mab_index_page *page);
 
 #endif

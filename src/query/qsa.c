@@ -159,6 +159,8 @@ void qsa_input(struct qsa *qsa, struct instant now, const struct endpoint *from,
     case MESSAGE_MAP_REPLY:
     case MESSAGE_CACHE_UPDATE:
     case MESSAGE_ALIVE_REPLY:
+    case MESSAGE_PAGE_REQUEST:
+    case MESSAGE_PAGE_REPLY:
     case MESSAGE_PAYLOAD:
         qsa->counters.dropped_type++;
         break;

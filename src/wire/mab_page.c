@@ -7,26 +7,51 @@
 #include <sodium.h>
 #include <string.h>
 
-static_assert(MAB_PAGE_NAME_CHARACTERS * 5 == 80, "80 bits make whole characters");
+static_assert(MAB_PAGE_NAME_CHARACTERS * 5 == 8 * MAB_PAGE_NAME_OCTETS,
+              "80 bits make whole characters");
 
 static const char alphabet[] = "0123456789abcdefghijklmnopqrstuv";
 
-void mab_page_name(const uint8_t *bytes, size_t length, char name[MAB_PAGE_NAME_TEXT_MAX])
+void mab_page_name_unpack(const uint8_t octets[MAB_PAGE_NAME_OCTETS],
+                          char name[MAB_PAGE_NAME_TEXT_MAX])
 {
-    uint8_t digest[crypto_generichash_BYTES];
-    (void)crypto_generichash(digest, sizeof(digest), bytes, length, NULL, 0);
     unsigned bits = 0;
     unsigned held = 0;
     size_t next = 0;
     for (size_t i = 0; i < MAB_PAGE_NAME_CHARACTERS; i++) {
         if (held < 5) {
-            bits = bits << 8 | digest[next++];
+            bits = bits << 8 | octets[next++];
             held += 8;
         }
         held -= 5;
         name[i] = alphabet[bits >> held & 31];
     }
     name[MAB_PAGE_NAME_CHARACTERS] = '\0';
+}
+
+void mab_page_name_pack(const char *name, uint8_t octets[MAB_PAGE_NAME_OCTETS])
+{
+    unsigned bits = 0;
+    unsigned held = 0;
+    size_t next = 0;
+    for (size_t i = 0; i < MAB_PAGE_NAME_CHARACTERS; i++) {
+        const char *digit = strchr(alphabet, name[i]);
+        assert(name[i] != '\0' && digit != NULL);
+        bits = bits << 5 | (unsigned)(digit - alphabet);
+        held += 5;
+        if (held >= 8) {
+            held -= 8;
+            octets[next++] = (uint8_t)(bits >> held);
+        }
+    }
+    assert(next == MAB_PAGE_NAME_OCTETS && held == 0);
+}
+
+void mab_page_name(const uint8_t *bytes, size_t length, char name[MAB_PAGE_NAME_TEXT_MAX])
+{
+    uint8_t digest[crypto_generichash_BYTES];
+    (void)crypto_generichash(digest, sizeof(digest), bytes, length, NULL, 0);
+    mab_page_name_unpack(digest, name);
 }
 
 bool mab_page_name_decode(const char *text, size_t length, char name[MAB_PAGE_NAME_TEXT_MAX])

@@ -16,7 +16,8 @@
 
 #define MAB_PAGE_NAME_CHARACTERS 16 // 80 bits in base32hex (RFC 4648 §7), lower case
 #define MAB_PAGE_NAME_TEXT_MAX   (MAB_PAGE_NAME_CHARACTERS + 1)
-#define MAB_PAGE_BYTES_MAX       900 // RDATA that writers put in one page, so that UDP carries it
+#define MAB_PAGE_NAME_OCTETS     10
+#define MAB_PAGE_BYTES_MAX       900 // of RDATA in one page, so that UDP carries it
 #define MAB_PAGE_LEVEL_MAX       7
 #define MAB_PAGE_LABEL           "_ivip"
 
@@ -34,6 +35,11 @@ struct mab_entry {
 
 // The name of the page with that RDATA.
 void mab_page_name(const uint8_t *bytes, size_t length, char name[MAB_PAGE_NAME_TEXT_MAX]);
+
+// The 80 bits of a name, first octet first, and back.
+void mab_page_name_pack(const char *name, uint8_t octets[MAB_PAGE_NAME_OCTETS]);
+void mab_page_name_unpack(const uint8_t octets[MAB_PAGE_NAME_OCTETS],
+                          char name[MAB_PAGE_NAME_TEXT_MAX]);
 
 // Reads the RDATA of the root. Strings with keys it does not know are stepped over.
 bool mab_root_decode(const uint8_t *bytes, size_t length, struct mab_root *root);

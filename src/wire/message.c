@@ -18,7 +18,7 @@ const char *decode_reason_name(enum decode_reason reason)
 
 static bool type_known(uint8_t type)
 {
-    return (type >= MESSAGE_MAP_REQUEST && type <= MESSAGE_ALIVE_REPLY) || type == MESSAGE_PAYLOAD;
+    return (type >= MESSAGE_MAP_REQUEST && type <= MESSAGE_PAGE_REPLY) || type == MESSAGE_PAYLOAD;
 }
 
 enum decode_reason message_decode_header(struct reader *reader, size_t length,

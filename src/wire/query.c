@@ -2,20 +2,14 @@
 #include "wire/query.h"
 
 #include "base/cursor.h"
+#include "wire/extension.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum extension_type {
-    EXTENSION_PADDING = 0,
-    EXTENSION_ALTERNATIVE = 1,
-    EXTENSION_RELEASED = 2,
-};
-
-#define EXTENSION_HEADER_BYTES 4
-#define ALTERNATIVE_BYTES      20
-#define RELEASED_BYTES         8
-#define ADDRESS_FIELD_BYTES    16
+#define ALTERNATIVE_BYTES   20
+#define RELEASED_BYTES      8
+#define ADDRESS_FIELD_BYTES 16
 
 static_assert(EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES == QUERY_ALTERNATIVE_BYTES, "as told");
 static_assert(QUERY_ANSWER_BYTES + QUERY_ALTERNATIVES_MAX * QUERY_ALTERNATIVE_BYTES <=
@@ -94,16 +88,6 @@ static void encode_released(struct writer *writer, const struct query_message *m
     }
 }
 
-// Fills up to the least size of a request.
-static void encode_padding(struct writer *writer)
-{
-    size_t length = writer_length(writer) + EXTENSION_HEADER_BYTES;
-    assert(length <= QUERY_REQUEST_BYTES);
-    writer_u16(writer, EXTENSION_PADDING);
-    writer_u16(writer, (uint16_t)(QUERY_REQUEST_BYTES - length));
-    writer_zeros(writer, QUERY_REQUEST_BYTES - length);
-}
-
 size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t size)
 {
     struct writer writer = writer_over(buffer, size);
@@ -123,7 +107,7 @@ size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t
     if (is_ack(message->type))
         encode_released(&writer, message);
     if (is_request(message->type))
-        encode_padding(&writer);
+        extension_pad(&writer, QUERY_REQUEST_BYTES);
     return message_finish(&writer);
 }
 
@@ -234,7 +218,7 @@ static enum decode_reason decode_extensions(struct reader *reader, struct query_
 // Which length a datagram of this type may have.
 static enum decode_reason check_length(enum message_type type, size_t length)
 {
-    if (length > QUERY_MESSAGE_BYTES_MAX)
+    if (length > QUERY_LENGTH_MAX)
         return DECODE_LENGTH;
     if (is_request(type) && length < QUERY_REQUEST_BYTES)
         return DECODE_SHORT;

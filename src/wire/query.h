@@ -6,6 +6,7 @@
 #include "base/address.h"
 #include "base/range.h"
 #include "wire/message.h"
+#include "wire/page_message.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,7 +15,8 @@
 #define QUERY_HEADER_BYTES      40
 #define QUERY_ANSWER_BYTES      88  // a Map Reply or Cache Update without extensions
 #define QUERY_REQUEST_BYTES     192 // least size of a request, so that no reply is larger
-#define QUERY_MESSAGE_BYTES_MAX 512
+#define QUERY_LENGTH_MAX        512 // of these messages
+#define QUERY_MESSAGE_BYTES_MAX PAGE_MESSAGE_BYTES_MAX // of whatever a query core sends
 #define QUERY_ALTERNATIVES_MAX  4
 #define QUERY_RELEASED_MAX      4
 #define QUERY_ALTERNATIVE_BYTES 24 // what naming one adds to a reply

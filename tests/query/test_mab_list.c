@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// A list that learns from servers A and B over a network that loses, repeats and forges.
+#include "wire_tap.h"
+
+#include "base/random.h"
+#include "query/mab_list.h"
+#include "query/page_teller.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define A        "192.0.2.1:4746"
+#define B        "192.0.2.2:4746"
+#define STRANGER "203.0.113.66:4746"
+#define ME       "192.0.2.9:4746"
+
+#define DELAY_MS     5 // each way
+#define FLIGHT_MAX   4096
+#define SECOND_MS    1000
+#define SERVER_COUNT 2
+
+struct flight {
+    struct instant arrives;
+    bool to_list;
+    size_t server;
+    size_t length;
+    uint8_t bytes[PAGE_MESSAGE_BYTES_MAX];
+};
+
+struct fixture {
+    struct mab_list *list;
+    struct page_teller servers[SERVER_COUNT];
+    bool dead[SERVER_COUNT];
+    struct instant now;
+    struct random_source random;
+    unsigned loss, twice, spoiled; // percent
+    bool forging;                  // each request is answered by a stranger as well
+    uint32_t jitter_ms;
+    size_t flights;
+    struct flight *flying;
+    size_t requests; // that left the list
+    unsigned versions, lost, found;
+};
+
+static struct endpoint server_endpoint(size_t server)
+{
+    return endpoint_of(server == 0 ? A : B);
+}
+
+static struct fixture start(size_t servers)
+{
+    struct fixture f = {.now = at_ms(0)};
+    struct endpoint endpoints[] = {endpoint_of(A), endpoint_of(B)};
+    random_init(&f.random, random_seed_from_number(11));
+    f.list = mab_list_new(random_seed_from_number(5), f.now);
+    f.flying = calloc(FLIGHT_MAX, sizeof(*f.flying));
+    for (size_t i = 0; i < SERVER_COUNT; i++)
+        page_teller_init(&f.servers[i]);
+    mab_list_set_servers(f.list, f.now, endpoints, servers);
+    return f;
+}
+
+static void stop(struct fixture *f)
+{
+    mab_list_free(f->list);
+    for (size_t i = 0; i < SERVER_COUNT; i++)
+        page_teller_release(&f->servers[i]);
+    free(f->flying);
+}
+
+static void publish(struct fixture *f, size_t server, const struct mab_entry *entries, size_t count)
+{
+    struct page_shelf *shelf = page_shelf_of_entries(entries, count);
+    page_teller_set(&f->servers[server], shelf);
+    page_shelf_release(shelf);
+}
+
+// `count` MABs 20.0.0.0/24, 20.0.1.0/24 ..., from number `first` on.
+static struct mab_entry *make_entries(uint32_t first, uint32_t count)
+{
+    struct mab_entry *entries = calloc(count + 1, sizeof(*entries));
+    for (uint32_t i = 0; i < count; i++) {
+        entries[i].prefix =
+            (struct prefix){address_from_ipv4((20u << 24) + ((first + i) << 8)), 24};
+        (void)snprintf(entries[i].dsoc, sizeof(entries[i].dsoc), "dsoc-%u",
+                       (first + i) * 7919u % 300);
+    }
+    return entries;
+}
+
+static void publish_many(struct fixture *f, size_t server, uint32_t first, uint32_t count)
+{
+    struct mab_entry *entries = make_entries(first, count);
+    publish(f, server, entries, count);
+    free(entries);
+}
+
+static bool happens(struct fixture *f, unsigned percent)
+{
+    return random_below(&f->random, 100) < percent;
+}
+
+static void fly(struct fixture *f, bool to_list, size_t server, const uint8_t *bytes, size_t length)
+{
+    if (happens(f, f->loss))
+        return;
+    unsigned copies = happens(f, f->twice) ? 2 : 1;
+    for (; copies > 0; copies--) {
+        assert_true(f->flights < FLIGHT_MAX);
+        struct flight *flight = &f->flying[f->flights++];
+        uint64_t delay = DELAY_MS + (f->jitter_ms > 0 ? random_below(&f->random, f->jitter_ms) : 0);
+        *flight = (struct flight){.arrives = instant_add(f->now, duration_ms(delay)),
+                                  .to_list = to_list,
+                                  .server = server,
+                                  .length = length};
+        memcpy(flight->bytes, bytes, length);
+        if (to_list && happens(f, f->spoiled))
+            flight->bytes[PAGE_HEADER_BYTES + random_below(&f->random, length)] ^= 1;
+    }
+}
+
+static void take_events(struct fixture *f)
+{
+    enum mab_list_event event;
+    while (mab_list_next_event(f->list, &event)) {
+        f->versions += event == MAB_LIST_VERSION;
+        f->lost += event == MAB_LIST_LOST;
+        f->found += event == MAB_LIST_FOUND;
+    }
+}
+
+// Somebody off path answers what he guesses was asked; `request` is only for its form.
+static void forge(struct fixture *f, const struct page_message *request)
+{
+    static const uint8_t page[] = "\x10"
+                                  "66.0.0.0/8 wrong";
+    struct page_message forged = {.type = MESSAGE_PAGE_REPLY, .nonce = request->nonce ^ 1};
+    uint8_t bytes[PAGE_MESSAGE_BYTES_MAX];
+    struct endpoint from = server_endpoint(0);
+    memcpy(forged.page, request->page, sizeof(forged.page));
+    mab_page_name(page, sizeof(page) - 1, forged.root.page);
+    forged.status = PAGE_NONE;
+    if (request->page[0] != '\0') {
+        forged.status = PAGE_FOUND;
+        forged.bytes = page;
+        forged.length = sizeof(page) - 1;
+    }
+    mab_list_input(f->list, f->now, &from, bytes,
+                   page_message_encode(&forged, bytes, sizeof(bytes)));
+    // And one who sees the nonce, but is at another address.
+    forged.nonce = request->nonce;
+    from = endpoint_of(STRANGER);
+    mab_list_input(f->list, f->now, &from, bytes,
+                   page_message_encode(&forged, bytes, sizeof(bytes)));
+}
+
+static void send_all(struct fixture *f)
+{
+    uint8_t bytes[PAGE_MESSAGE_BYTES_MAX];
+    struct endpoint to;
+    size_t length = 0;
+    while ((length = mab_list_next_output(f->list, f->now, &to, bytes)) > 0) {
+        struct endpoint a = endpoint_of(A);
+        struct page_message request;
+        assert_int_equal(page_message_decode(bytes, length, &request), DECODE_OK);
+        f->requests++;
+        if (f->forging)
+            forge(f, &request);
+        fly(f, false, endpoint_equal(&to, &a) ? 0 : 1, bytes, length);
+    }
+    take_events(f);
+}
+
+static void arrive(struct fixture *f, const struct flight *flight)
+{
+    struct endpoint server = server_endpoint(flight->server);
+    struct endpoint me = endpoint_of(ME);
+    struct page_message request;
+    if (flight->to_list) {
+        mab_list_input(f->list, f->now, &server, flight->bytes, flight->length);
+        return;
+    }
+    if (f->dead[flight->server])
+        return;
+    struct page_teller *teller = &f->servers[flight->server];
+    assert_int_equal(page_message_decode(flight->bytes, flight->length, &request), DECODE_OK);
+    page_teller_input(teller, &me, &request, flight->length);
+    uint8_t bytes[PAGE_MESSAGE_BYTES_MAX];
+    size_t length = page_teller_next_output(teller, &me, bytes);
+    assert_in_range(length, PAGE_HEADER_BYTES, flight->length); // no amplification
+    fly(f, true, flight->server, bytes, length);
+}
+
+static struct instant next_moment(const struct fixture *f)
+{
+    struct instant next = mab_list_next_deadline(f->list);
+    for (size_t i = 0; i < f->flights; i++)
+        next = instant_earlier(next, f->flying[i].arrives);
+    return next;
+}
+
+// One moment in which something happens; false where there is none before `end`.
+static bool step(struct fixture *f, struct instant end)
+{
+    send_all(f);
+    struct instant next = next_moment(f);
+    if (next.ns == INSTANT_NEVER.ns || instant_before(end, next))
+        return false;
+    f->now = next.ns > f->now.ns ? next : f->now;
+    for (size_t i = f->flights; i > 0; i--) {
+        struct flight flight = f->flying[i - 1];
+        if (instant_before(f->now, flight.arrives))
+            continue;
+        f->flying[i - 1] = f->flying[--f->flights];
+        arrive(f, &flight);
+        take_events(f);
+    }
+    if (instant_reached(f->now, mab_list_next_deadline(f->list)))
+        mab_list_tick(f->list, f->now);
+    return true;
+}
+
+static void pass(struct fixture *f, uint64_t ms)
+{
+    struct instant end = instant_add(f->now, duration_ms(ms));
+    while (step(f, end))
+        continue;
+    f->now = end;
+}
+
+// Until so many versions were taken over.
+static void await_versions(struct fixture *f, unsigned versions)
+{
+    struct instant end = instant_add(f->now, duration_s(3600));
+    while (f->versions < versions)
+        assert_true(step(f, end));
+}
+
+static void assert_mabs(const struct fixture *f, uint32_t first, uint32_t count)
+{
+    const struct mab_set *set = mab_list_set(f->list);
+    assert_int_equal(set->mab_count, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (set->mabs[i].length != 24 ||
+            address_to_ipv4(&set->mabs[i].address) != (20u << 24) + ((first + i) << 8))
+            fail_msg("MAB %u is another", i);
+}
+
+static void test_learns_and_follows(void **state)
+{
+    (void)state;
+    struct fixture f = start(1);
+    struct mab_entry *entries = make_entries(0, 3);
+    (void)snprintf(entries[1].dsoc, sizeof(entries[1].dsoc), "-");
+    pass(&f, 3 * SECOND_MS); // the server has no set yet
+    assert_int_equal(f.found, 1);
+    assert_int_equal(f.versions, 0);
+    assert_string_equal(mab_list_root(f.list)->page, "");
+    assert_null(mab_list_shelf(f.list));
+    publish(&f, 0, entries, 3);
+    pass(&f, 2 * SECOND_MS); // soon
+    assert_int_equal(f.versions, 1);
+    const struct mab_set *set = mab_list_set(f.list);
+    assert_int_equal(set->mab_count, 2);
+    assert_int_equal(set->refused_count, 1);
+    assert_int_equal(set->refused[0].length, 24);
+    assert_int_equal(address_to_ipv4(&set->refused[0].address), (20u << 24) + (1 << 8));
+    // Nothing changes: one question each time.
+    f.requests = 0;
+    pass(&f, 60 * SECOND_MS);
+    assert_in_range(f.requests, 5, 6);
+    assert_int_equal(f.versions, 1);
+    // Another version: the second MAB goes, a third comes.
+    publish_many(&f, 0, 2, 2);
+    pass(&f, 11 * SECOND_MS);
+    assert_int_equal(f.versions, 2);
+    assert_mabs(&f, 2, 2);
+    size_t at = 0;
+    const struct prefix *gone =
+        mab_set_next_only(mab_list_set_before(f.list), mab_list_set(f.list), &at);
+    assert_non_null(gone);
+    assert_int_equal(address_to_ipv4(&gone->address), 20u << 24);
+    assert_null(mab_set_next_only(mab_list_set_before(f.list), mab_list_set(f.list), &at));
+    at = 0;
+    const struct prefix *new =
+        mab_set_next_only(mab_list_set(f.list), mab_list_set_before(f.list), &at);
+    assert_non_null(new);
+    assert_int_equal(address_to_ipv4(&new->address), (20u << 24) + (3 << 8));
+    // It can be passed on, under the same root.
+    struct page_shelf *shelf = mab_list_shelf(f.list);
+    assert_string_equal(page_shelf_root(shelf)->page, mab_list_root(f.list)->page);
+    page_shelf_release(shelf);
+    // All MABs can go.
+    publish(&f, 0, entries, 0);
+    pass(&f, 11 * SECOND_MS);
+    assert_mabs(&f, 0, 0);
+    assert_int_equal(f.versions, 3);
+    free(entries);
+    stop(&f);
+}
+
+static void test_bad_network(void **state)
+{
+    (void)state;
+    struct fixture f = start(1);
+    f.loss = 20;
+    f.twice = 20;
+    f.spoiled = 2;
+    f.jitter_ms = 100;
+    f.forging = true;
+    publish_many(&f, 0, 0, 5000);
+    await_versions(&f, 1);
+    assert_mabs(&f, 0, 5000);
+    const struct mab_list_counters *counters = mab_list_counters(f.list);
+    assert_true(counters->repeated > 0);
+    assert_true(counters->dropped_nonce > 0);
+    assert_true(counters->dropped_source > 0);
+    assert_true(counters->damaged > 0); // what was spoiled is asked for again
+    assert_int_equal(counters->versions, 1);
+    stop(&f);
+}
+
+// Each time half of the pages are there, another version comes: what is taken over in the end is
+// the last, whole, and what the versions share is fetched once.
+static void test_changes_in_the_middle(void **state)
+{
+    (void)state;
+    struct fixture f = start(1);
+    f.jitter_ms = 40;
+    f.loss = 5;
+    publish_many(&f, 0, 0, 20000);
+    size_t pages = page_shelf_count(f.servers[0].shelf);
+    for (uint32_t version = 1; version <= 3; version++) {
+        struct instant end = instant_add(f.now, duration_s(3600));
+        while (mab_list_counters(f.list)->pages < pages / 2 + version * 40)
+            assert_true(step(&f, end));
+        publish_many(&f, 0, version * 20, 20000);
+    }
+    await_versions(&f, 1);
+    assert_mabs(&f, 60, 20000);
+    pages += 3 * 20;
+    assert_in_range(mab_list_counters(f.list)->pages, page_shelf_count(f.servers[0].shelf), pages);
+    assert_int_equal(mab_list_counters(f.list)->withheld, 0);
+    stop(&f);
+}
+
+static void test_other_server(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    publish_many(&f, 0, 0, 3000);
+    publish_many(&f, 1, 10, 3000); // a little later than A
+    pass(&f, 40);
+    f.dead[0] = true; // in the middle
+    pass(&f, 10 * SECOND_MS);
+    assert_mabs(&f, 10, 3000);
+    assert_int_equal(f.lost, 0);
+    struct endpoint b = endpoint_of(B);
+    assert_true(endpoint_equal(mab_list_server(f.list), &b));
+    // Both are gone: told once, and what is known stays.
+    f.dead[1] = true;
+    pass(&f, 120 * SECOND_MS);
+    assert_int_equal(f.lost, 1);
+    assert_int_equal(f.found, 1);
+    assert_false(mab_list_answered(f.list));
+    assert_mabs(&f, 10, 3000);
+    // Not without end in a second.
+    f.requests = 0;
+    pass(&f, 600 * SECOND_MS);
+    assert_in_range(f.requests, 100, 400);
+    f.dead[0] = false;
+    pass(&f, 25 * SECOND_MS);
+    assert_int_equal(f.found, 2);
+    assert_mabs(&f, 0, 3000);
+    // Nobody to ask any more, then somebody again.
+    mab_list_set_servers(f.list, f.now, NULL, 0);
+    pass(&f, 60 * SECOND_MS);
+    assert_int_equal(f.lost, 2);
+    assert_null(mab_list_server(f.list));
+    mab_list_set_servers(f.list, f.now, &b, 1);
+    f.dead[1] = false;
+    pass(&f, SECOND_MS);
+    assert_int_equal(f.found, 3);
+    assert_mabs(&f, 10, 3000);
+    stop(&f);
+}
+
+// A set that makes no sense, from a server that does not check what it says.
+static void test_refuses_nonsense(void **state)
+{
+    (void)state;
+    struct fixture f = start(1);
+    publish_many(&f, 0, 0, 1000);
+    await_versions(&f, 1);
+    struct mab_index index;
+    struct hash_key key = {{1}};
+    struct mab_root root = {0};
+    static const uint8_t overlapping[] = "\x0f"
+                                         "20.0.0.0/14 one"
+                                         "\x0f"
+                                         "20.1.0.0/16 two";
+    mab_page_name(overlapping, sizeof(overlapping) - 1, root.page);
+    mab_index_init(&index, key);
+    mab_index_begin(&index, &root);
+    char name[MAB_PAGE_NAME_TEXT_MAX];
+    assert_true(mab_index_next(&index, name));
+    assert_true(mab_index_take(&index, name, overlapping, sizeof(overlapping) - 1));
+    struct page_shelf *shelf = page_shelf_of_index(&index, &root);
+    page_teller_set(&f.servers[0], shelf);
+    page_shelf_release(shelf);
+    mab_index_release(&index);
+    pass(&f, 100 * SECOND_MS);
+    assert_in_range(mab_list_counters(f.list)->refused, 3, 10);
+    assert_mabs(&f, 0, 1000);
+    assert_int_equal(f.versions, 1);
+    publish_many(&f, 0, 7, 1000);
+    pass(&f, 11 * SECOND_MS);
+    assert_mabs(&f, 7, 1000);
+    stop(&f);
+}
+
+// All that there may be one day: how many messages and how much memory.
+static void test_200000_mabs(void **state)
+{
+    (void)state;
+    enum { MANY = 200000 };
+    struct fixture f = start(1);
+    struct mab_entry *entries = make_entries(0, MANY);
+    publish(&f, 0, entries, MANY);
+    size_t pages = page_shelf_count(f.servers[0].shelf);
+    struct instant began = f.now;
+    await_versions(&f, 1);
+    uint64_t took = instant_since(f.now, began).ns / 1000000;
+    assert_mabs(&f, 0, MANY);
+    assert_int_equal(f.requests, pages + 1); // and the root
+    print_message("%d MABs: %zu requests, %.1f s at 10 ms, %zu octets of memory\n", MANY,
+                  f.requests, (double)took / 1000, mab_list_memory(f.list));
+    assert_in_range(mab_list_memory(f.list), 1, 20000000);
+    // One MAB fewer: a page of each level, the root, and those that the cut moved.
+    struct prefix gone = entries[100000].prefix;
+    entries[100000] = entries[MANY - 1];
+    publish(&f, 0, entries, MANY - 1);
+    f.requests = 0;
+    pass(&f, 11 * SECOND_MS);
+    assert_int_equal(f.versions, 2);
+    assert_in_range(f.requests, 3, 12);
+    print_message("one fewer: %zu requests\n", f.requests);
+    size_t at = 0;
+    const struct prefix *only =
+        mab_set_next_only(mab_list_set_before(f.list), mab_list_set(f.list), &at);
+    assert_non_null(only);
+    assert_true(prefix_equal(only, &gone));
+    free(entries);
+    stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns_and_follows),    cmocka_unit_test(test_bad_network),
+        cmocka_unit_test(test_changes_in_the_middle), cmocka_unit_test(test_other_server),
+        cmocka_unit_test(test_refuses_nonsense),      cmocka_unit_test(test_200000_mabs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
