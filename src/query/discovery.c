@@ -510,6 +510,11 @@ const char *discovery_page(const struct discovery *discovery)
     return discovery->current.page;
 }
 
+struct page_shelf *discovery_shelf(struct discovery *discovery)
+{
+    return page_shelf_of_index(&discovery->index, &discovery->current);
+}
+
 const struct prefix *discovery_refused(const struct discovery *discovery, size_t *count)
 {
     *count = discovery->refused_count;

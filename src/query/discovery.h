@@ -14,6 +14,7 @@
 #include "base/instant.h"
 #include "base/random.h"
 #include "mapping/mab_table.h"
+#include "query/page_shelf.h"
 #include "query/service.h"
 #include "wire/mab_page.h"
 
@@ -89,6 +90,9 @@ const struct service_server *discovery_servers(const struct discovery *discovery
 const char *discovery_label(const struct discovery *discovery, uint32_t dsoc);
 // The name of the page that stands for the set of MABs in force; "" before the first.
 const char *discovery_page(const struct discovery *discovery);
+// The pages of that set, for others who ask. One holder; to be called when DISCOVERY_VERSION was
+// told and nothing was answered since.
+struct page_shelf *discovery_shelf(struct discovery *discovery);
 // Prefixes that no ETR may be in: `count` of them, until the next version.
 const struct prefix *discovery_refused(const struct discovery *discovery, size_t *count);
 const struct discovery_counters *discovery_counters(const struct discovery *discovery);

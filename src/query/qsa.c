@@ -138,11 +138,13 @@ void qsa_input(struct qsa *qsa, struct instant now, const struct endpoint *from,
 {
     struct query_message message;
     struct asker asker;
-    enum decode_reason reason = query_decode(bytes, length, &message);
-    if (reason != DECODE_OK) {
+    bool of_pages = page_message_claimed(bytes, length);
+    enum decode_reason reason = of_pages ? teller_page_input(qsa->teller, from, bytes, length)
+                                         : query_decode(bytes, length, &message);
+    if (reason != DECODE_OK)
         qsa->counters.dropped[reason]++;
+    if (reason != DECODE_OK || of_pages)
         return;
-    }
     switch (message.type) {
     case MESSAGE_MAP_REQUEST:
         if (teller_admit(qsa->teller, now, from, &message, length, &asker) == TELLER_ANSWER) {

@@ -248,9 +248,13 @@ void qsr_input(struct qsr *qsr, struct instant now, const struct endpoint *from,
         return;
     }
     struct query_message message;
-    enum decode_reason reason = query_decode(bytes, length, &message);
+    bool of_pages = page_message_claimed(bytes, length);
+    enum decode_reason reason = of_pages ? teller_page_input(qsr->teller, from, bytes, length)
+                                         : query_decode(bytes, length, &message);
     if (reason != DECODE_OK)
         qsr->counters.dropped[reason]++;
+    else if (of_pages)
+        return;
     else if (message.type == MESSAGE_MAP_REQUEST)
         receive_request(qsr, now, from, &message, length);
     else
@@ -280,6 +284,11 @@ void qsr_tick(struct qsr *qsr, struct instant now)
 void qsr_set_mabs(struct qsr *qsr, const struct mab_table *mabs)
 {
     qsr->mabs = mabs;
+}
+
+void qsr_set_pages(struct qsr *qsr, struct page_shelf *shelf)
+{
+    teller_set_pages(qsr->teller, shelf);
 }
 
 void qsr_set_group(struct qsr *qsr, struct instant now, size_t group,

@@ -51,6 +51,8 @@ void qsr_tick(struct qsr *qsr, struct instant now);
 // caller keeps as long as the QSR; NULL (as at first): all addresses are asked of group 0. What is
 // in no MAB of the table is answered from here.
 void qsr_set_mabs(struct qsr *qsr, const struct mab_table *mabs);
+// The pages of the set of MABs, for those who ask for them; see teller_set_pages.
+void qsr_set_pages(struct qsr *qsr, struct page_shelf *shelf);
 // Takes other servers for a group; see querier_set_group.
 void qsr_set_group(struct qsr *qsr, struct instant now, size_t group,
                    const struct querier_server *servers, size_t count);

@@ -43,6 +43,7 @@ struct teller *teller_new(const struct teller_config *config, struct random_seed
     teller->instance = random_nonzero(&teller->random);
     told_init(&teller->memory, key, config->queriers_max, config->told_max);
     outbox_init(&teller->outbox);
+    page_teller_init(&teller->pages);
     return teller;
 }
 
@@ -51,6 +52,7 @@ void teller_free(struct teller *teller)
     if (teller == NULL)
         return;
     outbox_release(&teller->outbox);
+    page_teller_release(&teller->pages);
     told_release(&teller->memory);
     memory_free(teller);
 }
@@ -480,6 +482,7 @@ struct teller_report teller_report(const struct teller *teller)
 {
     return (struct teller_report){
         .counters = teller->counters,
+        .pages = teller->pages.counters,
         .queriers = teller_queriers(teller),
         .told = teller_told(teller),
         .memory = teller_memory(teller),
@@ -490,6 +493,7 @@ void teller_report_add(struct teller_report *sum, const struct teller_report *pa
 {
     static_assert(sizeof(struct teller_counters) % sizeof(uint64_t) == 0, "numbers only");
     counters_add(&sum->counters, &part->counters, sizeof(sum->counters));
+    counters_add(&sum->pages, &part->pages, sizeof(sum->pages));
     sum->queriers += part->queriers;
     sum->told += part->told;
     sum->memory += part->memory;

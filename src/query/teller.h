@@ -12,6 +12,7 @@
 #include "base/instant.h"
 #include "base/random.h"
 #include "base/range.h"
+#include "query/page_teller.h"
 #include "wire/query.h"
 
 #include <stdbool.h>
@@ -92,6 +93,12 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
 void teller_input(struct teller *teller, struct instant now, const struct endpoint *from,
                   const struct query_message *message, size_t length);
 
+// Whatever claims to be a Page Request or Page Reply came: the first is answered.
+enum decode_reason teller_page_input(struct teller *teller, const struct endpoint *from,
+                                     const uint8_t *bytes, size_t length);
+// The pages that Page Requests are answered from; held. NULL: none are known.
+void teller_set_pages(struct teller *teller, struct page_shelf *shelf);
+
 // Finds the first range that someone was told and that overlaps `range`. False where there is
 // none.
 bool teller_next_told(const struct teller *teller, const struct range *range, struct range *told);
@@ -126,6 +133,7 @@ const struct teller_counters *teller_counters(const struct teller *teller);
 // All that a teller says of itself; those of several tellers may be added up.
 struct teller_report {
     struct teller_counters counters;
+    struct page_teller_counters pages;
     size_t queriers, told, memory;
 };
 struct teller_report teller_report(const struct teller *teller);

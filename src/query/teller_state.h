@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The teller's insides, shared by its two files: teller.c admits requests, answers and remembers;
-// teller_update.c tells what changed.
+// The teller's insides, shared by its files: teller.c admits requests, answers and remembers;
+// teller_update.c tells what changed, teller_pages.c which MABs there are.
 #ifndef IVIP_QUERY_TELLER_STATE_H
 #define IVIP_QUERY_TELLER_STATE_H
 
@@ -21,6 +21,7 @@ struct teller {
     bool strict;
     struct told_memory memory;
     struct outbox outbox;
+    struct page_teller pages;
     struct teller_counters counters;
 };
 

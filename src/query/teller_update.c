@@ -230,7 +230,7 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
             length = send_update(teller, now, told, to, buffer);
         }
     }
-    return length;
+    return length > 0 ? length : page_teller_next_output(&teller->pages, to, buffer);
 }
 
 struct instant teller_next_deadline(const struct teller *teller)

@@ -259,7 +259,8 @@ bool query_is_for_querier(const uint8_t *bytes, size_t length)
     (void)reader_take(&reader, 3);
     uint8_t type = reader_u8(&reader);
     return type == MESSAGE_MAP_REQUEST_ACK || type == MESSAGE_MAP_REPLY ||
-           type == MESSAGE_CACHE_UPDATE || type == MESSAGE_ALIVE_REPLY;
+           type == MESSAGE_CACHE_UPDATE || type == MESSAGE_ALIVE_REPLY ||
+           type == MESSAGE_PAGE_REPLY;
 }
 
 const char *query_status_name(enum query_status status)

@@ -16,6 +16,7 @@ struct finder {
     struct qsr_threads *threads;
     const char *domain; // of the config
     struct discovery *discovery;
+    bool listed; // a version was told
     struct resolver *resolver;
     struct zone_keeper *keeper;
     uv_timer_t timer;
@@ -46,6 +47,13 @@ static void forget_mab(struct finder *finder, const struct prefix *mab)
         qsr_threads_forget(finder->threads, &units);
 }
 
+static void set_pages(struct finder *finder)
+{
+    struct page_shelf *shelf = discovery_shelf(finder->discovery);
+    qsr_threads_set_pages(finder->threads, shelf);
+    page_shelf_release(shelf);
+}
+
 // Passes on what the core found; true where there was anything.
 static bool take_events(struct finder *finder)
 {
@@ -55,13 +63,16 @@ static bool take_events(struct finder *finder)
         switch (event.kind) {
         case DISCOVERY_MAB_ADDED:   // what was said of it when it was no MAB
         case DISCOVERY_MAB_REMOVED: // what its servers told
-            forget_mab(finder, &event.mab);
+            if (finder->listed)     // otherwise nothing was said yet
+                forget_mab(finder, &event.mab);
             break;
         case DISCOVERY_SERVERS:
             set_servers(finder, event.dsoc);
             break;
         case DISCOVERY_VERSION: // before the first nothing is known to be outside all MABs
+            finder->listed = true;
             qsr_threads_set_mabs(finder->threads, discovery_mabs(finder->discovery));
+            set_pages(finder);
             log_info("discovery", "%s lists %u MABs (page %s)", finder->domain,
                      mab_table_count(discovery_mabs(finder->discovery)),
                      discovery_page(finder->discovery));

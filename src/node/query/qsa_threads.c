@@ -127,6 +127,15 @@ void qsa_threads_set(struct qsa_threads *threads, struct duration caching_time,
     }
 }
 
+void qsa_threads_set_pages(struct qsa_threads *threads, struct page_shelf *shelf)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        query_threads_hold(threads->threads, i);
+        teller_set_pages(qsa_teller(threads->workers[i].qsa), shelf);
+        query_threads_release(threads->threads, i);
+    }
+}
+
 size_t qsa_threads_count(const struct qsa_threads *threads)
 {
     return threads->count;

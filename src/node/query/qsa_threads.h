@@ -22,7 +22,8 @@ void qsa_threads_tell(struct qsa_threads *threads, struct qsa_news *news);
 // From now on: how long answers may be cached, and the others to name (teller_set_alternatives).
 void qsa_threads_set(struct qsa_threads *threads, struct duration caching_time,
                      const struct endpoint *alternatives, size_t count);
-
+// The pages of the set of MABs, which all of them hold; see teller_set_pages.
+void qsa_threads_set_pages(struct qsa_threads *threads, struct page_shelf *shelf);
 size_t qsa_threads_count(const struct qsa_threads *threads);
 struct endpoint qsa_threads_local(const struct qsa_threads *threads);
 

@@ -153,6 +153,15 @@ void qsr_threads_forget(struct qsr_threads *threads, const struct range *range)
     }
 }
 
+void qsr_threads_set_pages(struct qsr_threads *threads, struct page_shelf *shelf)
+{
+    for (size_t i = 0; i < threads->count; i++) {
+        query_threads_hold(threads->threads, i);
+        qsr_set_pages(threads->cores[i], shelf);
+        query_threads_release(threads->threads, i);
+    }
+}
+
 size_t qsr_threads_count(const struct qsr_threads *threads)
 {
     return threads->count;

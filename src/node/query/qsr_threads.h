@@ -31,6 +31,8 @@ void qsr_threads_set_alternatives(struct qsr_threads *threads, const struct endp
                                   size_t count);
 void qsr_threads_forget(struct qsr_threads *threads, const struct range *range);
 
+// The pages of the set of MABs, which all of them hold; see teller_set_pages.
+void qsr_threads_set_pages(struct qsr_threads *threads, struct page_shelf *shelf);
 size_t qsr_threads_count(const struct qsr_threads *threads);
 struct endpoint qsr_threads_local(const struct qsr_threads *threads);
 

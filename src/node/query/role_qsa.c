@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define PUBLISH_MS 50 // after a change of the set of MABs, before it is told
+
 // A MAB that is served.
 struct served {
     struct prefix prefix;
@@ -25,6 +27,8 @@ struct role_qsa {
     size_t mab_count;
     struct prefix *refused;
     size_t refused_count;
+    bool complete;                   // the MABs of all RUASes are known
+    uv_timer_t publish;              // the set of MABs, once it has settled
     struct role_qsa_watcher watcher; // another role's; zeros where there is none
 };
 
@@ -41,6 +45,31 @@ static void note_complete(struct role_qsa *role)
     }
     if (complete)
         qsa_threads_tell(role->threads, qsa_news_new(QSA_NEWS_COMPLETE, NULL, 0, NULL, NULL, 0));
+    role->complete |= complete;
+}
+
+// The set of MABs for those who ask this server for it. A QSA does not know what the DSOCs are
+// called.
+static void publish_pages(uv_timer_t *timer)
+{
+    struct role_qsa *role = timer->data;
+    size_t count = role->mab_count + role->refused_count;
+    struct mab_entry *entries = memory_new_array(count + 1, sizeof(*entries));
+    for (size_t i = 0; i < role->mab_count; i++)
+        entries[i] = (struct mab_entry){.prefix = role->mabs[i].prefix, .dsoc = "here"};
+    for (size_t i = 0; i < role->refused_count; i++)
+        entries[role->mab_count + i] = (struct mab_entry){.prefix = role->refused[i], .dsoc = "-"};
+    struct page_shelf *shelf = page_shelf_of_entries(entries, count);
+    qsa_threads_set_pages(role->threads, shelf);
+    page_shelf_release(shelf);
+    memory_free(entries);
+}
+
+// MABs or refused prefixes changed; more of that may follow at once.
+static void publish_soon(struct role_qsa *role)
+{
+    if (role->complete && !uv_is_active((uv_handle_t *)&role->publish))
+        (void)uv_timer_start(&role->publish, publish_pages, PUBLISH_MS, 0);
 }
 
 static void tell_watcher(const struct role_qsa *role)
@@ -114,6 +143,7 @@ static void on_feed_event(void *state, const struct receiver_event *event)
         set_ready(role, &event->mab, true);
         tell_threads(role, QSA_NEWS_READY, event);
         note_complete(role);
+        publish_soon(role);
         tell_watcher(role);
         break;
     case RECEIVER_LOST:
@@ -124,6 +154,7 @@ static void on_feed_event(void *state, const struct receiver_event *event)
     case RECEIVER_REMOVED:
         remove_mab(role, &event->mab);
         tell_threads(role, QSA_NEWS_REMOVED, event);
+        publish_soon(role);
         tell_watcher(role);
         break;
     case RECEIVER_FETCH_DIRECTORY:
@@ -139,6 +170,7 @@ static void on_refused(void *state, const struct prefix *prefixes, size_t count)
     memory_free(role->refused);
     role->refused = memory_copy(prefixes, count * sizeof(*prefixes));
     role->refused_count = count;
+    publish_soon(role);
     if (role->watcher.refused != NULL)
         role->watcher.refused(role->watcher.state);
 }
@@ -217,6 +249,11 @@ static bool reload(void *state, const struct config *config, struct error *error
     return true;
 }
 
+static void on_closed(uv_handle_t *handle)
+{
+    memory_free(handle->data);
+}
+
 static void stop(void *state)
 {
     struct role_qsa *role = state;
@@ -225,7 +262,7 @@ static void stop(void *state)
     database_free(role->database);
     memory_free(role->mabs);
     memory_free(role->refused);
-    memory_free(role);
+    uv_close((uv_handle_t *)&role->publish, on_closed);
 }
 
 // How many different keys there are: as many RUASes does the feed follow.
@@ -263,6 +300,8 @@ bool role_qsa_start(struct node *node, struct error *error)
     role->ruas_count = count_ruas(config);
     role->database = database_new();
     database_keep_replaced(role->database);
+    (void)uv_timer_init(node_loop(node), &role->publish);
+    role->publish.data = role;
     role->threads = qsa_threads_open(&config->listen, &core, count_threads(config), error);
     if (role->threads != NULL)
         role->feed = feed_in_open(node, config, role->database, &handlers, error);

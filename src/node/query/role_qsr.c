@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "node/query/finder.h"
+#include "node/query/list_client.h"
 #include "node/query/qsr_threads.h"
 #include "node/query/query_report.h"
 #include "node/query/upstream_finder.h"
@@ -19,6 +20,7 @@ struct role_qsr {
     struct node *node;
     struct finder *finder;             // with `domain`; else NULL
     struct upstream_finder *upstreams; // with `upstream_domain`; else NULL
+    struct list_client *list;          // without `domain`: the set of MABs, from upstream
     struct qsr_threads *threads;
 };
 
@@ -54,6 +56,8 @@ static void write_metrics(void *state, struct metrics_page *page)
         finder_write_metrics(role->finder, page);
     if (role->upstreams != NULL)
         upstream_finder_write_metrics(role->upstreams, page);
+    if (role->list != NULL)
+        list_client_write_metrics(role->list, page);
 }
 
 static json_t *cache_status(struct role_qsr *role, const struct qsr_report *report)
@@ -82,6 +86,8 @@ static json_t *status(void *state)
         (void)json_object_set_new(json, "discovery", finder_status(role->finder));
     if (role->upstreams != NULL)
         (void)json_object_set_new(json, "upstreams", upstream_finder_status(role->upstreams));
+    if (role->list != NULL)
+        (void)json_object_set_new(json, "list", list_client_status(role->list));
     return json;
 }
 
@@ -107,6 +113,7 @@ static void stop(void *state)
     struct role_qsr *role = state;
     finder_close(role->finder);
     upstream_finder_close(role->upstreams);
+    list_client_close(role->list);
     qsr_threads_close(role->threads);
     memory_free(role);
 }
@@ -161,9 +168,11 @@ static bool reload(void *state, const struct config *config, struct error *error
     if (!core_config(config->qsr, &core, error))
         return false;
     qsr_threads_set_alternatives(role->threads, config->qsr->peers.items, config->qsr->peers.count);
-    if (role->finder == NULL && role->upstreams == NULL)
+    if (config->qsr->upstreams.count > 0) {
         qsr_threads_set_upstreams(role->threads, core.querier.upstreams,
                                   core.querier.upstream_count);
+        list_client_set_endpoints(role->list, core.querier.upstreams, core.querier.upstream_count);
+    }
     return true;
 }
 
@@ -177,6 +186,43 @@ static void on_upstreams(void *state, const struct querier_server *servers, size
 {
     struct role_qsr *role = state;
     qsr_threads_set_group(role->threads, 0, servers, count);
+    list_client_set_servers(role->list, servers, count);
+}
+
+static void forget_changed(struct role_qsr *role, const struct mab_set *a, const struct mab_set *b)
+{
+    struct range units;
+    const struct prefix *mab;
+    for (size_t at = 0; (mab = mab_set_next_only(a, b, &at)) != NULL;)
+        if (mab_check(mab, &units, NULL))
+            qsr_threads_forget(role->threads, &units);
+}
+
+// Another version of the set of MABs: it is passed on, and what is in no MAB is not asked upstream
+// any more. What was said of MABs that came or went is forgotten.
+static void take_version(struct role_qsr *role)
+{
+    struct mab_list *list = list_client_list(role->list);
+    const struct mab_set *set = mab_list_set(list);
+    const struct mab_set *before = mab_list_set_before(list);
+    struct mab_table *table = mab_table_new();
+    for (size_t i = 0; i < set->mab_count; i++)
+        (void)mab_table_add(table, &set->mabs[i], 0, NULL); // all are asked of group 0
+    qsr_threads_set_mabs(role->threads, table);
+    mab_table_free(table);
+    if (before->mab_count > 0) { // otherwise nothing was said yet that could be wrong now
+        forget_changed(role, before, set);
+        forget_changed(role, set, before);
+    }
+    struct page_shelf *shelf = mab_list_shelf(list);
+    qsr_threads_set_pages(role->threads, shelf);
+    page_shelf_release(shelf);
+}
+
+static void on_list(void *state, enum mab_list_event event)
+{
+    if (event == MAB_LIST_VERSION)
+        take_version(state);
 }
 
 // Servers that are not configured are looked for.
@@ -186,8 +232,13 @@ static bool open_finder(struct role_qsr *role, const struct config_qsr *config, 
         role->finder = finder_open(role->node, config, role->threads, error);
         return role->finder != NULL;
     }
-    if (config->upstream_domain[0] == '\0')
+    role->list = list_client_open(role->node, "qsr", on_list, role, error);
+    if (role->list == NULL)
+        return false;
+    if (config->upstreams.count > 0) {
+        list_client_set_endpoints(role->list, config->upstreams.items, config->upstreams.count);
         return true;
+    }
     const struct upstream_finder_config finder = {
         .role = "qsr",
         .domain = config->upstream_domain,

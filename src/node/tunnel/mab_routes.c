@@ -13,8 +13,9 @@ struct mab {
     struct prefix prefix;
     bool served;
     bool refused;      // the kernel did not take the route, and that was said
+    bool vouched;      // query servers list it
     unsigned failures; // in a row
-    uint64_t set;      // the generation in which mab_routes_set last named it
+    uint64_t set;      // the generation in which it was last named
     struct instant answered;
 };
 
@@ -27,6 +28,9 @@ struct mab_routes {
     size_t capacity;
     size_t served;
     uint64_t generation;
+    bool told;          // the set of those vouched for
+    size_t settle_left; // places still to look at; 0: all is as it should be
+    size_t settle_next;
     size_t probe_next; // place where the search for the next probe goes on
     size_t probe_left; // places still to look at in this round
     size_t probes;     // given out in this round
@@ -41,7 +45,8 @@ struct mab_routes *mab_routes_new(unsigned index, uint8_t protocol)
     return mabs;
 }
 
-static void set_served(struct mab_routes *mabs, struct mab *mab, bool served, const char *why)
+static void set_served_at(struct mab_routes *mabs, struct mab *mab, bool served,
+                          enum log_level level, const char *why)
 {
     char text[PREFIX_TEXT_MAX];
     struct error error;
@@ -56,7 +61,12 @@ static void set_served(struct mab_routes *mabs, struct mab *mab, bool served, co
         return; // tried again with the next answer
     mab->served = served;
     mabs->served = served ? mabs->served + 1 : mabs->served - 1;
-    log_info("itr", "MAB %s: %s", prefix_print(&mab->prefix, text), why);
+    log_write(level, "itr", "MAB %s: %s", prefix_print(&mab->prefix, text), why);
+}
+
+static void set_served(struct mab_routes *mabs, struct mab *mab, bool served, const char *why)
+{
+    set_served_at(mabs, mab, served, LOG_LEVEL_INFO, why);
 }
 
 void mab_routes_free(struct mab_routes *mabs)
@@ -82,6 +92,12 @@ bool mab_routes_add(struct mab_routes *mabs, const struct prefix *mab)
     return true;
 }
 
+// mab_routes_settle has something to do.
+static void look_at_all(struct mab_routes *mabs)
+{
+    mabs->settle_left = mabs->count;
+}
+
 // The MAB that covers an address, or NULL.
 static struct mab *find(struct mab_routes *mabs, const struct address *address)
 {
@@ -98,6 +114,8 @@ void mab_routes_remove(struct mab_routes *mabs, const struct prefix *mab)
     (void)mab_table_remove(mabs->table, mab);
     // The last one takes its place.
     struct mab *last = &mabs->all[--mabs->count];
+    if (mabs->settle_left > 0)
+        look_at_all(mabs);
     if (last == found)
         return;
     *found = *last;
@@ -116,6 +134,44 @@ bool mab_routes_set(struct mab_routes *mabs, const struct prefix *mab, bool serv
     set_served(mabs, found, served,
                served ? "in step, route added" : "not in step, route withdrawn");
     return found->served == served;
+}
+
+void mab_routes_name(struct mab_routes *mabs, const struct prefix *mab, bool vouched)
+{
+    struct mab *found = find(mabs, &mab->address);
+    if (found == NULL || !prefix_equal(&found->prefix, mab))
+        return;
+    found->set = mabs->generation;
+    if (vouched && !found->served)
+        look_at_all(mabs);
+    found->vouched = vouched;
+}
+
+void mab_routes_set_vouched(struct mab_routes *mabs, bool told)
+{
+    if (mabs->told != told)
+        look_at_all(mabs);
+    mabs->told = told;
+}
+
+void mab_routes_settle(struct mab_routes *mabs)
+{
+    size_t changed = 0;
+    for (; mabs->settle_left > 0 && changed < MAB_SETTLED_MAX; mabs->settle_left--) {
+        mabs->settle_next = mabs->settle_next + 1 < mabs->count ? mabs->settle_next + 1 : 0;
+        struct mab *mab = &mabs->all[mabs->settle_next];
+        bool wanted = mabs->told && mab->failures < MAB_FAILURES_MAX;
+        if (!mab->vouched || mab->served == wanted)
+            continue;
+        set_served_at(mabs, mab, wanted, LOG_LEVEL_DEBUG, // they come by the thousand
+                      wanted ? "query servers list it, route added"
+                             : "no query server answers, route withdrawn");
+        changed++;
+        if (mab->served != wanted) { // the kernel refused: later
+            look_at_all(mabs);
+            return;
+        }
+    }
 }
 
 void mab_routes_begin_set(struct mab_routes *mabs)
@@ -158,6 +214,8 @@ void mab_routes_begin_probes(struct mab_routes *mabs)
 
 static bool wants_probe(const struct mab *mab, struct instant now)
 {
+    if (mab->vouched)
+        return mab->failures > 0;
     return !mab->served || mab->failures > 0 ||
            instant_since(now, mab->answered).ns >= duration_s(MAB_QUIET_SECONDS).ns;
 }

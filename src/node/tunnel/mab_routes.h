@@ -9,7 +9,9 @@
 // says that its query servers know that MAB; MAB_FAILURES_MAX failures in a row say that they do
 // not. MABs that gave no sign for MAB_QUIET_SECONDS, and those waiting, are probed by asking for
 // an address of theirs, so a DITR stops announcing a MAB also when nobody sends to it. A
-// full-database ITR is told (mab_routes_set).
+// full-database ITR is told (mab_routes_set). MABs in the set that a query server tells are vouched
+// for: while it does, each is served unless questions about it fail, and nobody probes 200,000
+// MABs.
 #ifndef IVIP_NODE_TUNNEL_MAB_ROUTES_H
 #define IVIP_NODE_TUNNEL_MAB_ROUTES_H
 
@@ -23,7 +25,8 @@
 
 #define MAB_FAILURES_MAX  3
 #define MAB_QUIET_SECONDS 10
-#define MAB_PROBES_MAX    64 // in one call of the tick
+#define MAB_PROBES_MAX    64   // in one call of the tick
+#define MAB_SETTLED_MAX   1000 // routes added or removed in one call of mab_routes_settle
 
 struct mab_routes;
 
@@ -38,8 +41,15 @@ void mab_routes_remove(struct mab_routes *mabs, const struct prefix *mab);
 // Says whether a MAB that was added can be served, and adds or removes its route; false where the
 // kernel refused. Cheap when nothing changes.
 bool mab_routes_set(struct mab_routes *mabs, const struct prefix *mab, bool served);
+// Names a MAB, where it was added; `vouched`: as one of the set that query servers tell.
+void mab_routes_name(struct mab_routes *mabs, const struct prefix *mab, bool vouched);
+// Whether a query server tells that set now. The routes follow with mab_routes_settle.
+void mab_routes_set_vouched(struct mab_routes *mabs, bool told);
+// Adds and removes routes of MABs that are vouched for, MAB_SETTLED_MAX at most; to be called again
+// and again. Cheap when nothing is to be done.
+void mab_routes_settle(struct mab_routes *mabs);
 // For one who names all MABs anew: after mab_routes_begin_set, mab_routes_unset tells of which of
-// them nothing was said by mab_routes_set.
+// them nothing was said by mab_routes_set or mab_routes_name.
 void mab_routes_begin_set(struct mab_routes *mabs);
 bool mab_routes_unset(const struct mab_routes *mabs, size_t i);
 

@@ -255,6 +255,7 @@ static void on_watch(uv_timer_t *timer)
         return;
     }
     struct address address;
+    mab_routes_settle(role->mabs);
     mab_routes_begin_probes(role->mabs);
     while (mab_routes_next_probe(role->mabs, node_now(role->node), &address))
         if (!role_itr_ask(role, &address) && querier_group_size(role->querier, 0) == 0)
@@ -274,8 +275,13 @@ void role_itr_add_mab(struct role_itr *role, const struct prefix *mab)
 
 void role_itr_remove_mab(struct role_itr *role, const struct prefix *mab)
 {
+    struct range units;
     mab_routes_remove(role->mabs, mab);
     (void)itr_remove_mab(role->itr, mab);
+    if (role->querier != NULL && mab_check(mab, &units, NULL)) { // what was said of it
+        querier_forget_range(role->querier, &units);
+        itr_forget(role->itr, &units);
+    }
 }
 
 // What happens to packets without mapping, and who takes them over.
@@ -300,7 +306,7 @@ static bool reload(void *state, const struct config *config, struct error *error
         return error_set(error, ERROR_INPUT, "needs-restart",
                          "itr: only mabs, refuse and fallback_for can change without a restart");
     if (role->querier != NULL)
-        role_itr_follow_config(role, after);
+        role_itr_follow_list(role, after);
     role->mabs_due = true; // with all mappings: on the next watch
     role->refused_due = true;
     role_itr_reload_fallback(role, after);
@@ -400,7 +406,7 @@ static bool open_all(struct role_itr *role, const struct config_itr *config, str
         return role_itr_use_qsa(role, error) && role_itr_open_fallback(role, error);
     if (!role_itr_use_upstreams(role, error))
         return false;
-    role_itr_follow_config(role, config);
+    role_itr_follow_list(role, config);
     return true;
 }
 

@@ -109,6 +109,8 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
     write_hold(role, page);
     if (role->finder != NULL)
         upstream_finder_write_metrics(role->finder, page);
+    if (role->list != NULL)
+        list_client_write_metrics(role->list, page);
     metrics_gauge(page, "ivip_itr_cached", "Ranges in the cache",
                   (double)mapping_cache_count(itr_cache(role->itr)));
     metrics_gauge(page, "ivip_itr_etrs", "ETRs that packets were tunnelled to",
@@ -169,6 +171,8 @@ json_t *role_itr_status(void *state)
                             query_status_group(role->querier, 0, node_now(role->node)));
     if (role->finder != NULL)
         json_object_set_new(status, "upstreams", upstream_finder_status(role->finder));
+    if (role->list != NULL)
+        json_object_set_new(status, "list", list_client_status(role->list));
     json_object_set_new(status, "not_tunnelled", reasons);
     json_object_set_new(status, "mabs", mabs_json(role));
     return status;
@@ -192,7 +196,10 @@ bool role_itr_healthy(void *state, char *why, size_t size)
     if (role->finder != NULL && !upstream_finder_healthy(role->finder, why, size))
         return false;
     if (count == 0) {
-        (void)snprintf(why, size, "no MAB is known yet");
+        (void)snprintf(why, size, "no MAB is known yet%s",
+                       role->list != NULL && !mab_list_answered(list_client_list(role->list))
+                           ? ": no query server tells the set of MABs"
+                           : "");
         return false;
     }
     if (served < count) {

@@ -10,6 +10,7 @@
 #define IVIP_NODE_TUNNEL_ROLE_ITR_STATE_H
 
 #include "node/node.h"
+#include "node/query/list_client.h"
 #include "node/query/upstream_finder.h"
 #include "node/tunnel/mab_routes.h"
 #include "node/tunnel/raw_socket.h"
@@ -34,6 +35,7 @@ struct role_itr {
     struct querier *querier;         // a caching ITR's; NULL: full-database
     struct udp *udp;                 // with the querier
     struct upstream_finder *finder;  // with the querier, where its servers are not configured
+    struct list_client *list;        // with the querier: the set of MABs
     void *qsa;                       // full-database: state of the qsa role of this node
     bool mabs_due;                   // its MABs have changed and are to be looked at
     bool refused_due;                // its refused prefixes have
@@ -67,8 +69,9 @@ void role_itr_leave_upstreams(struct role_itr *role);
 bool role_itr_same_upstreams(const struct config_itr *a, const struct config_itr *b);
 // Asks for a mapping; false where there is nobody to ask, or too much is asked already.
 bool role_itr_ask(struct role_itr *role, const struct address *address);
-// Takes over which MABs and refused prefixes the config names.
-void role_itr_follow_config(struct role_itr *role, const struct config_itr *config);
+// Takes over which MABs and refused prefixes there are, by the config and by what query servers
+// tell.
+void role_itr_follow_list(struct role_itr *role, const struct config_itr *config);
 
 // Full-database: finds the qsa role of this node; an error where there is none.
 bool role_itr_use_qsa(struct role_itr *role, struct error *error);

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// A caching ITR: the servers that it asks are configured, or found below the domain of its network.
+// A caching ITR: the servers that it asks are configured, or found below the domain of its network,
+// and tell it which MABs there are.
 #include "node/tunnel/role_itr_state.h"
+
+#include "base/memory.h"
 
 #include <string.h>
 
@@ -22,6 +25,17 @@ static void on_servers(void *state, const struct querier_server *servers, size_t
 {
     struct role_itr *role = state;
     querier_set_group(role->querier, node_now(role->node), 0, servers, count);
+    list_client_set_servers(role->list, servers, count);
+    role_itr_drive(role);
+}
+
+// The whole set may take a while, and packets do not wait.
+static void on_list(void *state, enum mab_list_event event)
+{
+    struct role_itr *role = state;
+    mab_routes_set_vouched(role->mabs, event != MAB_LIST_LOST);
+    if (event == MAB_LIST_VERSION)
+        role_itr_follow_list(role, node_config(role->node)->itr);
     role_itr_drive(role);
 }
 
@@ -48,12 +62,19 @@ bool role_itr_use_upstreams(struct role_itr *role, struct error *error)
         querier.upstreams[querier.upstream_count++] = config->upstreams.items[i];
     role->querier = querier_new(&querier, node_seed(role->node), node_now(role->node));
     role->udp = udp_open(role->node, &any, on_datagram, on_datagrams_end, role, error);
-    return role->udp != NULL && (config->upstreams.count > 0 || open_finder(role, config, error));
+    role->list = list_client_open(role->node, "itr", on_list, role, error);
+    if (role->udp == NULL || role->list == NULL)
+        return false;
+    if (config->upstreams.count == 0)
+        return open_finder(role, config, error);
+    list_client_set_endpoints(role->list, querier.upstreams, querier.upstream_count);
+    return true;
 }
 
 void role_itr_leave_upstreams(struct role_itr *role)
 {
     upstream_finder_close(role->finder);
+    list_client_close(role->list);
     if (role->udp != NULL)
         udp_close(role->udp);
     querier_free(role->querier);
@@ -90,15 +111,50 @@ static bool contains(const struct config_prefixes *prefixes, const struct prefix
     return false;
 }
 
-void role_itr_follow_config(struct role_itr *role, const struct config_itr *config)
+// No MAB of others, and nothing that is refused there or here, may be tunnelled to.
+static void set_refused(struct role_itr *role, const struct config_itr *config,
+                        const struct mab_set *set)
+{
+    size_t most = config->refuse.count + set->refused_count + set->mab_count;
+    struct prefix *all = memory_new_array(most + 1, sizeof(*all));
+    size_t count = 0;
+    for (size_t i = 0; i < config->refuse.count; i++)
+        all[count++] = config->refuse.items[i];
+    for (size_t i = 0; i < set->refused_count; i++)
+        all[count++] = set->refused[i];
+    for (size_t i = 0; config->mabs.count > 0 && i < set->mab_count; i++)
+        if (!contains(&config->mabs, &set->mabs[i]))
+            all[count++] = set->mabs[i];
+    itr_set_refused(role->itr, all, count);
+    memory_free(all);
+}
+
+// MABs that nobody names any more go.
+static void drop_unnamed(struct role_itr *role)
 {
     for (size_t i = mab_routes_count(role->mabs); i > 0; i--) {
         bool served;
         struct prefix mab = *mab_routes_at(role->mabs, i - 1, &served);
-        if (!contains(&config->mabs, &mab))
+        if (mab_routes_unset(role->mabs, i - 1))
             role_itr_remove_mab(role, &mab);
     }
-    for (size_t i = 0; i < config->mabs.count; i++)
-        role_itr_add_mab(role, &config->mabs.items[i]);
-    itr_set_refused(role->itr, config->refuse.items, config->refuse.count);
+}
+
+// With MABs in the config, these are all: each is served when a query server answers for it.
+// Without, those of the list.
+void role_itr_follow_list(struct role_itr *role, const struct config_itr *config)
+{
+    const struct mab_set *set = mab_list_set(list_client_list(role->list));
+    bool listed = config->mabs.count == 0;
+    const struct prefix *mabs = listed ? set->mabs : config->mabs.items;
+    size_t count = listed ? set->mab_count : config->mabs.count;
+    set_refused(role, config, set); // first: no packet is to go there when a MAB becomes ready
+    mab_routes_begin_set(role->mabs);
+    for (size_t i = 0; i < count; i++)
+        mab_routes_name(role->mabs, &mabs[i], listed);
+    drop_unnamed(role); // before others come that may overlap them
+    for (size_t i = 0; i < count; i++) {
+        role_itr_add_mab(role, &mabs[i]);
+        mab_routes_name(role->mabs, &mabs[i], listed);
+    }
 }
