@@ -43,12 +43,18 @@ static void drain(struct qsr *qsr, struct instant now, const uint8_t *bytes, siz
 {
     struct query_message message;
     struct query_message input;
+    struct page_message page;
     struct endpoint to;
     uint8_t buffer[QUERY_MESSAGE_BYTES_MAX];
     for (;;) {
         size_t got = qsr_next_output(qsr, now, &to, buffer);
         if (got == 0)
             return;
+        if (page_message_claimed(buffer, got)) {
+            REQUIRE(page_message_decode(buffer, got, &page) == DECODE_OK);
+            REQUIRE(page.type == MESSAGE_PAGE_REPLY && got <= length);
+            continue;
+        }
         REQUIRE(query_decode(buffer, got, &message) == DECODE_OK);
         if (message.type != MESSAGE_MAP_REQUEST || query_decode(bytes, length, &input) != DECODE_OK)
             continue;
@@ -66,6 +72,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
     struct address question = address_from_ipv4(0x14010010);
     read_and_write(bytes, length);
     struct qsr *qsr = qsr_new(&config, random_seed_from_number(1), now);
+    struct page_shelf *shelf = page_shelf_of_entries(NULL, 0);
+    qsr_set_pages(qsr, shelf);
+    page_shelf_release(shelf);
     struct query_message request = {
         .type = MESSAGE_MAP_REQUEST, .nonce = 1, .instance = 1, .question = question};
     uint8_t buffer[QUERY_MESSAGE_BYTES_MAX];

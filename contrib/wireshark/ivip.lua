@@ -18,12 +18,13 @@ local SIGNATURE = 64
 local types = {
     [1] = "Map Request", [2] = "Map Request Ack", [3] = "Map Reply", [4] = "Map Reply Ack",
     [5] = "Cache Update", [6] = "Cache Update Ack", [7] = "Alive Request", [8] = "Alive Reply",
-    [32] = "Payload",
+    [9] = "Page Request", [10] = "Page Reply", [32] = "Payload",
 }
 local statuses = {
     [0] = "mapped", [1] = "zero", [2] = "not in a MAB", [3] = "try another", [4] = "busy",
     [5] = "flush",
 }
+local page_statuses = { [0] = "found", [1] = "none", [2] = "unknown", [3] = "longer" }
 local sections = { [1] = "updates", [2] = "heartbeat", [3] = "snapshot", [4] = "state" }
 local kinds = { [1] = "map", [2] = "define", [3] = "split", [4] = "join", [5] = "delete" }
 local extensions = { [0] = "padding", [1] = "alternative" }
@@ -48,6 +49,12 @@ f.etr = ProtoField.string("ivip.etr", "ETR")
 f.mab_sequence = ProtoField.uint64("ivip.mab_sequence", "MAB sequence")
 f.extension = ProtoField.uint16("ivip.extension", "Extension", base.DEC, extensions)
 f.alternative = ProtoField.string("ivip.alternative", "Alternative server")
+f.page = ProtoField.string("ivip.page", "Page")
+f.page_root = ProtoField.string("ivip.page.root", "Root in force")
+f.page_level = ProtoField.uint8("ivip.page.level", "Level of the root")
+f.page_status = ProtoField.uint8("ivip.page.status", "Status", base.DEC, page_statuses)
+f.page_length = ProtoField.uint16("ivip.page.length", "Length of the page")
+f.page_entry = ProtoField.string("ivip.page.entry", "Entry")
 f.ruas = ProtoField.uint64("ivip.ruas", "RUAS", base.HEX)
 f.epoch = ProtoField.uint64("ivip.epoch", "Epoch")
 f.sequence = ProtoField.uint64("ivip.sequence", "Payload sequence")
@@ -174,6 +181,67 @@ local function dissect_query(buffer, tree, kind)
     return info
 end
 
+-- The name of a page: 80 bits in base32hex; "" stands for none.
+local function page_name(range)
+    local digits = "0123456789abcdefghijklmnopqrstuv"
+    local bytes = range:bytes()
+    local text, bits, held, any = "", 0, 0, false
+    for i = 0, 9 do
+        local octet = bytes:get_index(i)
+        any = any or octet ~= 0
+        bits, held = bits * 256 + octet, held + 8
+        while held >= 5 do
+            held = held - 5
+            local digit = math.floor(bits / 2 ^ held)
+            bits = bits - digit * 2 ^ held
+            text = text .. digits:sub(digit + 1, digit + 1)
+        end
+    end
+    return any and text or ""
+end
+
+-- The strings of a page: MABs, refused prefixes, or names of other pages.
+local function dissect_page(buffer, tree, offset, behind)
+    while offset < behind do
+        local length = buffer(offset, 1):uint()
+        if offset + 1 + length > behind then
+            tree:add_proto_expert_info(malformed, "a string runs past its page")
+            return
+        end
+        local text = length > 0 and buffer(offset + 1, length):string() or ""
+        tree:add(f.page_entry, buffer(offset, 1 + length), text)
+        offset = offset + 1 + length
+    end
+end
+
+local function dissect_page_message(buffer, tree, kind)
+    if buffer:len() < QUERY_HEADER then
+        tree:add_proto_expert_info(malformed, "shorter than the header of page messages")
+        return ""
+    end
+    local name = page_name(buffer(16, 10))
+    tree:add(f.nonce, buffer(8, 8))
+    tree:add(f.page, buffer(16, 10), name)
+    local info = name == "" and " for the root" or " " .. name
+    if kind == 9 then
+        return info
+    end
+    local status = buffer(37, 1):uint()
+    local length = buffer(38, 2):uint()
+    local root = page_name(buffer(26, 10))
+    tree:add(f.page_root, buffer(26, 10), root)
+    tree:add(f.page_level, buffer(36, 1))
+    tree:add(f.page_status, buffer(37, 1))
+    tree:add(f.page_length, buffer(38, 2))
+    if QUERY_HEADER + length > buffer:len() then
+        tree:add_proto_expert_info(malformed, "the page runs past the message")
+    elseif length > 0 then
+        dissect_page(buffer, tree, QUERY_HEADER, QUERY_HEADER + length)
+    end
+    return string.format("%s %s, root %s", info, page_statuses[status] or "status " .. status,
+        root == "" and "none" or root)
+end
+
 -- One update; returns where the next begins, or nil where it does not fit.
 local function dissect_update(buffer, tree, offset, family)
     local unit = family == 4 and 4 or 8
@@ -285,8 +353,14 @@ function ivip.dissector(buffer, info, root)
     elseif buffer(4, 2):uint() ~= buffer:len() then
         tree:add_proto_expert_info(malformed, "length field and datagram differ")
     end
-    local detail = kind == 32 and dissect_payload(buffer, tree) or
-        (types[kind] ~= nil and dissect_query(buffer, tree, kind) or "")
+    local detail = ""
+    if kind == 32 then
+        detail = dissect_payload(buffer, tree)
+    elseif kind == 9 or kind == 10 then
+        detail = dissect_page_message(buffer, tree, kind)
+    elseif types[kind] ~= nil then
+        detail = dissect_query(buffer, tree, kind)
+    end
     info.cols.info = name .. detail
     tree:append_text(detail)
     return buffer:len()

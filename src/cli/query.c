@@ -6,6 +6,7 @@
 #include "cli/control_client.h"
 #include "cli/output.h"
 #include "cli/query_client.h"
+#include "cli/query_mabs.h"
 #include "cli/watch.h"
 #include "node/config/config.h"
 
@@ -113,7 +114,12 @@ static bool read_words(const struct arguments *arguments, struct address *questi
     }
     if (*status != STATUS_DONE)
         return false;
-    if (address == NULL)
+    bool of_mabs = option_value(arguments, "mabs") != NULL;
+    if (of_mabs && address != NULL)
+        *status = usage_error(arguments->command, "--mabs is about no ADDRESS; leave it out");
+    else if (of_mabs)
+        return true;
+    else if (address == NULL)
         *status = usage_error(arguments->command, "an ADDRESS to ask about was expected");
     else if (!address_parse(address, question, &error))
         *status = usage_error(arguments->command, "%s", error.text);
@@ -150,6 +156,10 @@ static int run(const struct arguments *arguments)
         return error.code == ERROR_INPUT && server_text != NULL
                    ? usage_error(arguments->command, "%s", error.text)
                    : report_error(&error, arguments->json);
+    if (option_value(arguments, "mabs") != NULL)
+        return query_mabs_print(&server, arguments->json, &error)
+                   ? STATUS_DONE
+                   : report_error(&error, arguments->json);
     if (option_value(arguments, "watch") != NULL)
         return watch(arguments, &server, &question);
     if (!query_server_ask(&server, &question, &answer, &error))
@@ -163,6 +173,7 @@ static int run(const struct arguments *arguments)
 
 static const struct command_option options[] = {
     {"watch", NULL, "stay, and print a line whenever the mapping changes"},
+    {"mabs", NULL, "no ADDRESS: show all MABs that the server knows"},
     {"changes", "NUMBER", "with --watch: end after so many lines"},
     CONTROL_OPTION,
     {0},
@@ -170,7 +181,7 @@ static const struct command_option options[] = {
 
 const struct cli_command cli_query = {
     .name = "query",
-    .synopsis = "[--watch] ADDRESS [@SERVER[:PORT]]",
+    .synopsis = "[--watch] ADDRESS | --mabs [@SERVER[:PORT]]",
     .summary = "ask a query server where an address is mapped",
     .help = "Asks a query server (QSA, QSR) which micronet the address is in and where that is\n"
             "mapped, with the very message that ITRs send, and shows the answer, how long it may\n"
@@ -180,11 +191,12 @@ const struct cli_command cli_query = {
             "  ivip query 20.1.0.20 @198.18.9.2\n"
             "  ivip query 2001:db8:0:40::1 @[2001:db8:ff::2]:4746\n"
             "  ivip query 20.1.0.20 --json | jq -r .etr\n"
-            "  ivip query --watch 20.1.0.20 @198.18.9.2      like an ITR: asked once, then told\n\n"
+            "  ivip query --watch 20.1.0.20 @198.18.9.2      like an ITR: asked once, then told\n"
+            "  ivip query --mabs @198.18.9.2                 the set of MABs, as ITRs learn it\n\n"
             "Exit status 1 when the server says busy or try another.\n",
     .read_on = "docs/protocol.md (query protocol), ivip show --help",
     .options = options,
-    .words_min = 1,
+    .words_min = 0,
     .words_max = 2,
     .run = run,
 };

@@ -72,8 +72,8 @@ size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t
 enum decode_reason query_decode(const uint8_t *bytes, size_t length, struct query_message *message);
 
 // Whether a datagram claims to be for a querier (Map Reply, Cache Update, Alive Reply, Map Request
-// Ack, Page Reply) rather than for a server: how a node that is both hands it to the right side. It checks
-// nothing else.
+// Ack, Page Reply) rather than for a server: how a node that is both hands it to the right side. It
+// checks nothing else.
 bool query_is_for_querier(const uint8_t *bytes, size_t length);
 
 const char *query_status_name(enum query_status status);

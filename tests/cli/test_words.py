@@ -12,7 +12,7 @@ from conftest import IVIP, ROOT, ivip
 
 USAGE_MAP = ("Usage: ivip map [--dry-run] [--at TIME] MICRONET ETR|zero\n"
              "More: ivip map --help\n")
-QUERY_USAGE = "Usage: ivip query [--watch] ADDRESS [@SERVER[:PORT]]\nMore: ivip query --help\n"
+QUERY_USAGE = "Usage: ivip query [--watch] ADDRESS | --mabs [@SERVER[:PORT]]\nMore: ivip query --help\n"
 NO_SERVER = ('is no server; write @ADDRESS, @ADDRESS:PORT, @[IPV6-ADDRESS]:PORT or @NAME, ports from '
              '1 to 65535\n' + QUERY_USAGE)
 

@@ -81,6 +81,25 @@ def test_query_vectors(tmp_path):
         assert int(nonce, 16) == int.from_bytes(bytes.fromhex(case["hex"])[8:16], "big")
 
 
+def test_page_vectors(tmp_path):
+    good = [dict(case) for case in vectors("pages.txt") if "refused" not in str(case)]
+    assert len(good) >= 8
+    capture(tmp_path / "l.pcap", 4746, [bytes.fromhex(c["hex"]) for c in good])
+    rows = dissect(tmp_path / "l.pcap", "ivip.type", "ivip.nonce", "ivip.page", "ivip.page.root",
+                   "ivip.page.status", "ivip.page.length", "ivip.page.entry", "ivip.malformed")
+    statuses = ["found", "none", "unknown", "longer"]
+    for case, (kind, nonce, page, root, status, length, entries, malformed) in zip(good, rows,
+                                                                                   strict=True):
+        data = bytes.fromhex(case["hex"])
+        assert malformed == "" and kind == str(data[3]), case["name"]
+        assert int(nonce, 16) == int.from_bytes(data[8:16], "big")
+        assert f"page={page or '-'}" in case["message"], case["name"]
+        if kind == "10":
+            assert case["reply"].startswith(f"{statuses[int(status)]} root={root or '-'} "), case["name"]
+            assert case["reply"].endswith(f" length={length}"), case["name"]
+            assert len(entries) == max(int(length) - 1, 0), case["name"]
+
+
 @pytest.mark.parametrize("data", [b"", b"\x49\x76", b"\x49\x76\x01\x20\x00\x08\x00\x00",
                                   b"\x49\x76\x01\x03\x00\x28\x00\x00" + bytes(32),
                                   b"\x49\x76\x01\x20\x00\x70\x00\x00" + b"\xff" * 104])

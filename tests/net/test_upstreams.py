@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Namespace, Network, await_that
+from conftest import IVIP, Namespace, Network, await_that
 from signed_zone import SignedZone
-from test_tunnel import HERE, QUERY, SITE, Internet
+from test_tunnel import ETR, HERE, QUERY, SITE, Internet
 
 DOMAIN = "isp.example"
 ZONE = """$ORIGIN isp.example.
@@ -85,6 +87,96 @@ class FoundInternet(Internet):
         self.zone.stop()
         self.other.kill()
         self.other.wait()
+
+
+class WholeInternet(FoundInternet):
+    """RUAS, QSA, QSR and QSC at one host; the ITR's config is its device and the domain."""
+
+    MABS = ["20.0.0.0/14", "2001:db8::/32"]
+
+    def ruas_config(self, mabs: list[str]) -> dict:
+        return {"name": "ruas", "ruas": {"listen": f"{QUERY}:4748", "public": f"{QUERY}:4747",
+                                         "feeds": [f"{QUERY}:4749"], "mabs": mabs,
+                                         "refuse": ["198.51.100.0/24"]}}
+
+    def start_mappings(self, network: Network) -> dict:
+        metrics = {name: {"metrics": f"127.0.0.1:{port}"}
+                   for name, port in (("qsa", 9801), ("qsr", 9802), ("qsc", 9803))}
+        self.ruas = network.node(self.query, self.ruas_config(self.MABS))
+        self.ruas.await_healthy()
+        for request in ({"command": "ruas.user-add", "user": "anna", "password": "for the test 1"},
+                        {"command": "ruas.uab-add", "user": "anna", "range": "20.1.0.0/24"}):
+            assert "error" not in self.ruas.ask(**request)
+        token = self.ruas.ask(command="ruas.token-add", user="anna")["token"]
+        body = {"commands": [{"do": "define", "micronet": "20.1.0.16/28", "etr": ETR}]}
+        self.query.run("curl", "-skf", "-X", "POST", f"https://{QUERY}:4748/v1/commands", "-H",
+                       f"Authorization: Bearer {token}", "--data-binary", "@-",
+                       text=json.dumps(body))
+        self.zone = Domain(self.query, network.folder / "zone")
+        self.zone.lists = {"qsr": [(10, 4801)], "qsc": [(10, 4802)]}
+        self.zone.publish()
+        self.qsa = network.node(self.query, {"name": "qsa", **metrics["qsa"], "qsa": {
+            "listen": f"{QUERY}:4800", "feed": f"{QUERY}:4749",
+            "ruas": [{"key": self.ruas.public_key, "url": f"http://{QUERY}:4747"}]}})
+        self.qsr = network.node(self.query, {"name": "qsr", **metrics["qsr"], "qsr": {
+            "listen": f"{QUERY}:4801", "upstreams": [f"{QUERY}:4800"]}})
+        self.qsc = network.node(self.query, {"name": "qsc", **metrics["qsc"], "qsr": {
+            "listen": f"{QUERY}:4802", "upstream_domain": DOMAIN, "dns": [QUERY],
+            "trust_anchor": self.zone.trust_anchor}})
+        return {}
+
+    def itr_config(self, announce: bool) -> dict:
+        return {"device": "ivip0", "domain": DOMAIN, "dns": [QUERY],
+                "trust_anchor": self.zone.trust_anchor}
+
+    def routes(self) -> set[str]:
+        """The MABs that the ITR's kernel has a route for."""
+        lines = [line for family in ("-4", "-6") for line in self.itr.run(
+            "ip", family, "route", "show", "proto", "156").stdout.splitlines()]
+        return {line.split()[0] for line in lines}
+
+    def close(self) -> None:
+        self.zone.stop()
+
+
+@pytest.fixture
+def whole(network: Network) -> Iterator[WholeInternet]:
+    made = WholeInternet(network)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def listed(place: Namespace, server: str) -> dict:
+    """What `ivip query --mabs` says of a server."""
+    done = place.run(IVIP, "query", "--mabs", "--json", f"@{server}", check=False)
+    return json.loads(done.stdout) if done.returncode == 0 else {}
+
+
+def test_itr_learns_its_mabs(whole: WholeInternet) -> None:
+    """An ITR that knows a domain moves packets, for the MABs there are and no others."""
+    assert whole.routes() == set(whole.MABS)
+    await_that("a ping gets through", whole.reaches)
+    # All along the chain there is the same set.
+    sets = [listed(whole.query, f"{QUERY}:{port}") for port in (4800, 4801, 4802)]
+    assert [one["mabs"] for one in sets] == [sorted(whole.MABS)] * 3
+    assert [one["refused"] for one in sets] == [["198.51.100.0/24"]] * 3
+    assert len({one["page"] for one in sets}) == 1
+    # The RUAS gives one MAB up and takes another.
+    whole.ruas.stop()
+    whole.ruas.write_config(whole.ruas_config(["20.0.0.0/14", "30.0.0.0/16"]))
+    whole.ruas.start()
+    await_that("the ITR's routes follow",
+               lambda: whole.routes() == {"20.0.0.0/14", "30.0.0.0/16"}, PATIENCE_SECONDS)
+    assert whole.reaches()
+    # Without query servers there is no route, and no packet is drawn.
+    whole.qsc.stop(signal.SIGKILL)
+    await_that("the ITR's routes go", lambda: whole.routes() == set(), PATIENCE_SECONDS)
+    whole.qsc.start()
+    await_that("the ITR's routes come back",
+               lambda: whole.routes() == {"20.0.0.0/14", "30.0.0.0/16"}, PATIENCE_SECONDS)
+    await_that("a ping gets through", whole.reaches)
 
 
 @pytest.fixture

@@ -40,7 +40,7 @@ static void test_refusals(void **state)
         {{0x49, 0x75, 1, 1, 0, 8, 0, 0}, 8, DECODE_MAGIC},
         {{0x49, 0x76, 0, 1, 0, 8, 0, 0}, 8, DECODE_VERSION},
         {{0x49, 0x76, 1, 0, 0, 8, 0, 0}, 8, DECODE_TYPE},
-        {{0x49, 0x76, 1, 9, 0, 8, 0, 0}, 8, DECODE_TYPE},
+        {{0x49, 0x76, 1, 11, 0, 8, 0, 0}, 8, DECODE_TYPE},
         {{0x49, 0x76, 1, 33, 0, 8, 0, 0}, 8, DECODE_TYPE},
         {{0x49, 0x76, 1, 32, 0, 9, 0, 0}, 8, DECODE_LENGTH},
         {{0x49, 0x76, 1, 32, 1, 8, 0, 0}, 8, DECODE_LENGTH},

@@ -121,9 +121,10 @@ static void test_cut_anywhere(void **state)
 static void test_which_side_a_message_is_for(void **state)
 {
     (void)state;
-    static const bool for_querier[] = {false, false, true, true, false, true, false, false, true};
+    static const bool for_querier[] = {false, false, true, true,  false, true,
+                                       false, false, true, false, true};
     uint8_t bytes[8] = {0x49, 0x76, 1};
-    for (uint8_t type = 1; type <= 8; type++) {
+    for (uint8_t type = 1; type <= 10; type++) {
         bytes[3] = type;
         assert_int_equal(query_is_for_querier(bytes, sizeof(bytes)), for_querier[type]);
     }

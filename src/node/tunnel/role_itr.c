@@ -279,7 +279,7 @@ void role_itr_remove_mab(struct role_itr *role, const struct prefix *mab)
     mab_routes_remove(role->mabs, mab);
     (void)itr_remove_mab(role->itr, mab);
     if (role->querier != NULL && mab_check(mab, &units, NULL)) { // what was said of it
-        querier_forget_range(role->querier, &units);
+        querier_forget_range(role->querier, node_now(role->node), &units);
         itr_forget(role->itr, &units);
     }
 }
