@@ -11,7 +11,7 @@
 //               is over: a flood of announcements pushes nobody out
 //
 // Who has an address keeps it for as long as it is heard. Somebody else who claims it is told so,
-// and counted.
+// and counted; only a router of the link may take it over.
 #include "sipp/lib/node_internal.h"
 
 #include "base/memory.h"
@@ -170,7 +170,9 @@ struct neighbour *neighbour_learn(struct node *node, struct instant now, uint16_
 {
     struct neighbour *neighbour = neighbour_find(node, interface, address);
     struct instant expires = instant_add(now, duration_s(lifetime));
-    if (neighbour != NULL && is_elsewhere(neighbour, now, link)) {
+    // A router may take an address over: it stands in for a mobile host that left its home.
+    bool taken = neighbour != NULL && is_elsewhere(neighbour, now, link);
+    if (taken && !link_has_router(&node->links[interface], now, link)) {
         node_count(node, COUNT_CONFLICTS);
         return NULL;
     }
@@ -180,7 +182,7 @@ struct neighbour *neighbour_learn(struct node *node, struct instant now, uint16_
     if (neighbour == NULL)
         neighbour = neighbour_new(node, now, interface, address);
     leave_list(node, neighbour);
-    if (!known || instant_before(neighbour->expires, expires))
+    if (!known || taken || instant_before(neighbour->expires, expires))
         neighbour->expires = expires;
     neighbour->link = *link;
     neighbour->resolved = true;

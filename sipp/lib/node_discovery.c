@@ -159,14 +159,15 @@ static bool from_this_link(const struct transit *transit)
            transit->packet.route.count == 2;
 }
 
-// A host on the subnet looks for its cluster address as for any other on the link.
-static bool answers_for(const struct node *node, struct sipp_address sought)
+// A host on the subnet looks for its cluster address as for any other on the link, and for a mobile
+// host whose home is there: while it is away, its home station answers.
+static bool answers_for(struct node *node, struct instant now, struct sipp_address sought)
 {
     for (size_t i = 0; node->config.router && i < node->level_count; i++) {
         if (node->levels[i].acts && sipp_address_equal(node->levels[i].prefix.address, sought))
             return true;
     }
-    return node_is_own(node, sought);
+    return node_is_own(node, sought) || node_binding(node, now, sought) != NULL;
 }
 
 // A new router asks everybody: all say who they are, but not at once.
@@ -209,7 +210,7 @@ void node_hear_where_are_you(struct node *node, struct instant now, const struct
         return;
     }
     bool router = sipp_address_none(sought) && node->config.router;
-    if ((!router && (sipp_address_none(sought) || !answers_for(node, sought))) ||
+    if ((!router && (sipp_address_none(sought) || !answers_for(node, now, sought))) ||
         !may_answer(node, now))
         return;
     if (router)
@@ -291,6 +292,18 @@ static void tell_of_conflict(struct node *node, struct instant now, const struct
     presence(&message, here->identity, &holder->link);
     node_send_on_link(node, transit->in, &here->link, route_source(&transit->packet.route),
                       &message);
+}
+
+void node_stand_in(struct node *node, struct sipp_address mobile)
+{
+    const struct next_hop *home = forwarding_look_up(node->forwarding, mobile);
+    struct link_address everybody = everyone(SIPP_GROUP_NODES);
+    struct icmp_message message;
+    if (home == NULL || !sipp_address_none(home->gateway))
+        return;
+    presence(&message, mobile, &node->links[home->interface].interface.link);
+    node_send_on_link(node, home->interface, &everybody,
+                      sipp_multicast(SIPP_SCOPE_LINK, SIPP_GROUP_NODES), &message);
 }
 
 static void hear_host(struct node *node, struct instant now, const struct transit *transit,

@@ -283,6 +283,8 @@ void node_hear_where_are_you(struct node *node, struct instant now, const struct
                              const struct icmp_message *message);
 void node_hear_i_am_here(struct node *node, struct instant now, const struct transit *transit,
                          const struct icmp_message *message);
+// Tells the home link of a mobile host that its packets are for us now.
+void node_stand_in(struct node *node, struct sipp_address mobile);
 void node_ask(struct node *node, uint16_t interface, struct sipp_address sought);
 void node_router_expired(struct node *node, struct instant now);
 

@@ -5,7 +5,8 @@
 //                     registers it with its home station
 //     base station    delivers to hosts that announced themselves on its links, when a packet was
 //                     advanced through its own address or came out of a home station's tunnel
-//     home station    takes packets for a registered mobile host and tunnels them to the base
+//     home station    takes packets for a registered mobile host, also those from its home link,
+//                     and tunnels them to the base
 //
 // The correspondent needs nothing but the reversal rules: the mobile host's first packet from its
 // new place shows it the way. How the home station learns the base is left open by the document;
@@ -108,10 +109,13 @@ static void hear_request(struct node *node, struct instant now, const struct tra
             answer_registration(node, now, transit, message, binding, ICMP_REGISTRATION_DENIED);
         return;
     }
+    bool was_away = node_binding(node, now, request->mobile) != NULL;
     binding->last_number = request->number;
     binding->base = request->lifetime == 0 ? SIPP_ADDRESS_NONE : request->base;
     binding->expires = instant_add(now, duration_s(request->lifetime));
     answer_registration(node, now, transit, message, binding, ICMP_REGISTRATION_ACCEPTED);
+    if (!was_away && request->lifetime > 0)
+        node_stand_in(node, request->mobile);
     struct sequence agreed = {
         .count = 2,
         .addresses = {sipp_address_none(binding->base) ? request->mobile : binding->base,

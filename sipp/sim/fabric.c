@@ -48,7 +48,8 @@ struct station {
     struct node *node;
     bool stub;
     size_t wires[NODE_INTERFACES_MAX];
-    struct list_node leaving; // frames for the engine to take
+    size_t stopped[NODE_INTERFACES_MAX]; // where a node without power was plugged in
+    struct list_node leaving;            // frames for the engine to take
 };
 
 struct fabric {
@@ -57,6 +58,7 @@ struct fabric {
     size_t engine_nodes;   // stations that it knows
     struct instant now;    // on the engine's clock
     uint32_t duplicated;
+    uint32_t lost;
     struct station stations[NODES_MAX];
     size_t count;
     struct wire *wires;
@@ -253,6 +255,10 @@ static void route_prefix(struct fabric *fabric, struct search *search,
         if (search->origin[node] || !fabric->stations[node].stub)
             spread_route(fabric, search, node, prefix);
     }
+    for (size_t i = 0; i < fabric->count; i++) {
+        if (!search->seen[i] && node_is_router(fabric->stations[i].node))
+            (void)forwarding_remove(node_forwarding(fabric->stations[i].node), prefix);
+    }
 }
 
 void fabric_route(struct fabric *fabric)
@@ -375,8 +381,10 @@ static void prepare(struct fabric *fabric)
     if (fabric->engine == NULL) {
         uint64_t seed = random_u64(&fabric->random);
         fabric->engine = engine_new(seed, fabric->count + LATE_NODES_MAX);
-        const struct path_conditions conditions = {
-            .delay = WIRE_DELAY, .jitter = WIRE_JITTER, .duplicated = fabric->duplicated};
+        const struct path_conditions conditions = {.delay = WIRE_DELAY,
+                                                   .jitter = WIRE_JITTER,
+                                                   .loss = fabric->lost,
+                                                   .duplicated = fabric->duplicated};
         network_set_all(engine_network(fabric->engine), &conditions);
     }
     while (fabric->engine_nodes < fabric->count) {
@@ -390,6 +398,40 @@ void fabric_duplicate(struct fabric *fabric, uint32_t probability)
 {
     assert(fabric->engine == NULL);
     fabric->duplicated = probability;
+}
+
+void fabric_lose(struct fabric *fabric, uint32_t probability)
+{
+    assert(fabric->engine == NULL);
+    fabric->lost = probability;
+}
+
+void fabric_stop(struct fabric *fabric, size_t node)
+{
+    struct station *station = &fabric->stations[node];
+    uint16_t interfaces = (uint16_t)node_interface_count(station->node);
+    for (uint16_t i = 0; i < interfaces; i++) {
+        station->stopped[i] = station->wires[i];
+        if (station->wires[i] != UNPLUGGED)
+            fabric_unplug(fabric, node, i);
+    }
+}
+
+struct node *fabric_start(struct fabric *fabric, size_t node, const struct node_config *config)
+{
+    struct station *station = &fabric->stations[node];
+    struct node *old = station->node;
+    uint16_t interfaces = (uint16_t)node_interface_count(old);
+    drop_leaving(station);
+    station->node = node_new(config, random_seed_from_number(random_u64(&fabric->random)),
+                             engine_node_now(fabric->engine, node));
+    for (uint16_t i = 0; i < interfaces; i++) {
+        (void)node_add_interface(station->node, node_interface(old, i));
+        if (station->stopped[i] != UNPLUGGED)
+            fabric_replug(fabric, station->stopped[i], node, i);
+    }
+    node_free(old);
+    return station->node;
 }
 
 void fabric_run(struct fabric *fabric, struct duration time)

@@ -38,7 +38,8 @@ void fabric_unplug(struct fabric *fabric, size_t node, uint16_t interface);
 void fabric_replug(struct fabric *fabric, size_t wire, size_t node, uint16_t interface);
 
 // `node` originates `prefix`: routers elsewhere get routes towards it when fabric_route is called.
-// With an `interface`, the node itself finds the prefix's addresses on that link.
+// With an `interface`, the node itself finds the prefix's addresses on that link. fabric_route may
+// be called again when something has changed: routes that lead nowhere any more are removed.
 void fabric_originate(struct fabric *fabric, size_t node, struct sipp_prefix prefix,
                       uint16_t interface);
 void fabric_route(struct fabric *fabric);
@@ -48,8 +49,16 @@ typedef void fabric_watch(void *state, size_t wire, size_t from, const uint8_t *
                           size_t length);
 void fabric_set_watch(struct fabric *fabric, fabric_watch *watch, void *state);
 
-// Every frame arrives twice with this probability, in parts of a million.
+// Every frame arrives twice, or not at all, with these probabilities, in parts of a million. To be
+// set before the first time passes.
 void fabric_duplicate(struct fabric *fabric, uint32_t probability);
+void fabric_lose(struct fabric *fabric, uint32_t probability);
+
+// A node loses power: it is unplugged everywhere, and what it knew is gone. `fabric_start` puts a
+// new one with the same interfaces into its place and into its wires; whoever made it must equip it
+// again.
+void fabric_stop(struct fabric *fabric, size_t node);
+struct node *fabric_start(struct fabric *fabric, size_t node, const struct node_config *config);
 
 // Runs for a time: packets move and timers fire in order.
 void fabric_run(struct fabric *fabric, struct duration time);

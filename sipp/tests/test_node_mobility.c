@@ -101,6 +101,28 @@ static void test_section_7_1(void **state)
     assert_string_equal(internet_route_seen(net, H, ICMP_ECHO, 0), "S.H, Q.D, *Q.E, S.I");
 }
 
+// Somebody on the home link, who never needed a router to reach the mobile host.
+static void test_a_neighbour_at_home_reaches_it_away(void **state)
+{
+    struct away *away = *state;
+    struct internet *net = away->net;
+    size_t neighbour = fabric_add(net->fabric, &(struct node_config){.router = false}, false);
+    (void)fabric_plug(net->fabric, net->lan_d, neighbour, 1500);
+    internet_own(net, neighbour, "2000:000d:0001:0055");
+    fabric_run(net->fabric, duration_s(12));
+    assert_answered(away, neighbour, "S.H");
+    carry(away, away->radio);
+    // At once, although H's link address was known a moment ago.
+    assert_answered(away, neighbour, "S.H");
+    fabric_run(net->fabric, duration_s(120));
+    assert_answered(away, neighbour, "S.H");
+    // Home again, it shows the neighbour the short way with the first packet that it sends.
+    carry(away, net->lan_d);
+    assert_answered(away, H, "2000:000d:0001:0055");
+    assert_answered(away, neighbour, "S.H");
+    assert_string_equal(internet_route_seen(net, D, ICMP_ECHO, 0), "nothing");
+}
+
 // The mobile host goes on to where nobody tells the correspondent. The base station's error brings
 // the correspondent back to the old route and the home station.
 static void test_correspondent_falls_back(void **state)
@@ -214,6 +236,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_section_7_1, away_setup, away_teardown),
         cmocka_unit_test_setup_teardown(test_forged_registration_changes_nothing,
                                         internet_setup_extended, internet_teardown),
+        cmocka_unit_test_setup_teardown(test_a_neighbour_at_home_reaches_it_away, away_setup,
+                                        away_teardown),
         cmocka_unit_test_setup_teardown(test_correspondent_falls_back, away_setup, away_teardown),
         cmocka_unit_test_setup_teardown(test_bases_that_make_packets_go_round,
                                         internet_setup_extended, internet_teardown),
