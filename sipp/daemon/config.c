@@ -31,13 +31,10 @@
 #include "sipp/lib/notation.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#define FILE_MAX  (1 << 20)
 #define WORDS_MAX 6
 
 // The words of one line. `at` is the word that was looked at last: where an error is.
@@ -67,29 +64,6 @@ static const char *argument(struct line *line, unsigned i)
 static unsigned arguments(const struct line *line)
 {
     return line->count - 1;
-}
-
-char *file_read(const char *file, struct error *error)
-{
-    FILE *stream = fopen(file, "re");
-    if (stream == NULL) {
-        (void)error_set(error, ERROR_SYSTEM, "cannot-read", "cannot read %s: %s", file,
-                        strerror(errno));
-        return NULL;
-    }
-    char *text = memory_new(FILE_MAX + 2);
-    // One byte more than may be there, so that the end is seen.
-    size_t length = fread(text, 1, FILE_MAX + 1, stream);
-    text[length] = '\0';
-    bool whole = feof(stream) != 0;
-    (void)fclose(stream);
-    if (whole && strlen(text) == length)
-        return text;
-    memory_free(text);
-    (void)error_set(error, ERROR_INPUT, "no-text",
-                    whole ? "%s is no text: it has a zero byte" : "%s is longer than a megabyte",
-                    file);
-    return NULL;
 }
 
 static bool find_port(const struct sippd *sippd, const char *name, uint16_t *interface,
@@ -430,11 +404,15 @@ static bool make_node(struct sippd *sippd, const char *file, const char *text, s
     return true;
 }
 
+bool config_read(struct sippd *sippd, const char *file, const char *text, struct error *error)
+{
+    return make_node(sippd, file, text, error) && each_line(file, text, apply_line, sippd, error);
+}
+
 bool config_load(struct sippd *sippd, const char *file, struct error *error)
 {
     char *text = file_read(file, error);
-    bool good = text != NULL && make_node(sippd, file, text, error) &&
-                each_line(file, text, apply_line, sippd, error);
+    bool good = text != NULL && config_read(sippd, file, text, error);
     memory_free(text);
     return good;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// What the two files of the control socket share.
+// What the files of the control socket share.
 #ifndef SIPP_DAEMON_CONTROL_INTERNAL_H
 #define SIPP_DAEMON_CONTROL_INTERNAL_H
 
@@ -44,6 +44,9 @@ struct control {
 void answer(struct client *client, json_t *object);
 // The text of a key, or NULL.
 const char *text_of(const json_t *command, const char *key);
+
+// control_command.c: carries out what a line says; `answer` gets what comes of it, now or later.
+void control_line(struct client *client, const char *line);
 
 // control_echo.c
 bool command_echo(struct control *control, struct client *client, const json_t *command,

@@ -5,7 +5,7 @@
 //     gateway.c   TUN device: IPv4 hosts, by their C-bit addresses
 //     kernel.c    netlink: routes that a routing daemon learned, carrier of links
 //     learned.c   which of the kernel's routes are in use
-//     control.c   commands of the `sipp` tool
+//     control*.c  commands of the `sipp` tool
 //     leases.c    what a configuration server has given out
 //     config.c    the file that says what the node is
 //     privileges.c  what the process may do once all is open
@@ -56,6 +56,10 @@ void sippd_settle(struct sippd *sippd);
 // ---- config.c: makes the node and everything around it from a file. With `checking`, finds every
 // mistake that can be found without opening anything.
 bool config_load(struct sippd *sippd, const char *file, struct error *error);
+// The same from the text of the file, whose name is for errors.
+bool config_read(struct sippd *sippd, const char *file, const char *text, struct error *error);
+
+// ---- file.c
 // A whole small file as text; the caller frees it with memory_free.
 char *file_read(const char *file, struct error *error);
 
