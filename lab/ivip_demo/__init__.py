@@ -22,4 +22,8 @@ Distributed real time mapping (`make demo-drtm`):
 
     drtm.py         the script
     drtm_told.py    servers found through DNS, first packets, who is told of changes
+    drtm_faults.py  servers killed, DNS silent or changed, alive checks lost
+    drtm_forged.py  forged messages
+    forger.py       runs on a node: sends them
+    drtm_usage.py   a DITR site's usage
 """

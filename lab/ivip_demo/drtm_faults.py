@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 
 from ivip_lab import dns, ivip
 from ivip_lab.lab import Lab
@@ -207,14 +208,16 @@ def alive_lost(demo: Demo, step: Step, rounds: int) -> None:
     def lost(node: str) -> float:
         return tools.total(demo.lab, node, "ivip_querier_upstreams_total", what="lost")
 
+    def given_up(number: int) -> bool:
+        return all(lost(node) >= before[node] + number for node in nodes)
+
     before = {node: lost(node) for node in nodes}
     with flowing(demo, "alive", FLOWS) as traffic:
         step.command(", ".join(nodes), "nft ... drop      (Alive Replies, and nothing else)")
         begin = time.monotonic()
         with losing(demo.lab, nodes, ALIVE_REPLY):
             for number in range(rounds):
-                eventually("servers count as lost", lambda number=number: all(
-                    lost(node) > before[node] + number for node in nodes))
+                eventually("servers count as lost", partial(given_up, number + 1))
                 if number == 0:
                     noticed = time.monotonic() - begin
                 without = reaches_everyone(step, traffic)

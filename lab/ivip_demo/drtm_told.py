@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Callable
 
 import yaml
 from ivip_lab import ivip
@@ -23,7 +24,7 @@ PATIENCE_SECONDS = 30.0
 SETTLE_SECONDS = 0.3
 
 
-def eventually(what: str, condition, seconds: float = PATIENCE_SECONDS) -> float:
+def eventually(what: str, condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> float:
     """Waits for a condition; returns the seconds it took. Raises NotHeld."""
     begin = time.monotonic()
     while not condition():

@@ -166,6 +166,11 @@ class Traffic:
         for network in self._demo.lab.topology.networks.values():
             for prefix in network.spi.prefixes if network.spi else ():
                 self._judge(outcome, network.name, prefix.version)
+        for node in {flow.target for flow in self._flows}:
+            own = self._demo.lab.plan.prefixes(self._demo.lab.topology.nodes[node].network)
+            outcome.wrong += [f"{packet.inner.source} to {packet.inner.target} at {node}"
+                              for packet in self._got[node].packets if packet.echo is not None
+                              and not any(within(packet.inner.target, prefix) for prefix in own)]
         for node in self._elsewhere:
             mabs = self._demo.lab.topology.mabs
             outcome.wrong += [f"{packet.inner.source} to {packet.inner.target} at {node}"

@@ -7,7 +7,6 @@ import json
 import secrets
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path

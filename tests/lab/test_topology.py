@@ -59,6 +59,35 @@ def test_names_what_is_wrong_and_where(tmp_path: Path, change: tuple[str, str], 
     assert words in str(caught.value)
 
 
+DRTM = find_topology("drtm").read_text()
+
+
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ("ruas: RUASA", "ruas: A1QSC", "dsocs.acme.ruas: A1QSC is no node with the role ruas"),
+    ("sites: [A1, A2]", "sites: [A1, A9]", 'dsocs.acme.sites: there is no network "A9"'),
+    ("sites: [A1, A2]", "sites: [N1]", "no site of acme has a node with the role qsa"),
+    ("usage_every: 2s", "usage_every: often", "expected a number and a unit (s, m), such as 60s"),
+    ("  beta: {ruas", "  Beta: {ruas", '"Beta" is no label'),
+    ("20.16.0.0/14,", "20.16.0.0/14, 20.12.8.0/24,", "lies in another MAB"),
+    ("domain: ivip.example\n", "mabs: [30.0.0.0/16]\ndomain: ivip.example\n",
+     'with "dsocs", each has MABs of its own'),
+    ("domain: ivip.example\n", "domain: example\n", 'expected a domain such as isp.example'),
+    ("isp.example: {qsr: [QSR1, QSR2]}\n", "isp.example: {qsr: [ITR1]}\n",
+     "ITR1 is no node with the role qsr or qsc"),
+    ("qsc: {domain: isp.example}", "qsc: {domain: other.example}",
+     'the domain other.example of its role qsc is not among "domains"'),
+    ("mabs: [20.0.0.0/14]}", "mabs: [30.0.0.0/14]}", "A1DITR1: 30.0.0.0/14 lies in none of the MABs"),
+    ("roles: {dns: {}}", "roles: {}", "there are domains but no node with the role dns"),
+    ("n7: {uabs: [20.12.1.0/24]}", "n7: {uabs: [20.12.1.0/24, 20.16.2.0/24]}",
+     "n7 has UABs of several RUASes: RUASA, RUASB"),
+])
+def test_operators_and_domains_must_fit(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in DRTM
+    with pytest.raises(Problem) as caught:
+        load_topology(write(tmp_path, DRTM.replace(old, new)))
+    assert words in str(caught.value)
+
+
 def test_a_name_that_is_no_topology_is_answered_with_those_there_are() -> None:
     with pytest.raises(Problem, match="known by name: drtm, fig3, small"):
         find_topology("fig4")

@@ -59,9 +59,13 @@ def test_up_twice_is_refused_and_harms_nothing(lab_name: str) -> None:
     assert run_lab("exec", "--lab", lab_name, "H1", "--", "true").returncode == 0
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.4, 0.8])
-def test_nothing_is_left_after_a_kill_in_the_middle(lab_name: str, seconds: float) -> None:
-    child = subprocess.Popen([LAB_COMMAND, "up", "fig3", "--plain", "--name", lab_name],
+@pytest.mark.parametrize(("words", "seconds"), [
+    (("fig3", "--plain"), 0.1), (("fig3", "--plain"), 0.2), (("fig3", "--plain"), 0.4),
+    (("fig3", "--plain"), 0.8), (("drtm",), 0.7), (("drtm",), 1.5), (("drtm",), 3.0)],
+    ids=lambda value: value[0] if isinstance(value, tuple) else str(value))
+def test_nothing_is_left_after_a_kill_in_the_middle(lab_name: str, words: tuple[str, ...],
+                                                    seconds: float) -> None:
+    child = subprocess.Popen([LAB_COMMAND, "up", *words, "--name", lab_name],
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(seconds)
     child.send_signal(signal.SIGKILL)
@@ -69,6 +73,32 @@ def test_nothing_is_left_after_a_kill_in_the_middle(lab_name: str, seconds: floa
     if leftovers(lab_name):
         down = run_lab("down", lab_name)
         assert down.returncode == 0, down.stderr
+    assert leftovers(lab_name) == []
+    assert processes_of(lab_name) == []
+
+
+def test_shows_who_serves_whom_and_where_dns_says_so(lab_name: str) -> None:
+    assert run_lab("up", "drtm", "--plain", "--name", lab_name).returncode == 0
+    shown = json.loads(run_lab("show", lab_name, "--json").stdout)
+    assert [(dsoc["name"], dsoc["ruas"], dsoc["sites"]) for dsoc in shown["dsocs"]] == [
+        ("acme", "RUASA", ["A1", "A2"]), ("beta", "RUASB", ["B1", "B2"])]
+    assert shown["mabs"] == [mab for dsoc in shown["dsocs"] for mab in dsoc["mabs"]]
+    assert shown["domain"] == "ivip.example"
+    assert shown["domains"]["pop.isp.example"]["qsc"][0] == "QSC1"
+    assert "acme  RUASA  A1 A2" in run_lab("show", lab_name).stdout
+    assert run_lab("down", lab_name).returncode == 0
+    assert leftovers(lab_name) == []
+
+
+def test_dns_that_cannot_run_is_named_and_all_is_cleaned_up(lab_name: str, tmp_path: Path) -> None:
+    broken = tmp_path / "ldns-signzone"
+    broken.write_text("#!/bin/sh\necho this signer is ill >&2\nexit 1\n")
+    broken.chmod(0o755)
+    done = subprocess.run([LAB_COMMAND, "up", "drtm", "--name", lab_name], capture_output=True,
+                          text=True, check=False,
+                          env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    assert done.returncode == 1
+    assert "this signer is ill" in done.stderr
     assert leftovers(lab_name) == []
     assert processes_of(lab_name) == []
 
