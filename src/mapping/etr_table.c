@@ -6,8 +6,16 @@
 
 #include <assert.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define CAPACITY_FIRST 16
+#define PAGE_BYTES     4096
+
+// Chains are short, so that whether the first of one is the address wanted is guessed right.
+static uint32_t *new_buckets(uint32_t capacity)
+{
+    return memory_new_array((size_t)2 * capacity, sizeof(uint32_t));
+}
 
 void etr_table_init(struct etr_table *table)
 {
@@ -19,7 +27,7 @@ void etr_table_init(struct etr_table *table)
     table->capacity = CAPACITY_FIRST;
     table->addresses = memory_new_array(table->capacity, sizeof(*table->addresses));
     table->slots = memory_new_array(table->capacity, sizeof(*table->slots));
-    table->buckets = memory_new_array(table->capacity, sizeof(*table->buckets));
+    table->buckets = new_buckets(table->capacity);
     table->unreferenced = memory_new_array(table->capacity, sizeof(*table->unreferenced));
     table->used = ETR_FIRST;
 }
@@ -38,19 +46,26 @@ void etr_table_release(struct etr_table *table)
 
 size_t etr_table_memory(const struct etr_table *table)
 {
-    size_t entry = sizeof(*table->slots) + sizeof(*table->buckets) + sizeof(*table->unreferenced);
-    return table->capacity * (entry + 2 * sizeof(*table->addresses));
+    // The arrays that grew have no memory yet where they were not used.
+    size_t entry = sizeof(*table->slots) + sizeof(*table->addresses);
+    return table->used * entry + (size_t)2 * table->capacity * sizeof(*table->buckets) +
+           table->unreferenced_count * sizeof(*table->unreferenced);
 }
 
 static uint32_t *bucket_of(const struct etr_table *table, const struct address *address)
 {
     uint64_t hash = hash_bytes(&table->key, address, sizeof(*address));
-    return &table->buckets[hash & (table->capacity - 1)];
+    return &table->buckets[hash & (2 * (uint64_t)table->capacity - 1)];
 }
 
-// Readers may still look at the old array: it is kept.
-static void retire(struct etr_table *table, void *addresses)
+// Readers may still look at the old array, so it is kept; but what they find there does not count,
+// since the writer is within a change. So whole pages of it are given back, and read as zeros.
+static void retire(struct etr_table *table, struct address *addresses, size_t count)
 {
+    uintptr_t first = ((uintptr_t)addresses + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+    uintptr_t end = (uintptr_t)(addresses + count) / PAGE_BYTES * PAGE_BYTES;
+    if (first < end)
+        (void)madvise((void *)first, end - first, MADV_DONTNEED); // NOLINT: pages of an array
     table->retired =
         memory_resize(table->retired, (table->retired_count + 1) * sizeof(*table->retired));
     table->retired[table->retired_count++] = addresses;
@@ -62,14 +77,14 @@ static void grow(struct etr_table *table)
     assert(capacity > table->capacity);
     struct address *addresses = memory_new_array(capacity, sizeof(*addresses));
     memcpy(addresses, table->addresses, table->used * sizeof(*addresses));
-    retire(table, table->addresses);
+    struct address *before = table->addresses;
     __atomic_store_n(&table->addresses, addresses, __ATOMIC_RELEASE);
+    retire(table, before, table->capacity);
     table->slots = memory_resize(table->slots, capacity * sizeof(*table->slots));
-    memset(table->slots + table->capacity, 0, table->capacity * sizeof(*table->slots));
     table->unreferenced =
         memory_resize(table->unreferenced, capacity * sizeof(*table->unreferenced));
     memory_free(table->buckets);
-    table->buckets = memory_new_array(capacity, sizeof(*table->buckets));
+    table->buckets = new_buckets(capacity);
     table->capacity = capacity;
     for (uint32_t i = ETR_FIRST; i < table->used; i++) {
         uint32_t *bucket = bucket_of(table, &addresses[i]);

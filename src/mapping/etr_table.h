@@ -7,8 +7,8 @@
 //
 // Micronets hold references. An index whose last reference was dropped keeps its address until
 // etr_table_sweep, so a change can be taken back. One writer; etr_table_get may run beside it:
-// when the array of addresses grows, the old one stays until the table is released (all of them
-// together are no larger than the newest).
+// when the array of addresses grows, the old one stays mapped until the table is released, but for
+// its ends without memory behind it: who still looks there, looks again.
 #ifndef IVIP_MAPPING_ETR_TABLE_H
 #define IVIP_MAPPING_ETR_TABLE_H
 
@@ -32,7 +32,7 @@ struct etr_slot {
 struct etr_table {
     struct address *addresses; // by index; readers look here
     struct etr_slot *slots;    // by index
-    uint32_t *buckets;         // as many as `capacity`, a power of two
+    uint32_t *buckets;         // twice as many as `capacity`, a power of two
     uint32_t *unreferenced;    // candidates for etr_table_sweep
     uint32_t unreferenced_count;
     uint32_t capacity;

@@ -29,6 +29,7 @@ void mapping_free(struct mapping *mapping)
     store_release(&mapping->store);
     etr_table_release(&mapping->etrs);
     memory_free(mapping->undo.changes);
+    memory_free(mapping->unhashed);
     memory_free(mapping);
 }
 
@@ -50,12 +51,16 @@ uint64_t mapping_count(const struct mapping *mapping)
 size_t mapping_memory(const struct mapping *mapping)
 {
     return sizeof(*mapping) + store_memory(&mapping->store) + etr_table_memory(&mapping->etrs) +
-           mapping->undo.capacity * sizeof(*mapping->undo.changes);
+           mapping->undo.capacity * sizeof(*mapping->undo.changes) +
+           (mapping->unhashed != NULL ? sizeof(*mapping->unhashed) : 0);
 }
 
 struct mapping_hash mapping_hash(const struct mapping *mapping)
 {
-    return mapping->hash;
+    struct mapping_hash hash = mapping->hash;
+    if (mapping->unhashed != NULL)
+        record_hash_add(&hash, mapping->unhashed->records, mapping->unhashed->count);
+    return hash;
 }
 
 bool mapping_hash_equal(const struct mapping_hash *a, const struct mapping_hash *b)

@@ -78,6 +78,7 @@ const struct range *mapping_units(const struct mapping *mapping);
 uint64_t mapping_count(const struct mapping *mapping);
 // Bytes of memory in use.
 size_t mapping_memory(const struct mapping *mapping);
+// The running hash; for the writer.
 struct mapping_hash mapping_hash(const struct mapping *mapping);
 bool mapping_hash_equal(const struct mapping_hash *a, const struct mapping_hash *b);
 

@@ -13,15 +13,12 @@
 
 #include "base/memory.h"
 #include "mapping/mapping_state.h"
-#include "mapping/record_hash.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #define CHANGES_FIRST 16
-// Records hashed at a time: a multiple of RECORD_LANES.
-#define HASH_RECORDS 64
 // Updates whose memory is asked for together.
 #define WARM_UPDATES 32
 
@@ -69,7 +66,6 @@ static void undo_all(struct mapping *mapping)
         make(mapping, &back);
     }
     assert(mapping->count == undo->micronets);
-    mapping->hash = undo->hash;
 }
 
 // The texts of refusals: a range, and the micronet that is in the way.
@@ -317,31 +313,31 @@ static bool apply_update(struct mapping *mapping, const struct update *update, s
                      (int)update->kind);
 }
 
-static struct record record_of(const struct mapping *mapping, const struct change *change,
-                               uint32_t value)
+// Notes that a micronet's record with one of its values came, or went.
+static void note_record(struct mapping *mapping, const struct change *change, uint32_t value,
+                        bool gone)
 {
-    return (struct record){change->start, change->length, etr_table_get(&mapping->etrs, value)};
+    struct unhashed *unhashed = mapping->unhashed;
+    if (value == ETR_GAP)
+        return;
+    unhashed->records[unhashed->count++] =
+        (struct record){change->start, change->length, etr_table_get(&mapping->etrs, value), gone};
+    if (unhashed->count < RECORD_LANES)
+        return;
+    record_hash_add(&mapping->hash, unhashed->records, unhashed->count);
+    unhashed->count = 0;
 }
 
-// Adjusts the running hash by what the undo log notes.
-static void adjust_hash(struct mapping *mapping)
+// Adjusts the running hash by what the undo log notes; or back again.
+static void adjust_hash(struct mapping *mapping, bool back)
 {
     const struct undo_log *undo = &mapping->undo;
-    struct record gone[HASH_RECORDS];
-    struct record come[HASH_RECORDS];
-    for (size_t done = 0; done < undo->count; done += HASH_RECORDS) {
-        size_t gone_count = 0;
-        size_t come_count = 0;
-        size_t end = undo->count - done < HASH_RECORDS ? undo->count : done + HASH_RECORDS;
-        for (size_t i = done; i < end; i++) {
-            const struct change *change = &undo->changes[i];
-            if (change->before != ETR_GAP)
-                gone[gone_count++] = record_of(mapping, change, change->before);
-            if (change->after != ETR_GAP)
-                come[come_count++] = record_of(mapping, change, change->after);
-        }
-        record_hash_subtract(&mapping->hash, gone, gone_count);
-        record_hash_add(&mapping->hash, come, come_count);
+    if (mapping->unhashed == NULL)
+        mapping->unhashed = memory_new(sizeof(*mapping->unhashed));
+    for (size_t i = 0; i < undo->count; i++) {
+        const struct change *change = &undo->changes[i];
+        note_record(mapping, change, change->before, !back);
+        note_record(mapping, change, change->after, back);
     }
 }
 
@@ -386,7 +382,6 @@ static bool begin_set(struct mapping *mapping, size_t count, size_t *failed, str
     }
     mapping->undo.revertible = false;
     mapping->undo.count = 0;
-    mapping->undo.hash = mapping->hash;
     mapping->undo.micronets = mapping->count;
     sequence_write_begin(&mapping->sequence);
     // Addresses that the set before took out of use: inside the change, since a reader may be
@@ -404,7 +399,7 @@ bool mapping_apply(struct mapping *mapping, const struct update *updates, size_t
     sequence_write_end(&mapping->sequence);
     if (!applied)
         return false;
-    adjust_hash(mapping);
+    adjust_hash(mapping, false);
     mapping->undo.revertible = true;
     return true;
 }
@@ -424,6 +419,7 @@ void mapping_revert(struct mapping *mapping)
 {
     assert(mapping->undo.revertible);
     mapping->undo.revertible = false;
+    adjust_hash(mapping, true);
     sequence_write_begin(&mapping->sequence);
     undo_all(mapping);
     sequence_write_end(&mapping->sequence);

@@ -10,6 +10,7 @@
 
 #include "mapping/etr_table.h"
 #include "mapping/mapping.h"
+#include "mapping/record_hash.h"
 #include "mapping/sequence.h"
 #include "mapping/store.h"
 
@@ -27,9 +28,15 @@ struct undo_log {
     struct change *changes; // owned
     size_t count;
     size_t capacity;
-    struct mapping_hash hash;
     uint64_t micronets;
     bool revertible;
+};
+
+// Records that the running hash does not have yet: they are hashed when there are enough to be
+// hashed side by side, or when the hash is asked for.
+struct unhashed {
+    struct record records[RECORD_LANES];
+    size_t count; // less than RECORD_LANES
 };
 
 struct mapping {
@@ -37,7 +44,8 @@ struct mapping {
     struct store store;
     struct etr_table etrs;
     uint64_t count;
-    struct mapping_hash hash;
+    struct mapping_hash hash;  // but for:
+    struct unhashed *unhashed; // owned; NULL before the first change
     struct prefix mab;
     struct undo_log undo;
 };

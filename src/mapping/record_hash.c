@@ -89,6 +89,8 @@ static struct mapping_hash hash_one(const struct record *record)
     uint64_t v[4];
     struct mapping_hash hash;
     SIPHASH(uint64_t, v, input, hash.lanes[0], hash.lanes[1]);
+    hash.lanes[0] = record->gone ? -hash.lanes[0] : hash.lanes[0];
+    hash.lanes[1] = record->gone ? -hash.lanes[1] : hash.lanes[1];
     return hash;
 }
 
@@ -107,8 +109,8 @@ sum_lanes(const struct record *records)
     SIPHASH(lanes, v, input, first, second);
     struct mapping_hash sum = {{0, 0}};
     for (size_t lane = 0; lane < RECORD_LANES; lane++) {
-        sum.lanes[0] += first[lane];
-        sum.lanes[1] += second[lane];
+        sum.lanes[0] += records[lane].gone ? -first[lane] : first[lane];
+        sum.lanes[1] += records[lane].gone ? -second[lane] : second[lane];
     }
     return sum;
 }
@@ -150,33 +152,17 @@ static struct mapping_hash sum_group(const struct record *records)
 }
 #endif
 
-static struct mapping_hash sum_of(const struct record *records, size_t count)
+void record_hash_add(struct mapping_hash *hash, const struct record *records, size_t count)
 {
-    struct mapping_hash sum = {{0, 0}};
     size_t i = 0;
     for (; i + RECORD_LANES <= count; i += RECORD_LANES) {
         struct mapping_hash group = sum_group(records + i);
-        sum.lanes[0] += group.lanes[0];
-        sum.lanes[1] += group.lanes[1];
+        hash->lanes[0] += group.lanes[0];
+        hash->lanes[1] += group.lanes[1];
     }
     for (; i < count; i++) { // too few for all lanes
         struct mapping_hash one = hash_one(&records[i]);
-        sum.lanes[0] += one.lanes[0];
-        sum.lanes[1] += one.lanes[1];
+        hash->lanes[0] += one.lanes[0];
+        hash->lanes[1] += one.lanes[1];
     }
-    return sum;
-}
-
-void record_hash_add(struct mapping_hash *hash, const struct record *records, size_t count)
-{
-    struct mapping_hash sum = sum_of(records, count);
-    hash->lanes[0] += sum.lanes[0];
-    hash->lanes[1] += sum.lanes[1];
-}
-
-void record_hash_subtract(struct mapping_hash *hash, const struct record *records, size_t count)
-{
-    struct mapping_hash sum = sum_of(records, count);
-    hash->lanes[0] -= sum.lanes[0];
-    hash->lanes[1] -= sum.lanes[1];
 }

@@ -18,10 +18,10 @@ struct record {
     uint64_t start;
     uint64_t units;
     struct address etr;
+    bool gone; // to be taken away from the sum
 };
 
-// Adds the hashes of `count` records to `hash`; or takes them away.
+// Adds the hashes of `count` records to `hash`, or takes them away.
 void record_hash_add(struct mapping_hash *hash, const struct record *records, size_t count);
-void record_hash_subtract(struct mapping_hash *hash, const struct record *records, size_t count);
 
 #endif

@@ -89,7 +89,7 @@ static bool take_chunk(struct blocks_reader *from, const struct column columns[3
         uint64_t start = from->end + gaps[i];
         uint64_t length = lengths[i] + 1;
         micronets[i] = (struct interval){start, length, from->values[etrs[i]]};
-        records[i] = (struct record){start, length, from->etrs[etrs[i]]};
+        records[i] = (struct record){start, length, from->etrs[etrs[i]], false};
         etr_table_hold(&from->mapping->etrs, micronets[i].value);
         from->end = start + length;
         from->units_left -= gaps[i] + length;
