@@ -6,11 +6,16 @@
 #include <assert.h>
 #include <string.h>
 
+// Most numbers that are remembered: 256 KB.
+#define NUMBERED_MAX 65536
+
 struct etr_paths {
     struct hash_key key;
     size_t used; // records below this place were given out at least once; they stay in use
     size_t limit;
     struct etr_path *records;
+    uint32_t *numbered; // by number, modulo a power of two: the place of the record last used
+    size_t numbered_count;
     struct table by_address;
     struct list_node recent; // least recently used first
     uint64_t generation;
@@ -18,11 +23,15 @@ struct etr_paths {
 
 struct etr_paths *etr_paths_new(size_t limit, struct hash_key key)
 {
-    assert(limit > 0);
+    assert(limit > 0 && limit <= UINT32_MAX);
     struct etr_paths *paths = memory_new(sizeof(*paths));
     paths->key = key;
     paths->limit = limit;
     paths->records = memory_new_array(limit, sizeof(struct etr_path));
+    paths->numbered_count = 1;
+    while (paths->numbered_count < limit && paths->numbered_count < NUMBERED_MAX)
+        paths->numbered_count *= 2;
+    paths->numbered = memory_new_array(paths->numbered_count, sizeof(*paths->numbered));
     table_init(&paths->by_address);
     list_init(&paths->recent);
     paths->generation = 1;
@@ -35,6 +44,7 @@ void etr_paths_free(struct etr_paths *paths)
         return;
     table_release(&paths->by_address);
     memory_free(paths->records);
+    memory_free(paths->numbered);
     memory_free(paths);
 }
 
@@ -74,11 +84,14 @@ static struct etr_path *make(struct etr_paths *paths, const struct address *etr)
     return path;
 }
 
-struct etr_path *etr_paths_use(struct etr_paths *paths, const struct address *etr)
+static struct etr_path *find_or_make(struct etr_paths *paths, const struct address *etr)
 {
     struct etr_path *path = etr_paths_find(paths, etr);
-    if (path == NULL)
-        path = make(paths, etr);
+    return path != NULL ? path : make(paths, etr);
+}
+
+static struct etr_path *use(struct etr_paths *paths, struct etr_path *path)
+{
     list_remove(&path->recent);
     list_append(&paths->recent, &path->recent);
     if (path->generation != paths->generation) {
@@ -86,6 +99,25 @@ struct etr_path *etr_paths_use(struct etr_paths *paths, const struct address *et
         path->rule = ETR_RULE_UNKNOWN;
     }
     return path;
+}
+
+struct etr_path *etr_paths_use(struct etr_paths *paths, const struct address *etr)
+{
+    return use(paths, find_or_make(paths, etr));
+}
+
+struct etr_path *etr_paths_use_numbered(struct etr_paths *paths, uint64_t number,
+                                        const struct address *etr)
+{
+    uint32_t *place = &paths->numbered[number & (paths->numbered_count - 1)];
+    struct etr_path *path = &paths->records[*place];
+    assert(!address_is_zero(etr));
+    // A record never used has no address, and one that was taken for another ETR has that one's.
+    if (!address_equal(&path->etr, etr)) {
+        path = find_or_make(paths, etr);
+        *place = (uint32_t)(path - paths->records);
+    }
+    return use(paths, path);
 }
 
 void etr_paths_new_rules(struct etr_paths *paths)

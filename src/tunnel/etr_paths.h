@@ -51,6 +51,10 @@ void etr_paths_free(struct etr_paths *paths);
 
 // The record of an ETR, made where there is none; it holds until another ETR is used.
 struct etr_path *etr_paths_use(struct etr_paths *paths, const struct address *etr);
+// The same where a number is known that nearly always stands for this ETR, as its number in a
+// mapping does: found by it without hashing the address.
+struct etr_path *etr_paths_use_numbered(struct etr_paths *paths, uint64_t number,
+                                        const struct address *etr);
 // The record of an ETR, or NULL.
 struct etr_path *etr_paths_find(struct etr_paths *paths, const struct address *etr);
 // All ETRs are to be judged anew.

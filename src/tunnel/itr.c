@@ -112,16 +112,21 @@ void itr_set_refused(struct itr *itr, const struct prefix *prefixes, size_t coun
     etr_paths_new_rules(itr->paths);
 }
 
+// Gives the number of the ETR, too (etr_paths_use_numbered).
 static enum answer ask_database(const struct itr *itr, const struct address *destination,
-                                struct micronet *micronet)
+                                struct micronet *micronet, uint64_t *number)
 {
     const struct mapping *mapping = database_find(itr->database, destination);
     if (mapping == NULL) {
-        uint32_t number;
-        return mab_table_find(itr->mabs, destination, &number) ? ANSWER_UNAVAILABLE
-                                                               : ANSWER_NOT_IN_MAB;
+        uint32_t mab;
+        return mab_table_find(itr->mabs, destination, &mab) ? ANSWER_UNAVAILABLE
+                                                            : ANSWER_NOT_IN_MAB;
     }
-    enum mapping_state state = mapping_lookup(mapping, unit_of_address(destination), micronet);
+    uint32_t etr = 0;
+    enum mapping_state state =
+        mapping_lookup_numbered(mapping, unit_of_address(destination), micronet, &etr);
+    // Each MAB has numbers of its own; an odd factor keeps them apart.
+    *number = (uint64_t)(uintptr_t)mapping / sizeof(void *) * 0x9e3779b1u + etr;
     return state == MAPPING_MAPPED ? ANSWER_MAPPED : ANSWER_ZERO;
 }
 
@@ -252,16 +257,15 @@ static uint32_t inner_mtu(const struct packet *packet, const struct etr_path *pa
 }
 
 // Tunnels to an ETR, or with `micronet` NULL to the fallback.
-static enum itr_verdict tunnel(struct itr *itr, struct instant now, const struct address *etr,
+static enum itr_verdict tunnel(struct itr *itr, struct instant now, struct etr_path *path,
                                const struct range *micronet, const uint8_t *bytes,
                                const struct packet *packet, const struct offload *offload,
                                struct itr_result *result)
 {
-    struct etr_path *path = etr_paths_use(itr->paths, etr);
     enum itr_reason objection = etr_objection(itr, path);
     if (objection != ITR_REASON_NONE)
         return decide(itr, result, ITR_DROP, objection);
-    result->etr = *etr;
+    result->etr = path->etr;
     if (instant_reached(now, path->expires))
         return decide(itr, result, ITR_PATH, ITR_REASON_NONE);
     const struct address *source =
@@ -324,7 +328,8 @@ static enum itr_verdict take_unmapped(struct itr *itr, struct instant now, const
         hold_ask(itr->hold, now, family, unit);
     if (itr->unmapped == ITR_UNMAPPED_PASS)
         return let_go(itr, now, bytes, packet, offload, result);
-    return tunnel(itr, now, &itr->fallback, NULL, bytes, packet, offload, result);
+    return tunnel(itr, now, etr_paths_use(itr->paths, &itr->fallback), NULL, bytes, packet, offload,
+                  result);
 }
 
 enum itr_verdict itr_input(struct itr *itr, struct instant now, uint8_t *bytes, uint32_t length,
@@ -332,11 +337,12 @@ enum itr_verdict itr_input(struct itr *itr, struct instant now, uint8_t *bytes, 
 {
     struct packet packet;
     struct micronet micronet;
+    uint64_t number = 0;
     itr->counters.packets++;
     if (packet_parse(bytes, length, &packet) != PACKET_OK)
         return decide(itr, result, ITR_DROP, ITR_REASON_MALFORMED);
     enum answer answer = itr->database != NULL
-                             ? ask_database(itr, &packet.destination, &micronet)
+                             ? ask_database(itr, &packet.destination, &micronet, &number)
                              : ask_cache(itr, now, &packet.destination, &micronet);
     if (answer == ANSWER_NOT_IN_MAB)
         return decide(itr, result, ITR_PASS, ITR_REASON_NOT_IN_MAB);
@@ -354,7 +360,10 @@ enum itr_verdict itr_input(struct itr *itr, struct instant now, uint8_t *bytes, 
     if (answer == ANSWER_ZERO)
         return answer_icmp(itr, now, ICMP_HOST_UNREACHABLE, 0, ITR_REASON_ZERO, bytes, &packet,
                            offload, result);
-    return tunnel(itr, now, &micronet.etr, &micronet.range, bytes, &packet, offload, result);
+    struct etr_path *path = itr->database != NULL
+                                ? etr_paths_use_numbered(itr->paths, number, &micronet.etr)
+                                : etr_paths_use(itr->paths, &micronet.etr);
+    return tunnel(itr, now, path, &micronet.range, bytes, &packet, offload, result);
 }
 
 void itr_set_path(struct itr *itr, struct instant now, const struct address *etr, uint32_t mtu,
