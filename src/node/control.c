@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -284,6 +285,7 @@ static void next_request(struct client *client)
     (void)uv_read_stop((uv_stream_t *)&client->pipe);
     size_t length = (size_t)(end - client->line);
     take_request(client, client->line, length);
+    sodium_memzero(client->line, length); // `ivip user add` sends a password
     client->line_length -= length + 1;
     memmove(client->line, end + 1, client->line_length);
 }

@@ -224,6 +224,12 @@ static bool reload(struct node *node, struct error *error)
     struct config *config = config_load(node->config_path, error);
     if (config == NULL)
         return false;
+    // Replaced configs are kept, since roles may point into them. Whoever has nodes reload each
+    // minute in case something changed shall not make them grow.
+    if (reload_changes_nothing(node->config, config)) {
+        config_free(config);
+        return true;
+    }
     if (!reload_roles(node, node->config, config, error)) {
         config_free(config);
         return false;

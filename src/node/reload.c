@@ -71,3 +71,13 @@ bool reload_roles(struct node *node, const struct config *old, const struct conf
     json_decref(b);
     return good;
 }
+
+bool reload_changes_nothing(const struct config *old, const struct config *config)
+{
+    json_t *a = config_describe(old);
+    json_t *b = config_describe(config);
+    bool equal = json_equal(a, b) == 1;
+    json_decref(a);
+    json_decref(b);
+    return equal;
+}

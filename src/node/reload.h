@@ -11,4 +11,7 @@
 bool reload_roles(struct node *node, const struct config *old, const struct config *config,
                   struct error *error);
 
+// True where the two say the same, so that there is nothing to take over.
+bool reload_changes_nothing(const struct config *old, const struct config *config);
+
 #endif

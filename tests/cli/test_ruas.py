@@ -315,6 +315,30 @@ def test_second_process_is_refused(ruas):
     assert ruas.operator("status").status == 0
 
 
+def test_reloads_that_change_nothing_cost_nothing(start, tmp_path):
+    refuse = ", ".join(f"198.{18 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(50_000))
+    config, _ = write_node(tmp_path, refuse=f"[{refuse}]")
+    node = start(config).wait_for("ready")
+
+    def resident():
+        status = Path(f"/proc/{node.process.pid}/status").read_text()
+        return int(re.search(r"^VmRSS:\s+(\d+) kB", status, re.MULTILINE)[1])
+
+    def reload(times):
+        for _ in range(times):
+            with socket.socket(socket.AF_UNIX) as control:
+                control.settimeout(LIMIT_SECONDS)
+                control.connect(str(tmp_path / "control"))
+                control.sendall(b'{"command":"reload"}\n')
+                assert json.loads(control.makefile().readline()) == {"v": 1}
+
+    reload(5)  # what the allocator keeps
+    before = resident()
+    reload(40)  # kept configs would take some 40 MB
+    assert resident() - before < 16 * 1024
+    assert node.stop() == 0
+
+
 def test_reload(start, tmp_path):
     config, values = write_node(tmp_path)
     node = start(config).wait_for("ready")
