@@ -50,6 +50,7 @@ class Packet:
     echo: int | None            # sequence number of an echo request
     tcp_payload: int            # octets
     udp_payload: bytes          # as far as it was captured
+    source_port: int            # of UDP
 
     @property
     def outer(self) -> Header:
@@ -99,14 +100,15 @@ def read_packet(time_ns: int, data: bytes) -> Packet | None:
     echo = None
     payload = 0
     datagram = b""
+    source_port = 0
     if inner.protocol in ICMP and len(data) >= 8 and (inner.protocol, data[0]) in ECHO_REQUEST:
         echo = int.from_bytes(data[6:8])
     elif inner.protocol == TCP and len(data) >= 20:
         network_header = 40 if ":" in inner.source else 20
         payload = inner.length - network_header - (data[12] >> 4) * 4
     elif inner.protocol == UDP:
-        datagram = data[8:]
-    return Packet(time_ns, tuple(headers), echo, payload, datagram)
+        source_port, datagram = int.from_bytes(data[:2]), data[8:]
+    return Packet(time_ns, tuple(headers), echo, payload, datagram, source_port)
 
 
 class CaptureFile:

@@ -18,9 +18,9 @@ from . import tools
 from .demo import Demo
 from .drtm_told import (FLOWS, QSRS, discovery, eventually, first_of_fresh, qsas_of,
                         reaches_everyone)
-from .report import Step
+from .report import NotHeld, Step
 from .told import listening
-from .traffic import Flow, Traffic, flowing, report
+from .traffic import PAUSE_SECONDS, Flow, Traffic, flowing, move, report
 
 # docs/query.md, "How stale a mapping can be": what a dead server told is used no longer than that.
 DEAD_SERVER_SECONDS = 13.0
@@ -69,10 +69,14 @@ def killed(demo: Demo, step: Step, victim: str, ask: bool) -> None:
 
 
 def qsa_killed(demo: Demo, step: Step, ask: bool) -> None:
-    """The QSA that told the QSRs where N5 is."""
-    servers = [server for qsr in QSRS for server in qsas_of(demo, qsr, "acme")]
-    victim = max(servers, key=lambda server: server["cached"])["node"]
-    killed(demo, step, victim, ask)
+    """The QSA that tells the QSRs where N5 is."""
+    with listening(demo, "tellers", list(QSRS)) as told:
+        move(demo, "N5", 4)
+        time.sleep(PAUSE_SECONDS)
+    tellers = {name for qsr in QSRS for name in told.tellers(qsr, demo.micronet(4, "N5"))}
+    if not tellers:
+        raise NotHeld("no QSA told a QSR of a change")
+    killed(demo, step, min(tellers), ask)
 
 
 def qsr_killed(demo: Demo, step: Step, ask: bool) -> None:

@@ -4,6 +4,7 @@ its query servers, to all who ask them, as fast as it can."""
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import json
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from . import tools
 from .demo import Demo
 from .drtm_told import FLOWS, first_of_fresh, reaches_everyone
 from .report import Step
+from .told import listening
 from .traffic import flowing, report
 
 FORGER = "EVIL"
@@ -27,21 +29,21 @@ RATE = 60_000               # messages a second: some 60 Mbit/s
 NETWORKS = (("N5", 4), ("N6", 4), ("N6", 6))
 
 
-def query_port(demo: Demo, node: str) -> int:
-    """The port that a node asks from: where its daemon has a UDP socket. A forger who cannot see
-    packets would have to guess that of an ITR too."""
-    output = tools.run(demo.lab, node, "ss", "-H", "-u", "-a", "-n", "-p", check=True).stdout
-    ports = [int(line.split()[3].rsplit(":", 1)[1]) for line in output.splitlines() if '"ivip"' in line]
-    return PORT_QUERY if PORT_QUERY in ports else ports[0]
+def query_ports(demo: Demo, step: Step) -> dict[str, set[int]]:
+    """The ports that the victims ask from. A forger who cannot see packets would have to guess those
+    of ITRs too."""
+    victims = sorted({victim for _server, victim in LIES})
+    with listening(demo, "ports", victims) as told:
+        first_of_fresh(demo, step, ["H1", "H2", "H3"])
+    return {victim: told.ports(victim) or {PORT_QUERY} for victim in victims}
 
 
-def plan_of_lies(demo: Demo) -> list[dict]:
+def plan_of_lies(demo: Demo, ports: dict[str, set[int]]) -> list[dict]:
     """Each says, over either family, that N5 and N6 are at the forger's own address."""
     plan = []
     for server, victim in LIES:
         for carrier in (4, 6):
-            port = query_port(demo, victim)
-            for network, family in NETWORKS:
+            for (network, family), port in itertools.product(NETWORKS, ports[victim]):
                 prefix = ipaddress.ip_network(demo.micronet(family, network))
                 shift = 0 if family == 4 else 64
                 plan.append({
@@ -64,7 +66,7 @@ def dropped(demo: Demo, node: str) -> float:
 
 
 def forged(demo: Demo, step: Step, seconds: float) -> None:
-    plan = plan_of_lies(demo)
+    plan = plan_of_lies(demo, query_ports(demo, step))
     take_addresses(demo, plan)
     victims = sorted({victim for _server, victim in LIES})
     before = {node: dropped(demo, node) for node in victims}

@@ -61,6 +61,17 @@ class Told:
                         else update_of(packet, micronet))
                    for packet in self._got[node].packets)
 
+    def tellers(self, node: str, micronet: str) -> set[str]:
+        """The servers that told a node of changes of a micronet."""
+        return {name for packet in self._got[node].packets
+                if packet.outer.target in self._own[node] and update_of(packet, micronet)
+                for name, own in self._own.items() if packet.outer.source in own}
+
+    def ports(self, node: str) -> set[int]:
+        """Those that a node asked from."""
+        return {packet.source_port for packet in self._got[node].packets
+                if message_type(packet) == MAP_REQUEST and packet.outer.source in self._own[node]}
+
     def requests(self, node: str, server: str) -> int:
         """Map Requests from a node to a server."""
         return sum(message_type(packet) == MAP_REQUEST and packet.outer.source in self._own[node]

@@ -89,6 +89,18 @@ class Outcome:
         return max(flow.silent_ms for flow in self.flows)
 
 
+def move(demo: Demo, network: str, family: int, stale_seconds: float = PROMPT_SECONDS) -> Change:
+    """Moves a network to its other ETR."""
+    before = demo.etr_of(network, family)
+    spi = demo.lab.topology.networks[network].spi
+    assert spi is not None
+    etr = next(name for name in spi.etrs if name != before)
+    command = tools.must(tools.user(demo.lab, COMMANDER, demo.owner(network), "map",
+                                    demo.micronet(family, network), demo.address(etr, family)))
+    demo.mapped[network, family] = etr
+    return Change(network, family, before, etr, command, stale_seconds)
+
+
 class Traffic:
     """What flows now. Made by `flowing`."""
 
@@ -106,15 +118,7 @@ class Traffic:
 
     def change(self, network: str, family: int, stale_seconds: float = PROMPT_SECONDS) -> Change:
         """Moves a network to its other ETR."""
-        demo = self._demo
-        before = demo.etr_of(network, family)
-        spi = demo.lab.topology.networks[network].spi
-        assert spi is not None
-        etr = next(name for name in spi.etrs if name != before)
-        command = tools.must(tools.user(demo.lab, COMMANDER, demo.owner(network), "map",
-                                        demo.micronet(family, network), demo.address(etr, family)))
-        demo.mapped[network, family] = etr
-        change = Change(network, family, before, etr, command, stale_seconds)
+        change = move(self._demo, network, family, stale_seconds)
         self.changes.append(change)
         return change
 
