@@ -39,6 +39,8 @@ struct role {
     bool (*reload)(void *state, const struct config *config, struct error *error);
     // Closes every handle and frees `state` when they are closed.
     void (*stop)(void *state);
+    // The config names files that the role reads: it is reloaded also where the config is the same.
+    bool reads_files;
 };
 
 // Answers a command from the control socket. `request` is the JSON object sent. Returns a new

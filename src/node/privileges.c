@@ -105,8 +105,9 @@ static bool is_privileged(const struct endpoint *listen)
 static bool needs_low_port(const struct config *config)
 {
     return is_privileged(&config->metrics) ||
-           (config->ruas != NULL && (is_privileged(&config->ruas->listen) ||
-                                     is_privileged(&config->ruas->public_listen))) ||
+           (config->ruas != NULL &&
+            (is_privileged(&config->ruas->listen) || is_privileged(&config->ruas->web) ||
+             is_privileged(&config->ruas->public_listen))) ||
            (config->qsa != NULL &&
             (is_privileged(&config->qsa->listen) || is_privileged(&config->qsa->feed))) ||
            (config->qsr != NULL && is_privileged(&config->qsr->listen));

@@ -33,6 +33,12 @@ static bool check_fixed(const json_t *old, const json_t *new, struct error *erro
     return true;
 }
 
+// Whether a role has anything to take over.
+static bool concerns(const struct role *role, const json_t *old, const json_t *new)
+{
+    return role->reads_files || !same(old, new, role->name);
+}
+
 // Takes back what the first `count` roles took over.
 static void roll_back(struct node *node, size_t count, const struct config *old, const json_t *a,
                       const json_t *b)
@@ -40,7 +46,7 @@ static void roll_back(struct node *node, size_t count, const struct config *old,
     struct error error = {0};
     while (count-- > 0) {
         const struct role *role = node_role_at(node, count);
-        if (!same(a, b, role->name) && !role->reload(role->state, old, &error))
+        if (concerns(role, a, b) && !role->reload(role->state, old, &error))
             log_error(role->name, "did not take its old config back: %s", error.text);
     }
 }
@@ -53,7 +59,7 @@ bool reload_roles(struct node *node, const struct config *old, const struct conf
     bool good = check_fixed(a, b, error);
     for (size_t i = 0; good && i < node_role_count(node); i++) {
         const struct role *role = node_role_at(node, i);
-        if (same(a, b, role->name))
+        if (!concerns(role, a, b))
             continue;
         if (role->reload == NULL)
             good = error_set(error, ERROR_CONFLICT, "needs-restart",

@@ -88,6 +88,13 @@ static const struct broken broken[] = {
      "with `(umask 077; ivip key > FILE)` and write \"key: FILE\" at the top"},
     {"key: k\nruas: {mabs: [20.0.0.0/14, 20.2.0.0/16]}\n",
      "2:28: ruas.mabs[1]: 20.2.0.0/16 overlaps 20.0.0.0/14, also listed; MABs do not overlap"},
+    {"key: k\nruas: {mabs: [20.0.0.0/14], certificate: c}\n",
+     "2:42: ruas.certificate: certificate and certificate_key belong together"},
+    {"key: k\nruas: {mabs: [20.0.0.0/14], certificate: c, certificate_key: k}\n",
+     "2:42: ruas.certificate: it is for browsers, and there is nothing for them: add \"web\", such "
+     "as web: \"[::]:443\""},
+    {"key: k\nruas: {mabs: [20.0.0.0/14], web: \"[::]:4748\"}\n",
+     "2:34: ruas.web: [::]:4748 (TCP) clashes with ruas.listen ([::]:4748); give one another port"},
     {"key: k\nruas: {mabs: [20.0.0.0/25]}\n",
      "2:15: ruas.mabs[0]: 20.0.0.0/25 cannot be a MAB: an IPv4 MAB is a prefix from /8 to /24"},
     {"key: k\nruas: {mabs: [20.0.0.0/14], feeds: [\"[::]:4749\"]}\n",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Handlers run in the node's loop in this thread; the client is libcurl in another.
 #include "../check.h"
+#include "node/http/certificate.h"
 #include "node/http/http_server.h"
 #include "test_node.h"
 
@@ -195,8 +196,13 @@ static int set_up(void **state)
     struct endpoint listen = {address_from_ipv4(0x7f000001), 0};
     struct error error = {0};
     node = test_node();
+    struct certificate certificate = {0};
     bool tls = *state != NULL;
-    server = http_server_open(node, &listen, tls, on_request, &server, &error);
+    if (tls && !certificate_make(node_key(node), &certificate, &error))
+        fail_msg("%s", error.text);
+    server =
+        http_server_open(node, &listen, tls ? &certificate : NULL, on_request, &server, &error);
+    certificate_release(&certificate);
     if (server == NULL)
         fail_msg("%s", error.text);
     (void)uv_timer_init(node_loop(node), &later);
@@ -468,7 +474,7 @@ static void test_port_taken(void **state)
     (void)state;
     struct endpoint local = http_server_local(server);
     struct error error = {0};
-    assert_null(http_server_open(node, &local, false, on_request, NULL, &error));
+    assert_null(http_server_open(node, &local, NULL, on_request, NULL, &error));
     assert_string_equal(error.reason, "cannot-listen");
     assert_non_null(strstr(error.text, "another program has this port"));
 }

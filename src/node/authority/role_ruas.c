@@ -17,8 +17,10 @@
 #include "node/authority/rest.h"
 #include "node/authority/ruas_control.h"
 #include "node/authority/ruas_usage.h"
+#include "node/http/certificate.h"
 #include "node/http/http_server.h"
 #include "node/http/json_error.h"
+#include "node/http/web_certificate.h"
 #include "node/push/feed_out.h"
 
 #include <assert.h>
@@ -37,7 +39,9 @@ struct role_ruas {
     struct master master;
     struct ruas_control control;
     struct ruas_usage usage;
-    struct http_server *http;
+    struct http_server *http; // for those who pin the node's key
+    struct http_server *web;  // for browsers; NULL without ruas.web
+    char *web_certificate;    // that it has, in PEM
     struct feed_out *feed;
     uv_timer_t timer;
     uv_check_t turn_end;     // while replies wait: settles what is held
@@ -276,21 +280,60 @@ static bool healthy(void *state, char *why, size_t size)
     return store_healthy(role->master.store, why, size);
 }
 
+static bool open_http(struct role_ruas *role, struct error *error)
+{
+    struct certificate certificate;
+    if (!certificate_make(node_key(role->node), &certificate, error))
+        return false;
+    role->http = http_server_open(role->node, &node_config(role->node)->ruas->listen, &certificate,
+                                  on_request, role, error);
+    certificate_release(&certificate);
+    return role->http != NULL;
+}
+
+// Opens the server for browsers where there is to be one, and again where it has another
+// certificate now, since those are renewed every few weeks.
+static bool open_web(struct role_ruas *role, const struct config *config, struct error *error)
+{
+    const struct config_ruas *ruas = config->ruas;
+    struct certificate certificate;
+    if (ruas->web.address.family == FAMILY_NONE)
+        return true;
+    bool good =
+        ruas->certificate[0] != '\0'
+            ? web_certificate_read(ruas->certificate, ruas->certificate_key, &certificate, error)
+            : web_certificate_keep(config->state, &ruas->web.address, &certificate, error);
+    if (!good)
+        return false;
+    if (role->web == NULL || strcmp(role->web_certificate, certificate.certificate_pem) != 0) {
+        http_server_close(role->web);
+        role->web = http_server_open(role->node, &ruas->web, &certificate, on_request, role, error);
+        memory_free(role->web_certificate);
+        role->web_certificate = memory_copy_text(certificate.certificate_pem);
+    }
+    certificate_release(&certificate);
+    return role->web != NULL;
+}
+
 // What can change while the RUAS runs: the refused ETR prefixes, the feeds, the time between
-// snapshots.
+// snapshots, the certificate for browsers.
 static bool reload(void *state, const struct config *config, struct error *error)
 {
     struct role_ruas *role = state;
     const struct config_ruas *old = node_config(role->node)->ruas;
     const struct config_ruas *new = config->ruas;
     bool same = endpoint_equal(&old->listen, &new->listen) &&
+                endpoint_equal(&old->web, &new->web) &&
                 endpoint_equal(&old->public_listen, &new->public_listen) &&
                 old->mabs.count == new->mabs.count;
     for (size_t i = 0; same && i < old->mabs.count; i++)
         same = prefix_equal(&old->mabs.items[i], &new->mabs.items[i]);
     if (!same)
         return error_set(error, ERROR_CONFLICT, "needs-restart",
-                         "ruas.listen, ruas.public and ruas.mabs cannot change without a restart");
+                         "ruas.listen, ruas.public, ruas.web and ruas.mabs cannot change without a "
+                         "restart");
+    if (!open_web(role, config, error))
+        return false;
     ruas_set_refused(role->master.ruas, new->refuse.items, new->refuse.count);
     feed_out_reload(role->feed, new);
     return true;
@@ -308,6 +351,8 @@ static void stop(void *state)
     master_settle(&role->master);
     (void)store_flush(role->master.store, role->master.ruas, NULL);
     http_server_close(role->http);
+    http_server_close(role->web);
+    memory_free(role->web_certificate);
     feed_out_stop(role->feed);
     uv_close((uv_handle_t *)&role->timer, on_closed);
     uv_close((uv_handle_t *)&role->turn_end, on_closed);
@@ -419,10 +464,10 @@ bool role_ruas_start(struct node *node, struct error *error)
     struct role_ruas *role = memory_new(sizeof(*role));
     role->node = node;
     role->users = 1;
-    if (load(role, error) && start_feed(role, error))
-        role->http =
-            http_server_open(node, &node_config(node)->ruas->listen, true, on_request, role, error);
-    if (role->http == NULL) {
+    if (!load(role, error) || !start_feed(role, error) || !open_http(role, error) ||
+        !open_web(role, node_config(node), error)) {
+        http_server_close(role->http);
+        memory_free(role->web_certificate);
         if (role->feed != NULL)
             feed_out_stop(role->feed);
         release(role);
@@ -438,6 +483,7 @@ bool role_ruas_start(struct node *node, struct error *error)
     role->usage.master = &role->master;
     ruas_usage_add(&role->usage);
     feed_out_set_usage(role->feed, ruas_usage_take, &role->usage);
-    node_add_role(node, &(struct role){"ruas", role, write_metrics, status, healthy, reload, stop});
+    node_add_role(node, &(struct role){"ruas", role, write_metrics, status, healthy, reload, stop,
+                                       .reads_files = true});
     return true;
 }

@@ -43,6 +43,9 @@ struct config_tree {
 static const struct config_key ruas_items[] = {
     {KEY("listen", endpoint, config_ruas, listen), .port = PORT_REST},
     {KEY("public", endpoint, config_ruas, public_listen), .port = PORT_PUBLIC},
+    {KEY("web", endpoint_or_none, config_ruas, web), .port = PORT_WEB},
+    {KEY("certificate", text, config_ruas, certificate)},
+    {KEY("certificate_key", text, config_ruas, certificate_key)},
     {KEY("mabs", prefixes, config_ruas, mabs), .required = true, .least = 1},
     {KEY("refuse", prefixes, config_ruas, refuse)},
     {KEY("feeds", endpoints, config_ruas, feeds), .port = PORT_FEED},
@@ -126,8 +129,9 @@ static struct endpoint everywhere(uint16_t port)
 
 static void ruas_defaults(void *section, struct config_memory *memory)
 {
-    (void)memory;
     struct config_ruas *config = section;
+    config->certificate = config_memory_text(memory, "");
+    config->certificate_key = config_memory_text(memory, "");
     config->listen = everywhere(PORT_REST);
     config->public_listen = everywhere(PORT_PUBLIC);
     config->snapshot_every = duration_s(600);

@@ -24,6 +24,7 @@
 #define PORT_QUERY   4746 // UDP
 #define PORT_PUBLIC  4747 // HTTP of the RUAS
 #define PORT_REST    4748 // HTTPS of the UAS
+#define PORT_WEB     443  // the same for browsers
 #define PORT_FEED    4749 // UDP payloads
 #define PORT_METRICS 9746 // HTTP
 
@@ -59,6 +60,9 @@ struct config_ruas_peer {
 struct config_ruas {
     struct endpoint listen;        // HTTPS for end users; [::]:4748
     struct endpoint public_listen; // HTTP for snapshots and payloads; [::]:4747
+    struct endpoint web;           // HTTPS for browsers; family NONE: none
+    char *certificate;             // for it, PEM files; "" : one of our own
+    char *certificate_key;
     struct config_prefixes mabs;
     struct config_prefixes refuse;  // ETR prefixes refused, besides those always refused
     struct config_endpoints feeds;  // who gets the payloads

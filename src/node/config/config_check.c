@@ -274,6 +274,7 @@ static size_t list_listeners(const struct config *config, struct listener *liste
     if (config->ruas != NULL) {
         listeners[count++] = (struct listener){"ruas.listen", false, config->ruas->listen};
         listeners[count++] = (struct listener){"ruas.public", false, config->ruas->public_listen};
+        listeners[count++] = (struct listener){"ruas.web", false, config->ruas->web};
     }
     if (config->qsa != NULL) {
         listeners[count++] = (struct listener){"qsa.listen", true, config->qsa->listen};
@@ -356,12 +357,26 @@ static bool check_qsa(struct config_reader *reader, const struct config_qsa *qsa
            check_others(reader, "qsa.peers", &qsa->peers, &qsa->listen);
 }
 
+static bool check_ruas(struct config_reader *reader, const struct config_ruas *ruas)
+{
+    bool has_certificate = ruas->certificate[0] != '\0';
+    if (has_certificate != (ruas->certificate_key[0] != '\0'))
+        return config_refuse_key(reader,
+                                 has_certificate ? "ruas.certificate" : "ruas.certificate_key",
+                                 NO_INDEX, "certificate and certificate_key belong together");
+    if (has_certificate && ruas->web.address.family == FAMILY_NONE)
+        return config_refuse_key(reader, "ruas.certificate", NO_INDEX,
+                                 "it is for browsers, and there is nothing for them: add \"web\", "
+                                 "such as web: \"[::]:443\"");
+    return check_mabs(reader, "ruas.mabs", &ruas->mabs) &&
+           check_peers(reader, "ruas.feeds", &ruas->feeds);
+}
+
 bool config_check(struct config_reader *reader, const struct config *config)
 {
     if (!check_name(reader, config) || !check_roles(reader, config))
         return false;
-    if (config->ruas != NULL && (!check_mabs(reader, "ruas.mabs", &config->ruas->mabs) ||
-                                 !check_peers(reader, "ruas.feeds", &config->ruas->feeds)))
+    if (config->ruas != NULL && !check_ruas(reader, config->ruas))
         return false;
     if (config->qsa != NULL && !check_qsa(reader, config->qsa))
         return false;

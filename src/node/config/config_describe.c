@@ -70,6 +70,12 @@ static json_t *of_ruas(const struct config_ruas *ruas)
         (void)json_array_append_new(itrs, json_string(key_print(&ruas->itrs.items[i], key)));
     }
     (void)json_object_set_new(json, "itrs", itrs);
+    if (ruas->web.address.family != FAMILY_NONE)
+        (void)json_object_set_new(json, "web", of_endpoint(&ruas->web));
+    if (ruas->certificate[0] != '\0') {
+        (void)json_object_set_new(json, "certificate", json_text(ruas->certificate));
+        (void)json_object_set_new(json, "certificate_key", json_text(ruas->certificate_key));
+    }
     return json;
 }
 

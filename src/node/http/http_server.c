@@ -363,16 +363,12 @@ static void start(struct http_server *server)
     (void)result;
 }
 
-struct http_server *http_server_open(struct node *node, const struct endpoint *listen_at, bool tls,
-                                     http_handler *handler, void *state, struct error *error)
+struct http_server *http_server_open(struct node *node, const struct endpoint *listen_at,
+                                     const struct certificate *certificate, http_handler *handler,
+                                     void *state, struct error *error)
 {
-    struct certificate certificate = {0};
-    if (tls && !certificate_make(node_key(node), &certificate, error))
-        return NULL;
     struct http_server *server = server_new(node, handler, state);
-    bool good = open_daemon(server, listen_at, tls ? &certificate : NULL, error);
-    certificate_release(&certificate);
-    if (good) {
+    if (open_daemon(server, listen_at, certificate, error)) {
         start(server);
         return server;
     }

@@ -12,6 +12,7 @@
 
 #define HTTP_BODY_MAX (1024 * 1024) // largest request body taken
 
+struct certificate;
 struct http_server;
 struct http_exchange; // one request and its answer
 
@@ -19,9 +20,11 @@ struct http_exchange; // one request and its answer
 // now or later in the same thread.
 typedef void http_handler(void *state, struct http_exchange *exchange);
 
-// Listens. With `tls`, HTTPS with a certificate made from the node's key: clients pin the key.
-struct http_server *http_server_open(struct node *node, const struct endpoint *listen, bool tls,
-                                     http_handler *handler, void *state, struct error *error);
+// Listens: HTTPS with a certificate, which stays the caller's and is not needed afterwards, or HTTP
+// with NULL.
+struct http_server *http_server_open(struct node *node, const struct endpoint *listen,
+                                     const struct certificate *certificate, http_handler *handler,
+                                     void *state, struct error *error);
 // Ends open exchanges and frees the server.
 void http_server_close(struct http_server *server);
 struct endpoint http_server_local(const struct http_server *server);

@@ -34,5 +34,5 @@ static void on_request(void *state, struct http_exchange *exchange)
 struct http_server *metrics_server_open(struct node *node, const struct endpoint *listen,
                                         struct error *error)
 {
-    return http_server_open(node, listen, false, on_request, node, error);
+    return http_server_open(node, listen, NULL, on_request, node, error);
 }

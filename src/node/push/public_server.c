@@ -309,7 +309,7 @@ struct public_server *public_server_open(struct node *node, const struct endpoin
     server->keeper = keeper;
     server->refused = refused;
     server->users = 1;
-    server->http = http_server_open(node, listen, false, on_request, server, error);
+    server->http = http_server_open(node, listen, NULL, on_request, server, error);
     if (server->http != NULL)
         return server;
     release(server);

@@ -310,7 +310,8 @@ bool role_qsa_start(struct node *node, struct error *error)
         return false;
     }
     apply_config(role, config);
-    node_add_role(node, &(struct role){"qsa", role, write_metrics, status, healthy, reload, stop});
+    node_add_role(node,
+                  &(struct role){"qsa", role, write_metrics, status, healthy, reload, stop, false});
     return true;
 }
 

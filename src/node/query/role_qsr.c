@@ -264,6 +264,7 @@ bool role_qsr_start(struct node *node, struct error *error)
         return false;
     }
     qsr_threads_set_alternatives(role->threads, config->peers.items, config->peers.count);
-    node_add_role(node, &(struct role){"qsr", role, write_metrics, status, healthy, reload, stop});
+    node_add_role(node,
+                  &(struct role){"qsr", role, write_metrics, status, healthy, reload, stop, false});
     return true;
 }

@@ -155,7 +155,8 @@ bool role_etr_start(struct node *node, struct error *error)
         memory_free(role);
         return false;
     }
-    node_add_role(node, &(struct role){"etr", role, write_metrics, status, healthy, reload, stop});
+    node_add_role(node,
+                  &(struct role){"etr", role, write_metrics, status, healthy, reload, stop, false});
     char why[256];
     if (!healthy(role, why, sizeof(why)))
         log_warning("etr", "%s", why);

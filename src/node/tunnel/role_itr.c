@@ -428,6 +428,6 @@ bool role_itr_start(struct node *node, struct error *error)
     tun_start_reading(role->tun, on_packets, role);
     role_itr_add_commands(role);
     node_add_role(node, &(struct role){"itr", role, role_itr_write_metrics, role_itr_status,
-                                       role_itr_healthy, reload, stop});
+                                       role_itr_healthy, reload, stop, false});
     return true;
 }
