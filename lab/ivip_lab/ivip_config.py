@@ -54,11 +54,10 @@ def upstream_nodes(topology: Topology, node: Node, role: str) -> list[Node]:
 
 
 def served_mabs(topology: Topology, node: Node) -> list[str]:
-    """The MABs whose packets an ITR with upstreams takes: those listed; those of the DSOCs that have
-    a site in its network; all there are."""
-    role = node.roles["itr"]
+    """The MABs whose packets an ITR takes that asks configured servers: those of the DSOCs with a site
+    in its network, else all there are. One that finds its servers learns the MABs from them."""
     at_site = tuple(mab for dsoc in topology.dsocs_at(node.network) for mab in dsoc.mabs)
-    return [str(mab) for mab in role.mabs or at_site or topology.mabs]
+    return [str(mab) for mab in at_site or topology.mabs]
 
 
 def serves(topology: Topology, etr: str) -> list[Prefix]:
@@ -133,11 +132,10 @@ def itr_config(lab: Lab, node: Node, role: Role) -> dict:
     config: dict = {"announce": True}
     if role.domain:
         config |= {"domain": role.domain} | dns.trusted(lab)
-        config["mabs"] = served_mabs(lab.topology, node)
     elif "qsa" not in node.roles:
         config |= {"upstreams": upstreams(lab, node, "itr"),
                    "mabs": served_mabs(lab.topology, node)}
-    elif role.mabs:
+    if role.mabs:
         config["mabs"] = [str(mab) for mab in role.mabs]
     for dsoc in lab.topology.dsocs_at(node.network):
         if role.ditr and dsoc.usage_every:
