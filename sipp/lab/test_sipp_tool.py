@@ -62,7 +62,11 @@ def test_refusals(names: Path) -> None:
             (("registry", names, "mask", "P", "x3"), 1, '"x3" is not a number of bits'),
             (("registry", names, "dance"), 1, "no such command"),
             (("registry", names), 2, "say which file"),
-            (("reverse", "P"), 2, ""),
+            (("reverse", "P"), 2, "say the received route"),
+            (("-n", names, "addr", "ipv4", "P"), 2, "addr ipv4 takes other words"),
+            (("addr", "dns"), 2, "addr dns takes other words"),
+            (("addr", "local-use"), 2, "addr local-use takes other words"),
+            (("addr", "local-use", "02:00", "256"), 2, "8 bits"),
             (("route", "set"), 2, "route set PREFIX"),
             (("join",), 2, "say which group"),
             (("leave",), 2, "say which group"),
@@ -93,6 +97,9 @@ def test_registry(tmp_path: Path) -> None:
     assert code == 1 and "addresses would change" in error and plan.read_text() == before
     assert sipp("registry", plan, "mask", "p1", "16")[0] == 0
     assert "0080:0000:0000:0000/16" in plan.read_text()
+    # What could not be written down was not assigned.
+    code, shown, error = sipp("registry", "/nonexistent/plan", "add", "P")
+    assert (code, shown) == (1, "") and "cannot write" in error
     # The plan is a names file.
     assert "p1.D.h" in sipp("-n", plan, "addr", "0080:0000:8000:0001")[1]
 

@@ -206,13 +206,19 @@ int command_addr(struct options *options, char **words, int count)
 {
     if (count == 0)
         return complain(EXIT_USAGE, "say which address");
-    if (strcmp(words[0], "local-use") == 0 && count >= 2)
+    bool local = strcmp(words[0], "local-use") == 0;
+    bool ipv4 = strcmp(words[0], "ipv4") == 0;
+    bool record = strcmp(words[0], "record") == 0;
+    bool dns = strcmp(words[0], "dns") == 0;
+    if ((local && count < 2) || (ipv4 && count != 3) || ((record || dns) && count != 2))
+        return complain(EXIT_USAGE, "addr %s takes other words; see sipp -h", words[0]);
+    if (local)
         return local_use(options, words + 1, count - 1);
-    if (strcmp(words[0], "ipv4") == 0 && count == 3)
+    if (ipv4)
         return from_ipv4(options, words + 1);
-    if (strcmp(words[0], "record") == 0 && count == 2)
+    if (record)
         return dns_record(options, words[1]);
-    if (strcmp(words[0], "dns") == 0 && count == 2)
+    if (dns)
         return dns_query(options, words[1]);
     int worst = EXIT_DONE;
     for (int i = 0; i < count; i++) {

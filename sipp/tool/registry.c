@@ -84,56 +84,65 @@ static bool read_bits(const char *word, unsigned *bits, struct error *error)
     return true;
 }
 
-// Carries a command out; `changed` says whether the file must be written.
-static bool run(const struct options *options, struct registry *registry, char **words, int count,
-                bool *changed, struct error *error)
+// What is asked of a plan and changes nothing; false where the words ask no such thing.
+static bool is_question(char **words, int count)
 {
-    struct sipp_prefix prefix;
+    return (strcmp(words[0], "list") == 0 && count == 1) ||
+           (strcmp(words[0], "limits") == 0 && count == 2);
+}
+
+static bool answer_question(const struct options *options, const struct registry *registry,
+                            char **words, struct error *error)
+{
     unsigned shortest;
     unsigned longest;
-    *changed = true;
-    if (strcmp(words[0], "list") == 0 && count == 1) {
-        *changed = false;
+    if (strcmp(words[0], "list") == 0) {
         say_entries(options, registry);
         return true;
     }
-    if (strcmp(words[0], "limits") == 0 && count == 2) {
-        *changed = false;
-        if (!registry_limits(registry, words[1], &shortest, &longest, error))
-            return false;
-        say(options,
-            json_pack("{s:s,s:i,s:i}", "name", words[1], "shortest", shortest, "longest", longest),
-            "%s can have a mask of %u to %u bits\n", words[1], shortest, longest);
-        return true;
-    }
+    if (!registry_limits(registry, words[1], &shortest, &longest, error))
+        return false;
+    say(options,
+        json_pack("{s:s,s:i,s:i}", "name", words[1], "shortest", shortest, "longest", longest),
+        "%s can have a mask of %u to %u bits\n", words[1], shortest, longest);
+    return true;
+}
+
+// Changes the plan in memory; `assigned` has a length of 0 where nothing was assigned.
+static bool change(struct registry *registry, char **words, int count, struct sipp_prefix *assigned,
+                   struct error *error)
+{
+    unsigned width = 16;
+    *assigned = (struct sipp_prefix){SIPP_ADDRESS_NONE, 0};
     if (strcmp(words[0], "remove") == 0 && count == 2)
         return registry_remove(registry, words[1], error);
-    unsigned width = 16;
     if (count == 3 && !read_bits(words[2], &width, error))
         return false;
     if (strcmp(words[0], "mask") == 0 && count == 3)
         return registry_set_mask(registry, words[1], width, error);
-    bool node = strcmp(words[0], "add-node") == 0 && count == 2;
-    if (!node && (strcmp(words[0], "add") != 0 || count < 2 || count > 3))
-        return error_set(error, ERROR_INPUT, "bad-command",
-                         "there is no such command; see sipp -h");
-    if (!(node ? registry_add_node(registry, words[1], &prefix, error)
-               : registry_add(registry, words[1], width, &prefix, error)))
-        return false;
-    say_prefix(options, words[1], 0, &prefix);
-    return true;
+    if (strcmp(words[0], "add-node") == 0 && count == 2)
+        return registry_add_node(registry, words[1], assigned, error);
+    if (strcmp(words[0], "add") == 0 && (count == 2 || count == 3))
+        return registry_add(registry, words[1], width, assigned, error);
+    return error_set(error, ERROR_INPUT, "bad-command", "there is no such command; see sipp -h");
 }
 
 int command_registry(struct options *options, char **words, int count)
 {
     struct error error = {0};
-    bool changed = false;
+    struct sipp_prefix assigned = {SIPP_ADDRESS_NONE, 0};
     if (count < 2)
         return complain(EXIT_USAGE, "say which file and what to do with it");
     struct registry *registry = registry_new();
-    bool good = load(words[0], registry, &error) &&
-                run(options, registry, words + 1, count - 1, &changed, &error) &&
-                (!changed || save(words[0], registry, &error));
+    bool good = load(words[0], registry, &error);
+    if (good && is_question(words + 1, count - 1))
+        good = answer_question(options, registry, words + 1, &error);
+    else
+        good = good && change(registry, words + 1, count - 1, &assigned, &error) &&
+               save(words[0], registry, &error);
+    // Nothing is assigned before the file says so.
+    if (good && assigned.length > 0)
+        say_prefix(options, words[2], 0, &assigned);
     registry_free(registry);
     return good ? EXIT_DONE : complain(EXIT_REFUSED, "%s", error.text);
 }
