@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ROUTES_MAX 8
+#define ROUTES_MAX 2600
 
 static struct prefix routes[ROUTES_MAX];
 static size_t route_count;
@@ -156,6 +156,59 @@ static size_t lines_of_answers(struct mab_routes *mabs, const struct address *ad
     return lines;
 }
 
+// A query server tells 2,500 MABs: they get their routes a thousand at a time, and none is asked
+// about. When nobody tells them any more the routes go, and come back.
+static void test_what_servers_tell_is_routed_without_asking(void **state)
+{
+    (void)state;
+    enum { MANY = 2500 };
+    struct mab_routes *mabs = new_mabs();
+    struct address inside = address_of("30.0.7.1");
+    mab_routes_begin_set(mabs);
+    for (uint32_t i = 0; i < MANY; i++) {
+        struct prefix mab = {address_from_ipv4((30u << 24) + (i << 8)), 24};
+        assert_true(mab_routes_add(mabs, &mab));
+        mab_routes_name(mabs, &mab, true);
+    }
+    mab_routes_settle(mabs);
+    assert_int_equal(route_count, 0); // nobody tells them yet
+    mab_routes_set_vouched(mabs, true);
+    static const size_t steps[] = {MAB_SETTLED_MAX, 2 * MAB_SETTLED_MAX, MANY, MANY};
+    for (size_t i = 0; i < 4; i++) {
+        mab_routes_settle(mabs);
+        assert_int_equal(route_count, steps[i]);
+    }
+    // Those of the config are probed, not those.
+    assert_int_equal(count_probes(mabs, instant_add(start, duration_s(1000))), 3);
+    // One of them fails: it alone goes, and is probed until it is answered.
+    for (int i = 0; i < MAB_FAILURES_MAX; i++)
+        mab_routes_failed(mabs, &inside);
+    assert_false(routed("30.0.7.0/24"));
+    mab_routes_settle(mabs);
+    assert_int_equal(route_count, MANY - 1);
+    assert_int_equal(count_probes(mabs, start), 4);
+    mab_routes_answered(mabs, start, &inside);
+    assert_int_equal(route_count, MANY);
+    // What is not listed any more goes with the others that nobody names.
+    mab_routes_begin_set(mabs);
+    assert_true(mab_routes_unset(mabs, 5));
+    mab_routes_set_vouched(mabs, false);
+    for (int i = 0; i < 3; i++)
+        mab_routes_settle(mabs);
+    assert_int_equal(route_count, 0);
+    // The kernel refuses for a while.
+    kernel_refuses = true;
+    mab_routes_set_vouched(mabs, true);
+    mab_routes_settle(mabs);
+    assert_int_equal(mab_routes_served(mabs), 0);
+    kernel_refuses = false;
+    for (int i = 0; i < 3; i++)
+        mab_routes_settle(mabs);
+    assert_int_equal(route_count, MANY);
+    mab_routes_free(mabs);
+    assert_int_equal(route_count, 0);
+}
+
 static void test_a_refused_route_is_tried_again(void **state)
 {
     (void)state;
@@ -206,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers_add_and_failures_withdraw),
         cmocka_unit_test(test_probes_the_waiting_and_the_quiet),
+        cmocka_unit_test(test_what_servers_tell_is_routed_without_asking),
         cmocka_unit_test(test_a_refused_route_is_tried_again),
         cmocka_unit_test(test_what_is_not_named_again_can_be_removed),
     };

@@ -74,7 +74,9 @@ void mab_routes_free(struct mab_routes *mabs)
     if (mabs == NULL)
         return;
     for (size_t i = 0; i < mabs->count; i++)
-        set_served(mabs, &mabs->all[i], false, "route withdrawn, the ITR ends");
+        set_served_at(mabs, &mabs->all[i], false,
+                      mabs->all[i].vouched ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+                      "route withdrawn, the ITR ends");
     mab_table_free(mabs->table);
     memory_free(mabs->all);
     memory_free(mabs);
