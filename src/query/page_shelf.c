@@ -139,6 +139,7 @@ static void add_parts(struct entry_list *parts, const struct entry_list *mabs,
 static void make_disjoint(struct entry_list *list)
 {
     size_t kept = 0;
+    assert(list->items != NULL || list->count == 0);
     if (list->count > 1)
         qsort(list->items, list->count, sizeof(*list->items), compare_entries);
     for (size_t i = 0; i < list->count; i++)
