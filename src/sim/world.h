@@ -31,7 +31,7 @@ enum world_role { WORLD_QSA, WORLD_QSR, WORLD_QSC, WORLD_ITR };
 
 struct world_node {
     enum world_role role;
-    bool discovers; // a QSR that finds the QSAs by DNS; it has no upstreams then
+    bool discovers; // a QSR finds its QSAs by DNS, an ITR its QSCs or QSRs; without upstreams then
     char name[WORLD_NAME_MAX];
     size_t upstream_count;
     size_t upstreams[QUERIER_UPSTREAMS_MAX]; // nodes of a lower role; none for a QSA

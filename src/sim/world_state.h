@@ -11,6 +11,7 @@
 #include "push/receiver.h"
 #include "push/sender.h"
 #include "query/discovery.h"
+#include "query/locator.h"
 #include "query/qsa.h"
 #include "query/qsr.h"
 #include "sim/nodes/disk.h"
@@ -187,6 +188,9 @@ struct world_itr {
     const char *name;
     struct querier *querier;
     struct itr *itr;
+    bool discovers;
+    struct locator *locator;      // while it is up, where it discovers
+    unsigned life;                // counts starts
     struct random_source traffic; // its own, so that it is the same whatever other nodes there are
     struct querier_config upstreams;
     struct world_usage usage;
@@ -293,6 +297,10 @@ void world_discovery_start(struct world_qsr *qsr);
 void world_discovery_stop(struct world_qsr *qsr);
 // Takes what discovery found, and asks what is due.
 void world_discover(struct world_qsr *qsr);
+// The same for an ITR that looks for its QSCs or QSRs.
+void world_locate(struct world_itr *itr);
+void world_locator_start(struct world_itr *itr);
+void world_locator_stop(struct world_itr *itr);
 
 // nodes/ideal_feed.c: the ideal feed. The master changed: every QSA hears of it after its lag.
 void world_feed(struct world *world);
@@ -347,6 +355,8 @@ void world_take_events(struct world_qsa *qsa);
 extern const struct engine_core world_itr_core;
 void world_itr_start(struct world_itr *itr);
 void world_itr_stop(struct world_itr *itr);
+// It asks those that its locator found.
+void world_itr_take_servers(struct world_itr *itr);
 // Addresses that no ITR may tunnel to.
 bool world_is_in_mab(const struct world *world, const struct address *address);
 bool world_is_refused(const struct address *address);
@@ -405,6 +415,8 @@ void world_note_dns(struct world_qsr *qsr, const struct dns_question *question,
 void world_check_version(struct world_qsr *qsr);
 void world_check_asked(struct world_qsr *qsr, const struct endpoint *to,
                        const struct query_message *message);
+// An ITR that discovers sends a message.
+void world_check_itr_asked(struct world_itr *itr, const struct endpoint *to);
 void world_check_discovery(struct world *world);
 void world_check_not_in_mab(struct world_itr *itr, size_t mab);
 bool world_all_discovered(const struct world *world);

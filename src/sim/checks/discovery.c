@@ -170,6 +170,24 @@ void world_check_asked(struct world_qsr *qsr, const struct endpoint *to,
                    endpoint_print(to, server), address_print(&message->question, address));
 }
 
+static bool is_located(const struct world_itr *itr, const struct endpoint *to)
+{
+    size_t count = 0;
+    const struct service_server *servers = locator_servers(itr->locator, &count);
+    for (size_t i = 0; i < count; i++)
+        if (endpoint_equal(&servers[i].endpoint, to))
+            return true;
+    return false;
+}
+
+void world_check_itr_asked(struct world_itr *itr, const struct endpoint *to)
+{
+    char server[ENDPOINT_TEXT_MAX];
+    if (!is_located(itr, to))
+        world_fail(itr->world, WORLD_CHECK_DISCOVERY, "%s asks %s, which its ISP does not name",
+                   itr->name, endpoint_print(to, server));
+}
+
 // The list of a DSOC comes from one of the last two answers, the older one while the addresses of
 // the newer are still asked for.
 static void check_servers(struct world_qsr *qsr, uint32_t number, const char *label)
@@ -247,16 +265,41 @@ static bool has_newest(const struct world_qsr *qsr)
     return true;
 }
 
+static bool has_located(const struct world_itr *itr)
+{
+    const struct zone *zone = &itr->world->dns.zone;
+    size_t named = 0;
+    size_t count = 0;
+    if (itr->locator == NULL)
+        return false;
+    for (size_t i = 0; i < zone->isp_count; i++) {
+        bool should = zone_serves_itrs(zone, zone_now(zone), i);
+        named += should;
+        if (should != is_located(itr, &zone->isp[i].endpoint))
+            return false;
+    }
+    (void)locator_servers(itr->locator, &count);
+    return count == named;
+}
+
 bool world_all_discovered(const struct world *world)
 {
     for (size_t i = 0; i < world->qsr_count; i++)
         if (world->qsrs[i].discovers && !has_newest(&world->qsrs[i]))
+            return false;
+    for (size_t i = 0; i < world->itr_count; i++)
+        if (world->itrs[i].discovers && !has_located(&world->itrs[i]))
             return false;
     return true;
 }
 
 void world_check_discovered(struct world *world)
 {
+    for (size_t i = 0; i < world->itr_count; i++)
+        if (world->itrs[i].discovers && !has_located(&world->itrs[i]))
+            world_fail(world, WORLD_CHECK_DISCOVERY,
+                       "%s does not find the servers of its ISP when all is well again",
+                       world->itrs[i].name);
     for (size_t i = 0; i < world->qsr_count; i++)
         if (world->qsrs[i].discovers && !has_newest(&world->qsrs[i]))
             world_fail(world, WORLD_CHECK_DISCOVERY,

@@ -121,6 +121,11 @@ static void check_discoverer(struct world *world, const struct engine_datagram *
     if (datagram->from_node >= world->qsa_count && node < world->qsr_count &&
         world->qsrs[node].discovery != NULL)
         world_check_asked(&world->qsrs[node], &datagram->to, message);
+    node -= world->qsr_count;
+    bool asks = message->type == MESSAGE_MAP_REQUEST || message->type == MESSAGE_ALIVE_REQUEST;
+    if (datagram->from_node >= world->qsa_count + world->qsr_count && node < world->itr_count &&
+        world->itrs[node].locator != NULL && asks)
+        world_check_itr_asked(&world->itrs[node], &datagram->to);
 }
 
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The DNS of the world, and the shell of a QSR that finds its QSAs through it, which does as the
-// real one does (src/node/query/finder.c).
+// The DNS of the world, and the shells of QSRs that find their QSAs through it, and of ITRs that
+// find their QSCs or QSRs, which do as the real ones (src/node/query/finder.c, upstream_finder.c).
 //
 //     zone -> primary -> secondaries, each at a time of its own -> resolver -> discovery -> QSR
 //
@@ -21,7 +21,9 @@
 
 struct lookup {
     struct list_node place;
-    struct world_qsr *qsr;
+    struct world *world;
+    struct world_qsr *qsr; // who asks: a QSR, or
+    struct world_itr *itr; // an ITR
     unsigned life;
     struct dns_question question;
     size_t version; // of the zone, as the server that was asked has it
@@ -85,6 +87,12 @@ void world_dns_init(struct world *world)
     for (size_t i = 0; i < count; i++)
         qsas[i] = world_endpoint(i);
     zone_init(&world->dns.zone, qsas, count);
+    for (size_t i = 0; i < world->config.node_count; i++) {
+        enum world_role role = world->config.nodes[i].role;
+        struct endpoint endpoint = world_endpoint(i);
+        if (role == WORLD_QSR || role == WORLD_QSC)
+            zone_add_caching_server(&world->dns.zone, &endpoint, role == WORLD_QSC);
+    }
     list_init(&world->dns.lookups);
     list_init(&world->dns.transfers);
     world->dns.trouble = DNS_SECURE;
@@ -156,41 +164,56 @@ static void forge(struct world *world, const struct dns_question *question,
     }
 }
 
+// Hands an answer to who asked, if that is still the same process.
+static void deliver(const struct lookup *lookup, const struct dns_answer *answer)
+{
+    struct world *world = lookup->world;
+    if (lookup->qsr != NULL && lookup->qsr->discovery != NULL &&
+        lookup->qsr->life == lookup->life) {
+        struct world_qsr *qsr = lookup->qsr;
+        world_note_dns(qsr, &lookup->question, answer, lookup->version);
+        discovery_answer(qsr->discovery, engine_node_now(world->engine, qsr->node),
+                         &lookup->question, answer);
+        world_discover(qsr);
+        engine_touched(world->engine, qsr->node);
+    }
+    if (lookup->itr != NULL && lookup->itr->locator != NULL && lookup->itr->life == lookup->life) {
+        struct world_itr *itr = lookup->itr;
+        struct instant now = engine_node_now(world->engine, itr->node);
+        if (locator_answer(itr->locator, now, &lookup->question, answer))
+            world_itr_take_servers(itr);
+        world_locate(itr);
+        engine_touched(world->engine, itr->node);
+    }
+}
+
 static void arrive(void *state, struct instant now)
 {
     static struct zone_reply reply; // large; nothing in it outlives this call
     struct lookup *lookup = state;
-    struct world_qsr *qsr = lookup->qsr;
-    struct world *world = qsr->world;
+    struct world *world = lookup->world;
     struct dns_answer answer = {.outcome = lookup->outcome,
                                 .ttl = (uint32_t)(world->config.dns.ttl.ns / duration_s(1).ns)};
     (void)now;
-    if (qsr->discovery != NULL && qsr->life == lookup->life) {
-        if (answer.outcome == DNS_SECURE)
-            answer.outcome =
-                zone_answer(&world->dns.zone, lookup->version, &lookup->question, &reply);
-        else
-            forge(world, &lookup->question, &reply);
-        answer.count = reply.count;
-        answer.records = reply.records;
-        world->report.dns_answers++;
-        world->report.dns_failures += answer.outcome > DNS_NOTHING;
-        world_note_dns(qsr, &lookup->question, &answer, lookup->version);
-        discovery_answer(qsr->discovery, engine_node_now(world->engine, qsr->node),
-                         &lookup->question, &answer);
-        world_discover(qsr);
-        engine_touched(world->engine, qsr->node);
-    }
+    if (answer.outcome == DNS_SECURE)
+        answer.outcome = zone_answer(&world->dns.zone, lookup->version, &lookup->question, &reply);
+    else
+        forge(world, &lookup->question, &reply);
+    answer.count = reply.count;
+    answer.records = reply.records;
+    world->report.dns_answers++;
+    world->report.dns_failures += answer.outcome > DNS_NOTHING;
+    deliver(lookup, &answer);
     free_lookup(lookup);
 }
 
-static void look_up(struct world_qsr *qsr, const struct dns_question *question)
+static struct lookup *look_up(struct world *world, const struct dns_question *question,
+                              unsigned life)
 {
-    struct world *world = qsr->world;
     struct random_source *random = engine_random(world->engine);
     struct lookup *lookup = memory_new(sizeof(*lookup));
-    lookup->qsr = qsr;
-    lookup->life = qsr->life;
+    lookup->world = world;
+    lookup->life = life;
     lookup->question = *question;
     lookup->version = world->dns.secondaries[random_below(random, WORLD_SECONDARIES)];
     lookup->outcome = world->dns.trouble;
@@ -202,6 +225,7 @@ static void look_up(struct world_qsr *qsr, const struct dns_question *question)
         delay = duration_ms(TIMEOUT_MS);
     list_append(&world->dns.lookups, &lookup->place);
     engine_schedule(world->engine, instant_add(engine_now(world->engine), delay), arrive, lookup);
+    return lookup;
 }
 
 void world_discover(struct world_qsr *qsr)
@@ -210,7 +234,7 @@ void world_discover(struct world_qsr *qsr)
     struct instant now = engine_node_now(qsr->world->engine, qsr->node);
     take_events(qsr, now);
     while (discovery_next_question(qsr->discovery, now, &question))
-        look_up(qsr, &question);
+        look_up(qsr->world, &question, qsr->life)->qsr = qsr;
 }
 
 void world_discovery_start(struct world_qsr *qsr)
@@ -230,4 +254,28 @@ void world_discovery_stop(struct world_qsr *qsr)
     world_note_discovery_stop(qsr);
     discovery_free(qsr->discovery);
     qsr->discovery = NULL;
+}
+
+// ITRs
+
+void world_locate(struct world_itr *itr)
+{
+    struct dns_question question;
+    struct instant now = engine_node_now(itr->world->engine, itr->node);
+    while (locator_next_question(itr->locator, now, &question))
+        look_up(itr->world, &question, itr->life)->itr = itr;
+}
+
+void world_locator_start(struct world_itr *itr)
+{
+    struct locator_config config = {.domain = ZONE_ISP, .asks_qscs = true};
+    itr->life++;
+    itr->locator = locator_new(&config, engine_node_now(itr->world->engine, itr->node));
+    world_locate(itr);
+}
+
+void world_locator_stop(struct world_itr *itr)
+{
+    locator_free(itr->locator);
+    itr->locator = NULL;
 }

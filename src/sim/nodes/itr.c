@@ -168,7 +168,8 @@ static void drive(struct world_itr *itr)
             forward(itr, bytes, length);
         for (; itr_next_question(itr->itr, &address); moved = true) {
             itr->world->report.questions++;
-            if (!querier_ask(itr->querier, now, &address))
+            if (querier_group_size(itr->querier, 0) == 0 ||
+                !querier_ask(itr->querier, now, &address))
                 itr_failed(itr->itr, now, &address);
         }
     }
@@ -192,7 +193,8 @@ void world_itr_ask(struct world_itr *itr, const struct address *address)
     struct engine *engine = itr->world->engine;
     itr->world->report.questions++;
     itr->wanted = *address;
-    (void)querier_ask(itr->querier, engine_node_now(engine, itr->node), address);
+    if (querier_group_size(itr->querier, 0) > 0)
+        (void)querier_ask(itr->querier, engine_node_now(engine, itr->node), address);
     engine_touched(engine, itr->node);
 }
 
@@ -251,11 +253,26 @@ void world_itr_start(struct world_itr *itr)
     itr->querier = querier_new(&config, world_fresh_seed(world), now);
     itr->itr = itr_new(&forwarding, world_fresh_seed(world), now);
     configure(itr);
+    if (itr->discovers)
+        world_locator_start(itr);
     engine_set_state(world->engine, itr->node, itr);
+}
+
+void world_itr_take_servers(struct world_itr *itr)
+{
+    struct querier_server servers[LOCATOR_SERVERS_MAX];
+    size_t count = 0;
+    const struct service_server *found = locator_servers(itr->locator, &count);
+    for (size_t i = 0; i < count; i++)
+        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
+    querier_set_group(itr->querier, engine_node_now(itr->world->engine, itr->node), 0, servers,
+                      count);
+    drive(itr);
 }
 
 void world_itr_stop(struct world_itr *itr)
 {
+    world_locator_stop(itr);
     querier_free(itr->querier);
     itr_free(itr->itr);
     itr->querier = NULL;
@@ -279,7 +296,10 @@ static size_t core_output(void *state, struct instant now, struct endpoint *to, 
 static struct instant core_deadline(const void *state)
 {
     const struct world_itr *itr = state;
-    return instant_earlier(querier_next_deadline(itr->querier), itr_next_deadline(itr->itr));
+    struct instant deadline =
+        instant_earlier(querier_next_deadline(itr->querier), itr_next_deadline(itr->itr));
+    return itr->locator == NULL ? deadline
+                                : instant_earlier(deadline, locator_deadline(itr->locator));
 }
 
 static void core_tick(void *state, struct instant now)
@@ -287,6 +307,8 @@ static void core_tick(void *state, struct instant now)
     struct world_itr *itr = state;
     itr_tick(itr->itr, now);
     querier_tick(itr->querier, now);
+    if (itr->locator != NULL)
+        world_locate(itr);
     drive(itr);
 }
 

@@ -62,6 +62,10 @@ static size_t hops_of(const struct world *world, size_t node)
 {
     const struct world_node *config = &world->config.nodes[node];
     size_t most = config->discovers ? 1 : 0;
+    for (size_t i = 0; i < world->config.node_count && config->role == WORLD_ITR; i++)
+        if (config->discovers && world->config.nodes[i].role != WORLD_QSA &&
+            world->config.nodes[i].role != WORLD_ITR && 1 + hops_of(world, i) > most)
+            most = 1 + hops_of(world, i); // any that DNS may name
     for (size_t i = 0; i < config->upstream_count; i++) {
         size_t hops = 1 + hops_of(world, config->upstreams[i]);
         most = hops > most ? hops : most;
@@ -84,6 +88,7 @@ static void add_node(struct world *world, size_t number)
         struct world_itr *itr = &world->itrs[world->itr_count++];
         itr->world = world;
         itr->name = node->name;
+        itr->discovers = node->discovers;
         itr->hops = hops_of(world, number);
         itr->upstreams = upstreams_of(node);
         world_usage_begin(itr);

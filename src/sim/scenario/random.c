@@ -103,7 +103,8 @@ static void connect_nodes(struct world_config *config, struct dice *dice, bool d
         enum world_role role = WORLD_QSA;
         if (node->role == WORLD_QSA)
             continue;
-        if (node->role == WORLD_QSR && discovery && one_in(dice, 2)) {
+        bool finds = node->role == WORLD_QSR || node->role == WORLD_ITR;
+        if (finds && discovery && one_in(dice, node->role == WORLD_QSR ? 2 : 3)) {
             node->discovers = true;
             continue;
         }

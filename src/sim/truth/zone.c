@@ -90,6 +90,20 @@ void zone_init(struct zone *zone, const struct endpoint *qsas, size_t qsa_count)
     make_pages(zone, version);
 }
 
+void zone_add_caching_server(struct zone *zone, const struct endpoint *endpoint, bool qsc)
+{
+    assert(zone->isp_count < ZONE_ISP_MAX);
+    zone->isp[zone->isp_count++] = (struct zone_caching_server){*endpoint, qsc};
+}
+
+bool zone_serves_itrs(const struct zone *zone, const struct zone_version *version, size_t server)
+{
+    bool qscs = false;
+    for (size_t i = 0; i < zone->isp_count; i++)
+        qscs = qscs || (zone->isp[i].qsc && !version->hidden[i]);
+    return !version->hidden[server] && zone->isp[server].qsc == qscs;
+}
+
 void zone_release(struct zone *zone)
 {
     for (size_t i = 0; i < zone->version_count; i++)
@@ -108,7 +122,7 @@ static void change_at_random(struct zone *zone, struct zone_version *version,
     size_t dsoc = random_below(random, ZONE_DSOCS);
     size_t qsa = random_below(random, zone->qsa_count);
     size_t mab = random_below(random, ZONE_MABS);
-    switch (random_below(random, 5)) {
+    switch (random_below(random, 6)) {
     case 0: // comes, goes, or moves
         version->dsoc[mab] = (uint8_t)random_below(random, ZONE_DSOCS + 1);
         break;
@@ -120,6 +134,10 @@ static void change_at_random(struct zone *zone, struct zone_version *version,
         break;
     case 3:
         version->renamed[dsoc][qsa]++;
+        break;
+    case 4: // the ISP names it, or no more
+        mab = random_below(random, ZONE_ISP_MAX);
+        version->hidden[mab] = !version->hidden[mab];
         break;
     default:
         version->refuses = !version->refuses;
@@ -159,6 +177,7 @@ void zone_heal(struct zone *zone)
             version->dsoc[mab] = (uint8_t)mab;
     for (size_t dsoc = 0; dsoc < ZONE_DSOCS; dsoc++)
         version->named[dsoc][dsoc % zone->qsa_count] = true;
+    memset(version->hidden, 0, sizeof(version->hidden));
     make_pages(zone, version);
 }
 
@@ -235,6 +254,39 @@ static void put_servers(const struct zone *zone, const struct zone_version *vers
     }
 }
 
+// SRV 0 0 4746 serverN.isp.example for each QSC, or QSR.
+static void put_caching_servers(const struct zone *zone, const struct zone_version *version,
+                                bool qsc, struct zone_reply *reply)
+{
+    for (size_t i = 0; i < zone->isp_count; i++) {
+        uint16_t port = zone->isp[i].endpoint.port;
+        uint8_t *bytes = reply->bytes[reply->count];
+        char name[DNS_LABEL_TEXT_MAX];
+        if (version->hidden[i] || zone->isp[i].qsc != qsc)
+            continue;
+        memset(bytes, 0, 4);
+        bytes[4] = (uint8_t)(port >> 8);
+        bytes[5] = (uint8_t)port;
+        (void)snprintf(name, sizeof(name), "server%zu", i);
+        size_t used = put_text(bytes, 6, name);
+        used = put_text(bytes, used, "isp");
+        used = put_text(bytes, used, "example");
+        bytes[used] = 0;
+        add_record(reply, used + 1);
+    }
+}
+
+static void put_caching_address(const struct zone *zone, const struct zone_version *version,
+                                const struct dns_question *question, struct zone_reply *reply)
+{
+    size_t server = 0;
+    if (question->type != DNS_A || sscanf(question->name, "server%zu.isp", &server) != 1 ||
+        server >= zone->isp_count || version->hidden[server])
+        return;
+    memcpy(reply->bytes[0], zone->isp[server].endpoint.address.octets, 4);
+    add_record(reply, 4);
+}
+
 static void put_address(const struct zone *zone, const struct zone_version *version,
                         const struct dns_question *question, struct zone_reply *reply)
 {
@@ -260,6 +312,12 @@ enum dns_outcome zone_answer(const struct zone *zone, size_t number,
     memset(reply, 0, sizeof(*reply));
     if (strcmp(question->name, MAB_PAGE_LABEL "." ZONE_DOMAIN) == 0)
         put_root(version, reply);
+    else if (strcmp(question->name, "_ivip-qsc._udp." ZONE_ISP) == 0)
+        put_caching_servers(zone, version, true, reply);
+    else if (strcmp(question->name, "_ivip-qsr._udp." ZONE_ISP) == 0)
+        put_caching_servers(zone, version, false, reply);
+    else if (strncmp(question->name, "server", 6) == 0)
+        put_caching_address(zone, version, question, reply);
     else if (question->type == DNS_TXT)
         put_page(version, question->name, reply);
     else if (question->type == DNS_SRV &&
