@@ -1,221 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The REST interface through its seam: requests in, status and JSON out. The real HTTPS is tested
 // in tests/net/test_ruas.py.
-#include "place.h"
-
-#include "base/memory.h"
-#include "node/authority/rest.h"
-#include "node/authority/rest_time.h"
-
-#include <sodium.h>
-#include <stdio.h>
-#include <string.h>
-
-struct client {
-    struct place place;
-    char authorization[256];
-    struct rest_reply reply; // the last
-    struct address from;
-};
-
-static int setup(void **state)
-{
-    struct client *client = memory_new(sizeof(*client));
-    assert_true(sodium_init() >= 0);
-    place_make(&client->place);
-    client->from = world_address("192.0.2.50");
-    *state = client;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct client *client = *state;
-    json_decref(client->reply.json);
-    place_remove(&client->place);
-    memory_free(client);
-    return 0;
-}
-
-// A token of anna's.
-static void use_token(struct client *client, enum token_scope scope, const char *only)
-{
-    struct world *world = client->place.world;
-    char secret[TOKEN_TEXT_MAX];
-    struct token_request request = {.user = "anna", .scope = scope, .time = world->time};
-    request.limited = only != NULL;
-    if (only != NULL)
-        request.only = world_range(only);
-    assert_true(
-        ruas_prepare_token_add(world->ruas, &request, secret, &world->change, &world->error));
-    assert_true(place_commit(&client->place));
-    (void)snprintf(client->authorization, sizeof(client->authorization), "Bearer %s", secret);
-}
-
-static void use_password(struct client *client, const char *credentials)
-{
-    (void)snprintf(client->authorization, sizeof(client->authorization), "Basic ");
-    (void)sodium_bin2base64(client->authorization + 6, sizeof(client->authorization) - 6,
-                            (const unsigned char *)credentials, strlen(credentials),
-                            sodium_base64_VARIANT_ORIGINAL);
-}
-
-static struct rest_request make_request(const struct client *client, const char *method,
-                                        const char *path, const char *body)
-{
-    return (struct rest_request){
-        .method = method,
-        .path = path,
-        .authorization = client->authorization[0] == '\0' ? NULL : client->authorization,
-        .body = body,
-        .body_length = strlen(body),
-        .from = client->from,
-        .now = client->place.world->now,
-        .time = client->place.world->time};
-}
-
-// In the tests a password is right when the hash is "hash of PASSWORD"; the real argon2id is
-// verified by role_ruas.
-static unsigned ask_request(struct client *client, const struct rest_request *request)
-{
-    struct login login;
-    char password[PASSWORD_MAX + 1];
-    char hash[PASSWORD_MAX + 16];
-    json_decref(client->reply.json);
-    if (rest_begin(&client->place.master, request, &login, password, &client->reply) ==
-        REST_VERIFY) {
-        (void)snprintf(hash, sizeof(hash), "hash of %s", password);
-        bool matches = strcmp(hash, login.password_hash) == 0;
-        rest_finish(&client->place.master, request, &login, matches, &client->reply);
-    }
-    // The end of the turn: nobody is told of a set before it is settled.
-    if (client->reply.held)
-        assert_int_equal(client->place.master.held_count, 1);
-    master_settle(&client->place.master);
-    assert_int_equal(json_integer_value(json_object_get(client->reply.json, "v")), 1);
-    return client->reply.status;
-}
-
-static unsigned ask(struct client *client, const char *method, const char *path, const char *body)
-{
-    struct rest_request request = make_request(client, method, path, body);
-    return ask_request(client, &request);
-}
-
-static unsigned command(struct client *client, const char *body)
-{
-    return ask(client, "POST", "/v1/commands", body);
-}
-
-static const char *text_at(const struct client *client, const char *name)
-{
-    return json_string_value(json_object_get(client->reply.json, name));
-}
-
-static void expect_error(const struct client *client, const char *reason, const char *says)
-{
-    const json_t *error = json_object_get(client->reply.json, "error");
-    const char *text = json_string_value(json_object_get(error, "text"));
-    assert_non_null(error);
-    assert_string_equal(json_string_value(json_object_get(error, "reason")), reason);
-    if (strstr(text, says) == NULL)
-        fail_msg("\"%s\" does not say \"%s\"", text, says);
-}
-
-static int failed_command(const struct client *client)
-{
-    const json_t *number = json_object_get(json_object_get(client->reply.json, "error"), "command");
-    return number == NULL ? -1 : (int)json_integer_value(number);
-}
-
-// The member as compact JSON.
-static const char *dump(const struct client *client, const char *name)
-{
-    static char text[8192];
-    char *dumped = json_dumps(json_object_get(client->reply.json, name), JSON_COMPACT);
-    (void)snprintf(text, sizeof(text), "%s", dumped);
-    memory_free(dumped);
-    return text;
-}
-
-// --- who asks ------------------------------------------------------------------------------------
-
-static void test_no_credentials(void **state)
-{
-    struct client *client = *state;
-    static const char *const wrong[] = {
-        "",
-        "Digest x",
-        "Bearer",
-        "Bearer ",
-        "Bearer ivip_x",
-        "Basic",
-        "Basic !!!",
-        "Basic YQ==",
-        "Basic YW5uYQ==",         // "anna", no colon
-        "Basic QW5uYTphbm5h",     // "Anna:anna": no such name can be
-        "Basic YW4AbmE6YW5uYQ==", // a NUL in the name
-        "Bearer ivip_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
-    };
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        (void)snprintf(client->authorization, sizeof(client->authorization), "%s", wrong[i]);
-        assert_int_equal(ask(client, "GET", "/v1/me", ""), 401);
-        assert_true(client->reply.ask_credentials);
-    }
-}
-
-static void test_password_too_long(void **state)
-{
-    struct client *client = *state;
-    char credentials[150];
-    memset(credentials, 'x', sizeof(credentials));
-    memcpy(credentials, "anna:", 5);
-    credentials[sizeof(credentials) - 1] = '\0';
-    use_password(client, credentials);
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 401);
-}
-
-// The answers to a wrong password and to an unknown user are the same, to the octet.
-static void test_same_answer(void **state)
-{
-    struct client *client = *state;
-    use_password(client, "anna:wrong");
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 401);
-    char first[1024];
-    (void)snprintf(first, sizeof(first), "%s", dump(client, "error"));
-    use_password(client, "zoe:wrong");
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 401);
-    assert_string_equal(first, dump(client, "error"));
-}
-
-static void test_rate_limit(void **state)
-{
-    struct client *client = *state;
-    use_password(client, "anna:wrong");
-    for (int i = 0; i < LOGIN_SOURCE_FAILURES; i++)
-        assert_int_equal(ask(client, "GET", "/v1/me", ""), 401);
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 429);
-    expect_error(client, "too-many-logins", "try again in");
-    assert_true(client->reply.try_later);
-    use_password(client, "anna:anna"); // now even the right one must wait
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 429);
-    world_sleep(client->place.world, LOGIN_SOURCE_REFILL_S);
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
-}
-
-static void test_me(void **state)
-{
-    struct client *client = *state;
-    use_password(client, "anna:anna");
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
-    assert_string_equal(text_at(client, "user"), "anna");
-    assert_string_equal(text_at(client, "scope"), "all");
-    assert_int_equal(json_array_size(json_object_get(client->reply.json, "uabs")), 2);
-    use_token(client, SCOPE_MAP, "20.1.0.0/28");
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
-    assert_string_equal(text_at(client, "scope"), "map");
-    assert_string_equal(text_at(client, "micronet"), "20.1.0.0/28");
-}
+#include "rest_fixture.h"
 
 // --- commands ------------------------------------------------------------------------------------
 
@@ -384,31 +170,6 @@ static void test_statuses(void **state)
     assert_string_equal(world_micronets(client->place.world), "20.1.0.48/28>" ETR1);
 }
 
-static void test_scopes(void **state)
-{
-    struct client *client = *state;
-    static const char map[] =
-        "{\"commands\":[{\"do\":\"map\",\"micronet\":\"20.1.0.0/28\",\"etr\":\"198.18.4.1\"}]}";
-    static const char delete[] =
-        "{\"commands\":[{\"do\":\"delete\",\"micronet\":\"20.1.0.16/28\"}]}";
-    place_must(&client->place, "anna", "define 20.1.0.0/28 zero; define 20.1.0.16/28 zero");
-    use_token(client, SCOPE_READ, NULL);
-    assert_int_equal(command(client, map), 403);
-    expect_error(client, "scope", "read");
-    use_token(client, SCOPE_MAP, "20.1.0.16/28");
-    assert_int_equal(command(client, map), 403);
-    expect_error(client, "outside-token", "20.1.0.16/28");
-    assert_int_equal(command(client, delete), 403);
-    use_token(client, SCOPE_MAP, "20.1.0.0/28");
-    assert_int_equal(command(client, map), 200);
-    use_token(client, SCOPE_ALL, "20.1.0.16/28");
-    assert_int_equal(command(client, delete), 200);
-    // Tokens make no tokens, and see no audit trail beyond their range.
-    assert_int_equal(ask(client, "POST", "/v1/tokens", "{}"), 403);
-    expect_error(client, "needs-password", "password");
-    assert_int_equal(ask(client, "GET", "/v1/audit", ""), 403);
-}
-
 // --- looking -------------------------------------------------------------------------------------
 
 static unsigned list(struct client *client, const char *range, const char *after, const char *limit)
@@ -491,57 +252,6 @@ static void test_unknown_resources(void **state)
 
 // --- tokens --------------------------------------------------------------------------------------
 
-static void test_tokens(void **state)
-{
-    struct client *client = *state;
-    char id[TOKEN_ID_MAX];
-    char path[64];
-    use_password(client, "anna:anna");
-    assert_int_equal(ask(client, "POST", "/v1/tokens",
-                         "{\"scope\":\"map\",\"micronet\":"
-                         "\"20.1.0.0/28\",\"expires\":"
-                         "\"2099-01-01T00:00:00Z\"}"),
-                     201);
-    (void)snprintf(client->authorization, sizeof(client->authorization), "Bearer %s",
-                   text_at(client, "token"));
-    (void)snprintf(id, sizeof(id), "%s", text_at(client, "id"));
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
-    assert_string_equal(text_at(client, "expires"), "2099-01-01T00:00:00Z");
-    use_password(client, "anna:anna");
-    assert_int_equal(ask(client, "GET", "/v1/tokens", ""), 200);
-    assert_non_null(strstr(dump(client, "tokens"), id));
-    assert_null(strstr(dump(client, "tokens"), "ivip_"));
-    static const char *const wrong[] = {"{\"scope\":\"root\"}",
-                                        "{\"scope\":1}",
-                                        "{\"micronet\":\"x\"}",
-                                        "{\"expires\":\"x\"}",
-                                        "{\"expires\":\"2001-01-01T00:00:00Z\"}",
-                                        "{\"user\":\"ben\"}",
-                                        ""};
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        assert_int_equal(ask(client, "POST", "/v1/tokens", wrong[i]), 400);
-    assert_int_equal(ask(client, "POST", "/v1/tokens", "{\"micronet\":\"20.1.1.0/28\"}"), 403);
-    (void)snprintf(path, sizeof(path), "/v1/tokens/%s", id);
-    use_password(client, "ben:ben");
-    assert_int_equal(ask(client, "DELETE", path, ""), 404);
-    use_password(client, "anna:anna");
-    assert_int_equal(ask(client, "DELETE", path, ""), 200);
-    assert_int_equal(ask(client, "DELETE", path, ""), 404);
-}
-
-static void test_token_ends_itself(void **state)
-{
-    struct client *client = *state;
-    char path[64];
-    char id[TOKEN_ID_MAX];
-    use_token(client, SCOPE_READ, NULL);
-    (void)snprintf(path, sizeof(path), "/v1/tokens/%s",
-                   token_print_id(&client->place.world->change.token.digest, id));
-    assert_int_equal(ask(client, "DELETE", "/v1/tokens/0123456789abcdef", ""), 403);
-    assert_int_equal(ask(client, "DELETE", path, ""), 200);
-    assert_int_equal(ask(client, "GET", "/v1/me", ""), 401);
-}
-
 // --- scheduled sets ------------------------------------------------------------------------------
 
 static void test_scheduled(void **state)
@@ -608,22 +318,14 @@ static void test_audit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_no_credentials, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_password_too_long, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_same_answer, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rate_limit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_me, setup, teardown),
         cmocka_unit_test_setup_teardown(test_commands, setup, teardown),
         cmocka_unit_test_setup_teardown(test_dry_run, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_hostile_bodies, setup, teardown),
         cmocka_unit_test_setup_teardown(test_statuses, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_scopes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_pages, setup, teardown),
         cmocka_unit_test_setup_teardown(test_windows, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_resources, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_token_ends_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scheduled, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit, setup, teardown),
     };

@@ -93,11 +93,10 @@ static bool check(const struct certificate *certificate, const char *file, struc
 bool web_certificate_read(const char *certificate_file, const char *key_file,
                           struct certificate *certificate, struct error *error)
 {
-    *certificate = (struct certificate){0};
-    certificate->certificate_pem = read_text(certificate_file, error);
-    if (certificate->certificate_pem != NULL)
-        certificate->key_pem = read_text(key_file, error);
-    if (certificate->key_pem != NULL && check(certificate, certificate_file, error))
+    char *text = read_text(certificate_file, error);
+    char *key = text == NULL ? NULL : read_text(key_file, error);
+    *certificate = (struct certificate){.key_pem = key, .certificate_pem = text};
+    if (text != NULL && key != NULL && check(certificate, certificate_file, error))
         return true;
     certificate_release(certificate);
     return false;
