@@ -316,9 +316,10 @@ def test_second_process_is_refused(ruas):
 
 
 def test_reloads_that_change_nothing_cost_nothing(start, tmp_path):
-    refuse = ", ".join(f"198.{18 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(50_000))
+    refuse = ", ".join(f"198.{18 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(30_000))
     config, _ = write_node(tmp_path, refuse=f"[{refuse}]")
-    node = start(config).wait_for("ready")
+    # Under AddressSanitizer: nor does what it keeps of freed memory count.
+    node = start(config, env={"ASAN_OPTIONS": "quarantine_size_mb=1"}).wait_for("ready")
 
     def resident():
         status = Path(f"/proc/{node.process.pid}/status").read_text()
@@ -332,10 +333,10 @@ def test_reloads_that_change_nothing_cost_nothing(start, tmp_path):
                 control.sendall(b'{"command":"reload"}\n')
                 assert json.loads(control.makefile().readline()) == {"v": 1}
 
-    reload(5)  # what the allocator keeps
+    reload(3)  # what the allocator keeps
     before = resident()
-    reload(40)  # kept configs would take some 40 MB
-    assert resident() - before < 16 * 1024
+    reload(20)  # kept configs would take 11 MB
+    assert resident() - before < 5 * 1024
     assert node.stop() == 0
 
 
