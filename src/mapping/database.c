@@ -295,24 +295,27 @@ SEQUENCE_READER static bool number_flat_batch(const struct database *database,
                                               struct etr_number *etrs)
 {
     struct unit first;
+    uint32_t places[MAPPING_BATCH];
     uint32_t mab = locate(database, &addresses[0], &first);
     if (mab == DATABASE_NO_MAB || addresses[0].family != FAMILY_IPV4)
         return false;
     const struct mapping *mapping = database->mappings[mab];
     uint32_t start = (uint32_t)mapping->store.units.start.index;
-    uint32_t last = mapping->store.flat.size - 1;
-    uint64_t begun = 0;
     unsigned others = 0;
+    for (size_t i = 0; i < count; i++) {
+        places[i] = (uint32_t)(address_bits(&addresses[i]) >> 32) - start;
+        others |= places[i] >= mapping->store.flat.size;
+        others |= (unsigned)(addresses[i].family ^ FAMILY_IPV4);
+    }
+    if (others != 0)
+        return false;
+    uint64_t begun = 0;
     do {
         begun = sequence_begin(&mapping->sequence);
-        for (size_t i = 0; i < count; i++) {
-            uint32_t place = (uint32_t)(address_bits(&addresses[i]) >> 32) - start;
-            others |= (place > last) | (unsigned)(addresses[i].family ^ FAMILY_IPV4);
-            etrs[i].mab = mab;
-            etrs[i].number = flat_map_value(&mapping->store.flat, place & last);
-        }
+        for (size_t i = 0; i < count; i++)
+            etrs[i] = (struct etr_number){mab, flat_map_value(&mapping->store.flat, places[i])};
     } while (sequence_retry(&mapping->sequence, begun));
-    return others == 0;
+    return true;
 }
 
 static void number_batch(const struct database *database, const struct address *addresses,

@@ -10,12 +10,7 @@
 
 #define CAPACITY_FIRST 16
 #define PAGE_BYTES     4096
-
-// Chains are short, so that whether the first of one is the address wanted is guessed right.
-static uint32_t *new_buckets(uint32_t capacity)
-{
-    return memory_new_array((size_t)2 * capacity, sizeof(uint32_t));
-}
+#define REFERENCES     (UINT64_MAX >> 1) // the most that can be counted
 
 void etr_table_init(struct etr_table *table)
 {
@@ -27,7 +22,7 @@ void etr_table_init(struct etr_table *table)
     table->capacity = CAPACITY_FIRST;
     table->addresses = memory_new_array(table->capacity, sizeof(*table->addresses));
     table->slots = memory_new_array(table->capacity, sizeof(*table->slots));
-    table->buckets = new_buckets(table->capacity);
+    table->buckets = memory_new_array(table->capacity, sizeof(*table->buckets));
     table->unreferenced = memory_new_array(table->capacity, sizeof(*table->unreferenced));
     table->used = ETR_FIRST;
 }
@@ -48,14 +43,14 @@ size_t etr_table_memory(const struct etr_table *table)
 {
     // The arrays that grew have no memory yet where they were not used.
     size_t entry = sizeof(*table->slots) + sizeof(*table->addresses);
-    return table->used * entry + (size_t)2 * table->capacity * sizeof(*table->buckets) +
+    return table->used * entry + table->capacity * sizeof(*table->buckets) +
            table->unreferenced_count * sizeof(*table->unreferenced);
 }
 
 static uint32_t *bucket_of(const struct etr_table *table, const struct address *address)
 {
     uint64_t hash = hash_bytes(&table->key, address, sizeof(*address));
-    return &table->buckets[hash & (2 * (uint64_t)table->capacity - 1)];
+    return &table->buckets[hash & (table->capacity - 1)];
 }
 
 // Readers may still look at the old array, so it is kept; but what they find there does not count,
@@ -84,7 +79,7 @@ static void grow(struct etr_table *table)
     table->unreferenced =
         memory_resize(table->unreferenced, capacity * sizeof(*table->unreferenced));
     memory_free(table->buckets);
-    table->buckets = new_buckets(capacity);
+    table->buckets = memory_new_array(capacity, sizeof(*table->buckets));
     table->capacity = capacity;
     for (uint32_t i = ETR_FIRST; i < table->used; i++) {
         uint32_t *bucket = bucket_of(table, &addresses[i]);
@@ -113,13 +108,13 @@ uint32_t etr_table_take(struct etr_table *table, const struct address *address, 
         return ETR_ZERO;
     for (uint32_t i = *bucket_of(table, address); i != 0; i = table->slots[i].next)
         if (address_equal(&table->addresses[i], address)) {
-            table->slots[i].references += references;
+            table->slots[i].references = (table->slots[i].references + references) & REFERENCES;
             return i;
         }
     uint32_t index = new_index(table);
     uint32_t *bucket = bucket_of(table, address);
     table->addresses[index] = *address;
-    table->slots[index] = (struct etr_slot){.references = references, .next = *bucket};
+    table->slots[index] = (struct etr_slot){.references = references & REFERENCES, .next = *bucket};
     *bucket = index;
     table->count++;
     return index;

@@ -23,16 +23,16 @@
 #define ETR_ZERO  1 // a micronet mapped to zero
 #define ETR_FIRST 2 // the lowest index of an ETR
 
-struct etr_slot {
-    uint64_t references;
-    uint32_t next;   // in the same bucket, or in the list of free indices; 0 ends
-    uint32_t listed; // already among the unreferenced
+struct __attribute__((packed, aligned(4))) etr_slot {
+    uint64_t references : 63;
+    uint64_t listed : 1; // already among the unreferenced
+    uint32_t next;       // in the same bucket, or in the list of free indices; 0 ends
 };
 
 struct etr_table {
     struct address *addresses; // by index; readers look here
     struct etr_slot *slots;    // by index
-    uint32_t *buckets;         // twice as many as `capacity`, a power of two
+    uint32_t *buckets;         // as many as `capacity`, a power of two
     uint32_t *unreferenced;    // candidates for etr_table_sweep
     uint32_t unreferenced_count;
     uint32_t capacity;

@@ -258,6 +258,9 @@ INTERVAL_SEARCH unsigned find_batch_by_index(const struct line_slots *slots, con
             values[i] = line_value(lines[i], holding);
         else
             found[i] = line_get(lines[i], holding, first);
+        // Those that are in no interval of the line need the leaf: its first line, all at once.
+        uintptr_t leaf = (uintptr_t)lines[i] & ~(uintptr_t)(sizeof(struct leaf) - 1);
+        __builtin_prefetch(holding == 0 ? (const void *)leaf : lines[i]); // NOLINT: an address
         unknown[unknown_count] = (uint8_t)i;
         unknown_count += holding == 0;
     }

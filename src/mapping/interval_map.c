@@ -175,7 +175,7 @@ static void add_leaf(struct interval_map *map, const struct path *path, uint64_t
                      struct leaf *leaf)
 {
     add_child(map, path, key, leaf);
-    line_index_tend(map);
+    map->index.changes++;
 }
 
 static void drop_child(struct interval_map *map, const struct path *path, unsigned level,
@@ -329,6 +329,7 @@ static void insert_beyond(struct interval_map *map, struct leaf *leaf,
     rewrite(map, leaf, right, intervals, left, count);
     link_behind(leaf, right);
     add_leaf(map, &path, intervals[left].start, right);
+    line_index_tend(map);
 }
 
 // True when an interval may go into the leaf behind `place`: no neighbour overlaps it.
@@ -390,6 +391,7 @@ static bool merge_leaves(struct interval_map *map, const struct path *path, unsi
     unlink_leaf(right);
     pool_give(&map->pool, right);
     drop_child(map, path, level, place + 1);
+    map->index.changes++;
     line_index_tend(map);
     return true;
 }
@@ -402,6 +404,7 @@ static void drop_leaf(struct interval_map *map, const struct path *path, struct 
     pool_give(&map->pool, leaf);
     unsigned level = map->height - 1;
     drop_child(map, path, level, path->places[level]);
+    map->index.changes++;
     line_index_tend(map);
 }
 

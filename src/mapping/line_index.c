@@ -337,7 +337,6 @@ static void renew(struct interval_map *map, size_t worth)
 void line_index_tend(struct interval_map *map)
 {
     size_t worth = map->index.leaves / 4;
-    map->index.changes++;
     renew(map, worth > LEAVES_MIN ? worth : LEAVES_MIN);
 }
 

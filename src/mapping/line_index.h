@@ -61,7 +61,7 @@ struct line_index {
     // look; those no longer in use have no memory behind them.
     void *arrays[LINE_INDEX_BITS_MAX + 1];
     size_t leaves;  // when it was laid out
-    size_t changes; // of leaves since
+    size_t changes; // leaves added or dropped since; counted by who does it
 };
 
 struct interval_map;
@@ -87,8 +87,8 @@ void line_index_put(struct line_index *index, const struct leaf *leaf);
 // now.
 void line_index_update(struct line_index *index, const struct leaf *leaf,
                        const struct leaf_shape *before);
-// Counts a leaf that was added or dropped, and lays the index out anew where it has become worth
-// it. The caller has begun a change, and the tree is whole.
+// Lays the index out anew where enough leaves were added or dropped to be worth it. The caller has
+// begun a change, and the tree is whole.
 void line_index_tend(struct interval_map *map);
 // Lays it out anew where any leaf was added or dropped since it was.
 void line_index_settle(struct interval_map *map);
