@@ -121,11 +121,12 @@ static void add_parts(struct entry_list *parts, const struct entry_list *mabs,
     if (parts->count >= MAB_INDEX_ENTRIES_MAX)
         return;
     size_t at = first_at(mabs, &refused->prefix);
-    if (at == mabs->count || !prefix_overlaps(&mabs->items[at].prefix, &refused->prefix)) {
+    const struct mab_entry *mab = at < mabs->count ? &mabs->items[at] : NULL;
+    if (mab == NULL || !prefix_overlaps(&mab->prefix, &refused->prefix)) {
         add_entry(parts, refused);
         return;
     }
-    if (mabs->items[at].prefix.length <= refused->prefix.length)
+    if (mab->prefix.length <= refused->prefix.length)
         return;
     struct mab_entry half = *refused;
     half.prefix.length++;
@@ -139,7 +140,6 @@ static void add_parts(struct entry_list *parts, const struct entry_list *mabs,
 static void make_disjoint(struct entry_list *list)
 {
     size_t kept = 0;
-    assert(list->items != NULL || list->count == 0);
     if (list->count > 1)
         qsort(list->items, list->count, sizeof(*list->items), compare_entries);
     for (size_t i = 0; i < list->count; i++)
