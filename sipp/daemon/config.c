@@ -45,12 +45,15 @@ struct line {
     unsigned at;
 };
 
+enum role_of { ANYBODY, ROUTERS, HOSTS };
+
 struct statement {
     const char *word;
     unsigned arguments_min;
     unsigned arguments_max;
     // NULL for statements that make the node, which are read before all others.
     bool (*apply)(struct sippd *sippd, struct line *line, struct error *error);
+    enum role_of whose; // others have no use for it
 };
 
 // The i-th word behind the statement's own.
@@ -231,6 +234,8 @@ static bool apply_serve_addresses(struct sippd *sippd, struct line *line, struct
     if (!names_parse_prefix(sippd->names, argument(line, 0), &pool, error) ||
         (arguments(line) == 2 && !sequence_parse(sippd->names, argument(line, 1), &high, error)))
         return false;
+    if (node_serves_configuration(sippd->node))
+        return error_set(error, ERROR_INPUT, "pool-twice", "a line above serves addresses");
     if (pool.length == 0 || pool.length >= SIPP_ADDRESS_BITS || high.count == SEQUENCE_MAX)
         return error_set(error, ERROR_INPUT, "bad-pool",
                          "a pool is a prefix of 1 to 63 bits, behind at most %d addresses",
@@ -282,28 +287,28 @@ static bool apply_ipv4(struct sippd *sippd, struct line *line, struct error *err
 }
 
 static const struct statement statements[] = {
-    {"router", 0, 0, NULL},
-    {"host", 0, 0, NULL},
-    {"auto-host", 0, 0, NULL},
-    {"base-station", 0, 0, NULL},
-    {"names", 1, 1, apply_names},
-    {"control", 1, 1, apply_control},
-    {"user", 1, 1, apply_user},
-    {"interface", 1, 2, apply_interface},
-    {"tunnel", 3, 3, apply_tunnel},
-    {"own", 1, 1, apply_own},
-    {"level", 2, 3, apply_level},
-    {"announce", 2, 2, apply_announce},
-    {"route", 2, 3, apply_route},
-    {"learn", 0, 0, apply_learn},
-    {"offer", 1, 1, apply_offer},
-    {"mobile", 3, 3, apply_mobile},
-    {"serve-mobile", 2, 2, apply_serve_mobile},
-    {"serve-addresses", 1, 2, apply_serve_addresses},
-    {"leases", 1, 1, apply_leases},
-    {"gateway", 1, 1, apply_gateway},
-    {"ipv4-here", 2, 2, apply_ipv4_here},
-    {"ipv4", 3, 4, apply_ipv4},
+    {"router", 0, 0, NULL, ANYBODY},
+    {"host", 0, 0, NULL, ANYBODY},
+    {"auto-host", 0, 0, NULL, ANYBODY},
+    {"base-station", 0, 0, NULL, ANYBODY},
+    {"names", 1, 1, apply_names, ANYBODY},
+    {"control", 1, 1, apply_control, ANYBODY},
+    {"user", 1, 1, apply_user, ANYBODY},
+    {"interface", 1, 2, apply_interface, ANYBODY},
+    {"tunnel", 3, 3, apply_tunnel, ANYBODY},
+    {"own", 1, 1, apply_own, ANYBODY},
+    {"level", 2, 3, apply_level, ROUTERS},
+    {"announce", 2, 2, apply_announce, ROUTERS},
+    {"route", 2, 3, apply_route, ANYBODY},
+    {"learn", 0, 0, apply_learn, ANYBODY},
+    {"offer", 1, 1, apply_offer, ANYBODY},
+    {"mobile", 3, 3, apply_mobile, HOSTS},
+    {"serve-mobile", 2, 2, apply_serve_mobile, ANYBODY},
+    {"serve-addresses", 1, 2, apply_serve_addresses, ANYBODY},
+    {"leases", 1, 1, apply_leases, ANYBODY},
+    {"gateway", 1, 1, apply_gateway, ANYBODY},
+    {"ipv4-here", 2, 2, apply_ipv4_here, ANYBODY},
+    {"ipv4", 3, 4, apply_ipv4, ANYBODY},
 };
 
 // Splits a line into words in place; more than WORDS_MAX count as WORDS_MAX + 1.
@@ -328,16 +333,31 @@ static const struct statement *statement_find(const char *word)
     return NULL;
 }
 
+static bool right_count(const struct statement *statement, unsigned count, struct error *error)
+{
+    unsigned least = statement->arguments_min;
+    unsigned most = statement->arguments_max;
+    if (count >= least && count <= most)
+        return true;
+    if (least == most)
+        return error_set(error, ERROR_INPUT, "bad-line", "%s takes %u word%s, not %u",
+                         statement->word, least, least == 1 ? "" : "s", count);
+    return error_set(error, ERROR_INPUT, "bad-line", "%s takes %u to %u words, not %u",
+                     statement->word, least, most, count);
+}
+
 static bool apply_line(void *state, struct line *line, struct error *error)
 {
     const struct statement *statement = statement_find(line->words[0]);
     if (statement == NULL)
         return error_set(error, ERROR_INPUT, "unknown-statement", "\"%.60s\" is not a statement",
                          line->words[0]);
-    if (arguments(line) < statement->arguments_min || arguments(line) > statement->arguments_max)
-        return error_set(error, ERROR_INPUT, "bad-line", "%s takes %u to %u words, not %u",
-                         statement->word, statement->arguments_min, statement->arguments_max,
-                         arguments(line));
+    if (!right_count(statement, arguments(line), error))
+        return false;
+    bool router = node_is_router(((const struct sippd *)state)->node);
+    if (statement->whose == (router ? HOSTS : ROUTERS))
+        return error_set(error, ERROR_INPUT, "wrong-role", "%s is for %s, and this is a %s",
+                         statement->word, router ? "hosts" : "routers", router ? "router" : "host");
     return statement->apply == NULL || statement->apply(state, line, error);
 }
 

@@ -50,7 +50,8 @@ static bool read_leases(struct sippd *sippd, FILE *stream, const char *file, lon
         }
         *good = ftell(stream);
     }
-    return true;
+    return !ferror(stream) ||
+           error_set(error, ERROR_SYSTEM, "no-leases", "cannot read %s: %s", file, strerror(errno));
 }
 
 bool leases_open(struct sippd *sippd, const char *file, struct error *error)

@@ -106,7 +106,7 @@ def test_registry(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("text", "said"), [
     ("router\nfly away\n", ":2:1: \"fly\" is not a statement"),
-    ("host\n\nown\n", ":3:1: own takes 1 to 1 words, not 0"),
+    ("host\n\nown\n", ":3:1: own takes 1 word, not 0"),
     ("router\nown 0080\n", ":2:5: "),
     ("router\ninterface nonesuch0\n", ":2:11: cannot use the device nonesuch0"),
     ("router\nlevel 0080:0000:0000:0000/32 perhaps\n", "neither acts nor inside"),
@@ -169,6 +169,50 @@ def test_check_opens_nothing(tmp_path: Path, names: Path) -> None:
         assert code == 1 and said in error, error
 
 
+# For each statement at least one line that is wrong, in a file in which all else is right.
+WRONG = {
+    "router": ("router", "one of router, host and auto-host"),
+    "host": ("host", "one of router, host and auto-host"),
+    "auto-host": ("auto-host", "one of router, host and auto-host"),
+    "base-station": ("base-station here", "base-station takes 0 words"),
+    "names": ("names /nonexistent", "cannot read /nonexistent"),
+    "control": ("control a b", "control takes 1 word"),
+    "user": ("user no-such-account", "there is no account"),
+    "interface": ("interface e border", '"border" is not "boundary"'),
+    "tunnel": ("tunnel u 192.0.2.1", "tunnel takes 3 words"),
+    "own": ("own P.D.H:P.D.H:P.D.H:P.D.H", "at most 3 addresses"),
+    "level": ("level P.D acts nowhere", "no line above names the interface nowhere"),
+    "announce": ("announce eth-a Z", 'no line names "Z"'),
+    "route": ("route Q t Z", 'no line names "Z"'),
+    "learn": ("learn everything", "learn takes 0 words"),
+    "offer": ("offer P.D.H.x", 'no line names "P.D.H.x"'),
+    "mobile": ("mobile P.D.H P.D.H key", "mobile is for hosts, and this is a router"),
+    "serve-mobile": ("serve-mobile P.D.H /nonexistent", "cannot read /nonexistent"),
+    "serve-addresses": ("serve-addresses P", "a line above serves addresses"),
+    "leases": ("leases /dev", "cannot read /dev"),
+    "gateway": ("gateway tun5", "a node has one gateway"),
+    "ipv4-here": ("ipv4-here fd00::/8 P", "fd00::/8 is not an IPv4 prefix"),
+    "ipv4": ("ipv4 10.0.0.0/33 P P", "prefix length"),
+}
+
+
+@pytest.mark.parametrize("statement", WRONG)
+def test_every_statement_refuses_something(tmp_path: Path, names: Path, statement: str) -> None:
+    line, said = WRONG[statement]
+    file = tmp_path / "node.conf"
+    file.write_text(WHOLE.replace("NAMES", str(names)) + line + "\n")
+    code, error = check(file)
+    assert code == 1 and said in error and re.search(r"node\.conf:18:\d+: ", error), error
+
+
+def test_statements_of_the_other_role(tmp_path: Path, names: Path) -> None:
+    for line in ("level P acts", "announce e P"):
+        file = tmp_path / "node.conf"
+        file.write_text(f"host\nnames {names}\ninterface e\n{line}\n")
+        code, error = check(file)
+        assert code == 1 and f"{line.split()[0]} is for routers, and this is a host" in error
+
+
 def test_examples_are_right() -> None:
     examples = sorted((TOP / "contrib/examples/sipp").glob("*.conf"))
     assert len(examples) >= 3
@@ -222,4 +266,4 @@ def test_manual_has_the_statements() -> None:
     table = source[source.index("statements[] = {"):]
     taken = set(re.findall(r'^    \{"([a-z0-9-]+)", \d', table, re.MULTILINE))
     explained = set(re.findall(r"^\.It Ic ([a-z0-9-]+)", page("sippd.conf.5"), re.MULTILINE))
-    assert len(taken) > 15 and explained == taken
+    assert len(taken) > 15 and explained == taken == set(WRONG)
