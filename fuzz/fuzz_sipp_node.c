@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // A SIPP router that serves everything it can, fed with any packets: what it sends decodes.
 //
-// Input: packets, each with two octets in front: interface and milliseconds that pass, then length.
+// Input: packets, each with three octets in front: interface and link address of the sender (two
+// numbers in one octet), milliseconds that pass, and length.
 #include "sipp/lib/node.h"
 
 #include <assert.h>
@@ -17,7 +18,9 @@ static struct node *router_new(struct instant now)
     const struct sequence none = {.count = 0};
     const struct sipp_prefix pool = {{UINT64_C(0x0080000000010000)}, 48};
     for (uint8_t i = 0; i < 3; i++) {
-        struct interface interface = {.link = {{2, 0, 0, 0, 0, i}}, .mtu = 1500};
+        // Room for lower link addresses; the last link lies outside of the site.
+        struct interface interface = {
+            .link = {{2, 0, 0, 0, 0x80, i}}, .mtu = 1500, .site_boundary = i == 2};
         struct sipp_prefix prefix = {{UINT64_C(0x0080000000000000) | (uint64_t)i << 16}, 48};
         struct level level = {prefix, i != 1, i};
         (void)node_add_interface(node, &interface);
@@ -55,7 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         now = instant_add(now, duration_ms(data[1]));
         node_tick(node, now);
         memcpy(bytes, data + 3, length);
-        const struct link_address from = {{2, 0, 0, 0, 1, 1}};
+        const struct link_address from = {
+            {2, 0, 0, 0, (uint8_t)(data[0] & 0xc0), data[0] >> 2 & 7}};
         if (node_receive(node, now, data[0] % 3, &from, bytes, length, &hop) == NODE_FORWARD)
             assert(packet_decode(bytes, hop.length, &packet) == PACKET_OK);
         drain(node);
