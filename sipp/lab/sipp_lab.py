@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import itertools
 import os
 import shutil
@@ -274,7 +275,13 @@ class Lab:
             if "learn" in statements:
                 self.start_bird(node, number, devices, node in stubs)
         for node in self.statements:
-            await_that(f"{node} listens", self.control(node).exists)
+            await_that(f"{node} runs", functools.partial(self.runs, node))
+
+    def runs(self, node: str) -> bool:
+        """True once all that its file says is done."""
+        if self.processes[node, "sippd"].poll() is not None:
+            raise AssertionError(f"{node} has ended:\n{self.log(node)}")
+        return "sippd: running" in self.log(node)
 
     def start_sippd(self, node: str) -> None:
         self.spawn(node, "sippd", SIPPD, self.folder / f"{node}.conf")
@@ -351,8 +358,8 @@ class Lab:
         return [self.notation(packet) for packet in list(self.captures[a, b].packets)
                 if packet.icmp_type == icmp_type]
 
-    def tool_words(self, node: str, *words: str) -> list[object]:
-        return [SIPP, "-s", self.control(node), "-n", self.names_file, *words]
+    def tool_words(self, node: str, *words: str) -> list[str]:
+        return [str(SIPP), "-s", str(self.control(node)), "-n", str(self.names_file), *words]
 
     def tool(self, node: str, *words: str, check: bool = True) -> str:
         done = subprocess.run(self.tool_words(node, *words), text=True, capture_output=True,

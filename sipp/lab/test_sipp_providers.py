@@ -96,7 +96,7 @@ def passed(lab: Lab, *words: str) -> dict[tuple[str, str], list[str]]:
 def next_hop(lab: Lab, node: str, name: str) -> str | None:
     """The device of a node's route to a prefix."""
     found = re.search(rf" {re.escape(name)} +(\S+)", lab.routes(node))
-    return found and found.group(1)
+    return None if found is None else found.group(1)
 
 
 def paths(lab: Lab, node: str) -> str:
