@@ -41,6 +41,7 @@ class Capture:
     def __enter__(self) -> Capture:
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        assert self.process.stderr is not None
         assert "listening" in self.process.stderr.readline()
         return self
 

@@ -189,6 +189,10 @@ def test_zone_changes_are_followed(system: System) -> None:
     await_that("the new version is taken over", lambda: system.discovery()["page"] != page,
                PATIENCE_SECONDS)
     assert system.discovery()["mabs"] == 3
+    # ITRs are told the same set, under the same names.
+    told = json.loads(system.user.run(IVIP, "query", "--mabs", "--json", "@192.0.5.2").stdout)
+    assert told["page"] == system.discovery()["page"]
+    assert told["mabs"] == ["20.0.0.0/14", "30.0.0.0/16", "40.0.0.0/16"]
     # A MAB added is asked of its QSAs (which do not know it); one removed is none any more.
     assert system.query(MICRONETS["beta"][1])["status"] == "not-in-mab"
     system.expect(MICRONETS["acme"][1], etr=ETR)

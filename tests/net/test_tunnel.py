@@ -217,6 +217,7 @@ def test_tcp_carries_much(internet, mtu: int, site: str) -> None:
                 "print(hashlib.sha256(d).hexdigest())") % size
     server = subprocess.Popen(net.site.command("/usr/bin/python3", "-c", receive, site),
                               stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"
     digest = net.host.run("/usr/bin/python3", "-c", transmit, site).stdout.strip()
     assert server.communicate(timeout=60)[0].split() == [str(size), digest]
