@@ -142,6 +142,23 @@ static void step_clock(struct world *world, int64_t step_ms)
     engine_touched(world->engine, world->ruas.node); // scheduled sets go by it
 }
 
+// It crashes when it stores next.
+static void arm(struct world_plan *plan)
+{
+    if (plan->event->node == WORLD_RUAS)
+        plan->world->ruas.power_plan = plan;
+    else
+        itr_number(plan->world, plan->event->node)->usage.kill_plan = plan;
+}
+
+static void fill_disk(struct world_plan *plan)
+{
+    const char *name = name_of(plan->world, plan->event->node);
+    set_disk_full(plan->world, plan->event->node, true);
+    engine_note(plan->world->engine, "the disk of %s is full", name);
+    world_end_later(plan);
+}
+
 void world_happen(void *state, struct instant now)
 {
     struct world_plan *plan = state;
@@ -173,10 +190,7 @@ void world_happen(void *state, struct instant now)
         step_clock(world, event->step_ms);
         break;
     case WORLD_POWER:
-        if (event->node == WORLD_RUAS)
-            world->ruas.power_plan = plan;
-        else
-            itr_number(world, event->node)->usage.kill_plan = plan;
+        arm(plan);
         break;
     case WORLD_ZONE:
     case WORLD_MOVE:
@@ -191,9 +205,7 @@ void world_happen(void *state, struct instant now)
         world_end_later(plan);
         break;
     case WORLD_DISK:
-        set_disk_full(world, event->node, true);
-        engine_note(world->engine, "the disk of %s is full", name_of(world, event->node));
-        world_end_later(plan);
+        fill_disk(plan);
         break;
     }
 }

@@ -84,16 +84,17 @@ static void write_nodes(const struct world_config *config, FILE *file)
     }
 }
 
-static void write_event(const struct world_config *config, const struct world_event *event,
-                        FILE *file)
+// The keys that its kind has.
+static void write_what(const struct world_config *config, const struct world_event *event,
+                       FILE *file)
 {
     char range[RANGE_TEXT_MAX];
     char address[ADDRESS_TEXT_MAX];
     const char *zero = event->address.family == FAMILY_NONE ? "zero" : NULL;
-    (void)fprintf(file, "  - { at: %" PRIu64 "ms, do: %s", ms(event->at),
-                  scenario_event_name(event->kind));
     switch (event->kind) {
     case WORLD_CHANGE:
+    case WORLD_ADMIN:
+    case WORLD_ZONE:
         (void)fprintf(file, ", number: %" PRIu64, event->number);
         break;
     case WORLD_MAP:
@@ -105,10 +106,13 @@ static void write_event(const struct world_config *config, const struct world_ev
                       address_print(&event->address, address));
         break;
     case WORLD_CRASH:
+    case WORLD_POWER:
+    case WORLD_DISK:
         (void)fprintf(file, ", node: %s, for: %" PRIu64 "ms", name_of(config, event->node),
                       ms(event->length));
         break;
     case WORLD_CUT:
+    case WORLD_MUTE:
         (void)fprintf(file, ", node: %s, to: %s, both: %s, for: %" PRIu64 "ms",
                       name_of(config, event->node), name_of(config, event->other),
                       event->both ? "true" : "false", ms(event->length));
@@ -117,17 +121,6 @@ static void write_event(const struct world_config *config, const struct world_ev
         (void)fprintf(file, ", node: %s, both: %s, for: %" PRIu64 "ms",
                       name_of(config, event->node), event->both ? "true" : "false",
                       ms(event->length));
-        break;
-    case WORLD_ADMIN:
-        (void)fprintf(file, ", number: %" PRIu64, event->number);
-        break;
-    case WORLD_POWER:
-    case WORLD_DISK:
-        (void)fprintf(file, ", node: %s, for: %" PRIu64 "ms", name_of(config, event->node),
-                      ms(event->length));
-        break;
-    case WORLD_ZONE:
-        (void)fprintf(file, ", number: %" PRIu64, event->number);
         break;
     case WORLD_MOVE:
         (void)fprintf(file, ", micronet: \"%s\", dsoc: %" PRIu64, range_print(&event->range, range),
@@ -141,16 +134,19 @@ static void write_event(const struct world_config *config, const struct world_ev
         (void)fprintf(file, ", outcome: %s, for: %" PRIu64 "ms", dns_outcome_name(event->outcome),
                       ms(event->length));
         break;
-    case WORLD_MUTE:
-        (void)fprintf(file, ", node: %s, to: %s, both: %s, for: %" PRIu64 "ms",
-                      name_of(config, event->node), name_of(config, event->other),
-                      event->both ? "true" : "false", ms(event->length));
-        break;
     case WORLD_CLOCK:
         (void)fprintf(file, ", %s: %" PRIu64 "ms", event->step_ms < 0 ? "back" : "forward",
                       (uint64_t)(event->step_ms < 0 ? -event->step_ms : event->step_ms));
         break;
     }
+}
+
+static void write_event(const struct world_config *config, const struct world_event *event,
+                        FILE *file)
+{
+    (void)fprintf(file, "  - { at: %" PRIu64 "ms, do: %s", ms(event->at),
+                  scenario_event_name(event->kind));
+    write_what(config, event, file);
     (void)fprintf(file, " }\n");
 }
 
