@@ -147,7 +147,7 @@ struct world_config world_config_random(uint64_t seed)
     rates.cut = sometimes(&dice, calm, 2000, 30000);
     rates.misstep = sometimes(&dice, calm || !config.ideal_feed, 3000, 30000);
     rates.clock = sometimes(&dice, config.ideal_feed, 3000, 30000);
-    rates.admin = sometimes(&dice, false, 500, 10000);
+    rates.admin = sometimes(&dice, false, 100, 5000);
     rates.power = sometimes(&dice, calm, 3000, 30000);
     rates.disk = sometimes(&dice, calm, 10000, 60000);
     rates.zone = sometimes(&dice, calm || !discovery, 1000, 20000);
