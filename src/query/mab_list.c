@@ -336,6 +336,7 @@ void mab_list_input(struct mab_list *list, struct instant now, const struct endp
 static size_t send_request(struct mab_list *list, struct instant now, struct list_request *request,
                            struct endpoint *to, uint8_t *buffer)
 {
+    assert(request != NULL);
     struct page_message message = {.type = MESSAGE_PAGE_REQUEST, .nonce = request->nonce};
     memcpy(message.page, request->page, sizeof(message.page));
     list->counters.asked++;

@@ -233,6 +233,7 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
     struct account *account = told_find_account(&teller->memory, from);
     bool proven = address_token_valid(&teller->token_maker, now, from, request->token);
     teller->counters.requests++;
+    told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
     // The octets stay with the request until it is answered: by then the account may be another.
     if (account != NULL)
         teller_book(teller, now, account, proven, 0);
@@ -276,8 +277,13 @@ static void evict_oldest(struct teller *teller, struct instant now)
     struct list_node *oldest = list_first(&teller->memory.uses);
     if (oldest == NULL)
         return;
+    struct told *told = container_of(oldest, struct told, use);
+    if (told->account->forgotten) {
+        told_remove(&teller->memory, told);
+        return;
+    }
     teller->counters.evicted++;
-    teller_notify_flush(teller, now, container_of(oldest, struct told, use));
+    teller_notify_flush(teller, now, told);
 }
 
 // Whether the account holds more than twice what each does on average: what it asks for more then

@@ -9,6 +9,10 @@
 #include "query/token.h"
 #include "query/told.h"
 
+// What queriers that were given up were told is removed little by little: so much with each
+// message. A querier may have been told hundreds of thousands of ranges.
+#define TOLD_REAPED_AT_ONCE 16
+
 struct teller {
     struct teller_config config;
     struct random_source random;

@@ -10,6 +10,7 @@
 // The update of `told` is to be sent, now.
 static void notify(struct teller *teller, struct instant now, struct told *told)
 {
+    assert(!told->account->forgotten);
     told->pending = true;
     told->unsent = true;
     told->tries = 0;
@@ -18,7 +19,7 @@ static void notify(struct teller *teller, struct instant now, struct told *told)
 
 void teller_notify_flush(struct teller *teller, struct instant now, struct told *told)
 {
-    if (told->flush)
+    if (told->flush || told->account->forgotten)
         return;
     told_mark_flush(told);
     notify(teller, now, told);
@@ -71,7 +72,7 @@ void teller_change(struct teller *teller, struct instant now, const struct answe
     for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next) {
         struct told *told = container_of(node, struct told, of_subject);
         told->expires = instant_earlier(told->expires, answer->expires);
-        if (!told->flush)
+        if (!told->flush && !told->account->forgotten)
             notify(teller, now, told);
     }
 }
@@ -133,6 +134,7 @@ static void receive_alive(struct teller *teller, struct instant now, const struc
 void teller_input(struct teller *teller, struct instant now, const struct endpoint *from,
                   const struct query_message *message, size_t length)
 {
+    told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
     struct account *account = told_find_account(&teller->memory, from);
     if (account != NULL)
         teller_book(teller, now, account,
@@ -220,12 +222,15 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
     while (length == 0 && instant_reached(now, heap_deadline(&teller->memory.deadlines))) {
         struct told *told =
             container_of(heap_first(&teller->memory.deadlines), struct told, deadline);
-        if (instant_reached(now, told->expires)) {
+        if (told->account->forgotten) {
+            told_remove(&teller->memory, told);
+        } else if (instant_reached(now, told->expires)) {
             teller->counters.expired++;
             told_remove(&teller->memory, told);
         } else if (is_given_up(teller, told)) {
             teller->counters.queriers_lost++;
-            told_forget_account(&teller->memory, told->account);
+            told_give_up_account(&teller->memory, told->account);
+            told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
         } else {
             length = send_update(teller, now, told, to, buffer);
         }

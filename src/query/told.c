@@ -19,6 +19,7 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     heap_init(&memory->deadlines);
     list_init(&memory->uses);
     list_init(&memory->waiting);
+    list_init(&memory->forgotten);
 }
 
 void told_release(struct told_memory *memory)
@@ -92,15 +93,24 @@ struct account *told_add_account(struct told_memory *memory, const struct endpoi
     return account;
 }
 
-static void remove_account(struct told_memory *memory, struct account *account)
+// Nobody finds it any more.
+static void detach_account(struct told_memory *memory, struct account *account)
 {
-    assert(account->told_count == 0 && account->flush_count == 0);
     table_remove(&memory->by_endpoint, &account->by_endpoint);
     if (memory->recent == account)
         memory->recent = NULL;
     list_remove(&account->waiting);
     if (!account->ever_proven)
         memory->unproven_count--;
+}
+
+static void remove_account(struct told_memory *memory, struct account *account)
+{
+    assert(account->told_count == 0 && account->flush_count == 0);
+    if (account->forgotten)
+        list_remove(&account->waiting);
+    else
+        detach_account(memory, account);
     slab_give(&memory->accounts, account);
 }
 
@@ -115,6 +125,24 @@ void told_forget_account(struct told_memory *memory, struct account *account)
     // The account goes with the last of its told.
     for (size_t left = account->told_count; left > 0; left--)
         told_remove(memory, container_of(list_first(&account->told), struct told, of_account));
+}
+
+void told_give_up_account(struct told_memory *memory, struct account *account)
+{
+    assert(!account->forgotten);
+    detach_account(memory, account);
+    account->forgotten = true;
+    list_append(&memory->forgotten, &account->waiting);
+}
+
+void told_reap(struct told_memory *memory, size_t count)
+{
+    for (; count > 0 && !list_empty(&memory->forgotten); count--) {
+        struct account *account =
+            container_of(list_first(&memory->forgotten), struct account, waiting);
+        // The account goes with the last of its told.
+        told_remove(memory, container_of(list_first(&account->told), struct told, of_account));
+    }
 }
 
 // Subjects

@@ -38,7 +38,9 @@ struct account {
     bool ever_proven;         // it has returned a token at least once
     struct instant proven_until;
     uint32_t credit;          // octets it may still be sent while its address is not proven
-    struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit
+    bool forgotten;           // found by nobody any more; what it was told goes little by little
+    struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit; or
+                              // in told_memory.forgotten
     size_t told_count;
     size_t flush_count;    // of these, flushes not yet confirmed
     struct list_node told; // in the order told
@@ -79,10 +81,11 @@ struct told_memory {
     struct table by_endpoint, by_nonce;
     struct range_map current;
     struct heap deadlines;
-    struct list_node uses;    // least recently told first
-    struct list_node waiting; // accounts that cannot be told before they prove their address
-    size_t unproven_count;    // accounts that never returned a token
-    struct account *recent;   // found last: a message is looked up more than once; may be NULL
+    struct list_node uses;      // least recently told first
+    struct list_node waiting;   // accounts that cannot be told before they prove their address
+    struct list_node forgotten; // accounts of which something is left to be removed
+    size_t unproven_count;      // accounts that never returned a token
+    struct account *recent;     // found last: a message is looked up more than once; may be NULL
 };
 
 // For about so many queriers and so many ranges told.
@@ -100,6 +103,11 @@ struct account *told_add_account(struct told_memory *memory, const struct endpoi
 void told_drop_idle_account(struct told_memory *memory, struct account *account);
 // Forgets an account and all it was told.
 void told_forget_account(struct told_memory *memory, struct account *account);
+// The same, but what it was told, which may be very much, stays in memory until told_reap has
+// removed it: it is told nothing more, and who comes from its endpoint is someone new.
+void told_give_up_account(struct told_memory *memory, struct account *account);
+// Removes up to `count` of what accounts that were given up were told.
+void told_reap(struct told_memory *memory, size_t count);
 
 // The current subject that covers a unit, or NULL.
 struct subject *told_find_subject(const struct told_memory *memory, enum family family,

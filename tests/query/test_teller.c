@@ -68,6 +68,37 @@ static void test_forgets_a_querier_that_is_gone(void **state)
     stop(&f);
 }
 
+// What a querier that is gone was told may be very much: it is removed little by little, and
+// whoever comes from its address meanwhile is somebody new.
+static void test_much_is_forgotten_slowly(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct teller *teller = qsa_teller(f.qsa);
+    for (int i = 0; i < 90; i++) // the nonces differ
+        (void)tell(&f, X, "20.1.0.20");
+    uint64_t before = instance_seen_by(&f, X);
+    change(&f, UPDATE_MAP, "20.1.0.80/28", "198.18.3.3");
+    (void)tell(&f, X, "20.1.0.90");
+    change(&f, UPDATE_MAP, "20.1.0.80/28", "198.18.3.7");
+    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
+        (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+        pass(&f, UPDATE_RETRY_MS_MAX);
+    }
+    expect_silence(&f);
+    size_t left = teller_told(teller);
+    assert_in_range(left, 91 - 2 * 16 - 1, 91 - 16);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7"); // it is told nothing of that
+    expect_silence(&f);
+    struct query_message again = ask(&f, X, "20.1.0.70");
+    assert_true(again.instance != before);
+    for (int i = 0; i < 10; i++)
+        assert_true(instance_seen_by(&f, X) == again.instance);
+    assert_int_equal(teller_told(teller), 1);
+    assert_int_equal(teller_queriers(teller), 1);
+    stop(&f);
+}
+
 static void test_instances(void **state)
 {
     (void)state;
@@ -414,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_repeats_updates),
         cmocka_unit_test(test_newer_update_replaces_older),
         cmocka_unit_test(test_forgets_a_querier_that_is_gone),
+        cmocka_unit_test(test_much_is_forgotten_slowly),
         cmocka_unit_test(test_instances),
         cmocka_unit_test(test_unproven_address_gets_no_more_than_it_sent),
         cmocka_unit_test(test_update_waits_for_proof),
