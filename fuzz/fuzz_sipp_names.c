@@ -3,9 +3,8 @@
 // read is printed and read again as the same, and whatever is done to a registry, none of its
 // prefixes comes to overlap another that is not around it.
 //
-// Input: lines. The first says what is done: each line behind it that begins with '!' is a command
-// for the registry, one that begins with '=' is read as a sequence and as a route; the rest is the
-// names file.
+// Input: lines. One that begins with '!' is a command for the registry, one that begins with '=' is
+// read as a sequence and as a route; the rest is the names file.
 #include "base/memory.h"
 #include "sipp/lib/notation.h"
 #include "sipp/lib/registry.h"
@@ -77,6 +76,15 @@ static void run_command(struct registry *registry, char *line)
         assert(shortest <= longest && longest <= SIPP_ADDRESS_BITS);
 }
 
+// Writes the line and its end; the place is as large as the whole input and its end.
+static size_t line_add(char *place, const char *line)
+{
+    size_t length = strlen(line);
+    memcpy(place, line, length + 1);
+    place[length] = '\n';
+    return length + 1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *text = memory_new(size + 1);
@@ -84,13 +92,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct error error;
     struct names *names = names_new();
     struct registry *registry = registry_new();
+    size_t length = 0;
     for (int round = 0; round < 2; round++) {
         char *rest = text;
         memcpy(text, data, size);
         text[size] = '\0';
         for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
             if (round == 0 && line[0] != '!' && line[0] != '=')
-                strcat(strcat(file, line), "\n");
+                length += line_add(file + length, line);
             else if (round == 1 && line[0] == '!')
                 run_command(registry, line + 1);
             else if (round == 1 && line[0] == '=')
