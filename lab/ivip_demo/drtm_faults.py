@@ -130,16 +130,39 @@ def follows(demo: Demo, mabs: int, gone: str | None) -> bool:
     return True
 
 
+def itrs_follow(demo: Demo, mabs: int) -> bool:
+    """True when all ITRs that learn the MABs know so many and serve them."""
+    for node in demo.lab.topology.with_role("itr"):
+        if node.roles["itr"].domain:
+            known = ivip.status(demo.lab, node.name).get("roles", {}).get("itr", {}).get("mabs", [])
+            if len(known) != mabs or not all(mab["served"] for mab in known):
+                return False
+    return True
+
+
 def pids(demo: Demo) -> dict[str, set[int]]:
     return {node.name: {process.pid for process in demo.lab.processes(node.name)}
             for node in ivip.ivip_nodes(demo.lab)}
 
 
-def zone_changed(demo: Demo, step: Step) -> None:
+def publish(demo: Demo, step: Step, listed: dict, gone: str | None, wait_for_itrs: bool) -> float:
+    """Has DNS list other MABs, and a QSA no more; returns the seconds until the QSRs followed."""
+    count = sum(len(dsoc["mabs"]) for dsoc in listed["dsocs"])
+    begin = time.monotonic()
+    dns.publish_mabs(demo.lab, listed)
+    seconds = eventually("the QSRs follow", lambda: follows(demo, count, gone))
+    step.show(f"{count} MABs: the QSRs followed after {seconds:.1f} s")
+    if wait_for_itrs:
+        eventually("the ITRs follow", lambda: itrs_follow(demo, count))
+        step.show(f"and the ITRs, which learn them from QSC and QSRs, after "
+                  f"{time.monotonic() - begin:.1f} s")
+    return seconds
+
+
+def zone_changed(demo: Demo, step: Step, wait_for_itrs: bool) -> None:
     """A MAB and the QSA that is asked most are taken out of the zone, then listed again."""
     lab = demo.lab
     whole = dns.mab_list(lab)
-    count = len(lab.topology.mabs)
     flows = [*FLOWS, Flow("H2", "IH7", 4)]
     mab = next(str(mab) for mab in lab.topology.dsocs["acme"].mabs
                if demo.lab.plan.address("IH7") in mab)
@@ -152,16 +175,14 @@ def zone_changed(demo: Demo, step: Step) -> None:
     with flowing(demo, "zone", flows) as traffic:
         try:
             step.command("DNS", f"ivip zone      (without {mab} and {gone}), ldns-signzone, kill -HUP")
-            dns.publish_mabs(lab, less)
-            withdrawn = eventually("the QSRs follow", lambda: follows(demo, count - 1, gone))
+            withdrawn = publish(demo, step, less, gone, wait_for_itrs)
             with listening(demo, "zone-messages", list(QSRS)) as told:
                 without = reaches_everyone(step, traffic)
             asked = sum(told.requests(qsr, gone) for qsr in QSRS)
             step.expect(asked == 0, f"{gone} is asked nothing more")
         finally:
             step.command("DNS", f"ivip zone      (with {mab} and {gone} again)")
-            dns.publish_mabs(lab, whole)
-        added = eventually("the QSRs follow", lambda: follows(demo, count, None))
+            added = publish(demo, step, whole, None, wait_for_itrs=True)
         first = first_of_fresh(demo, step, ["H1", "H3"])
         again = reaches_everyone(step, traffic)
     step.expect(pids(demo) == before, "nothing was restarted")
