@@ -17,7 +17,7 @@ from ivip_lab.problem import Problem
 from . import tools
 from .demo import Demo
 from .drtm_told import (FLOWS, QSRS, discovery, eventually, first_of_fresh, qsas_of,
-                        reaches_everyone)
+                        reaches_everyone, served)
 from .report import NotHeld, Step
 from .told import listening
 from .traffic import PAUSE_SECONDS, Flow, Traffic, flowing, move, report
@@ -134,8 +134,7 @@ def itrs_follow(demo: Demo, mabs: int) -> bool:
     """True when all ITRs that learn the MABs know so many and serve them."""
     for node in demo.lab.topology.with_role("itr"):
         if node.roles["itr"].domain:
-            known = ivip.status(demo.lab, node.name).get("roles", {}).get("itr", {}).get("mabs", [])
-            if len(known) != mabs or not all(mab["served"] for mab in known):
+            if served(demo, node.name) != (mabs, mabs):
                 return False
     return True
 

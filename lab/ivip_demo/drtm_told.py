@@ -55,6 +55,12 @@ def qsas_of(demo: Demo, qsr: str, dsoc: str) -> list[dict]:
             for server in discovery(demo, qsr).get("dsocs", {}).get(dsoc, [])]
 
 
+def served(demo: Demo, itr: str) -> tuple[int, int]:
+    """How many MABs an ITR knows, and how many of them it serves."""
+    mabs = ivip.status(demo.lab, itr).get("roles", {}).get("itr", {}).get("mabs", [])
+    return len(mabs), sum(mab["served"] for mab in mabs)
+
+
 def found(demo: Demo, step: Step) -> None:
     topology = demo.lab.topology
     for node in ("ITR1", "ITR3", "QSC1", "QSR1"):

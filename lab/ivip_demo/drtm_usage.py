@@ -10,7 +10,7 @@ from ivip_lab import control, ivip
 from . import tools
 from .capture import Capture, capturing
 from .demo import Demo
-from .drtm_told import eventually
+from .drtm_told import eventually, served
 from .report import Step
 from .traffic import Flow, flowing, report, uplink
 
@@ -35,6 +35,11 @@ def ditrs(demo: Demo) -> list[str]:
 def waiting(demo: Demo, ditr: str) -> float:
     """Reports that the RUAS has not acknowledged yet."""
     return tools.total(demo.lab, ditr, "ivip_itr_usage_waiting")
+
+
+def all_served(demo: Demo, itr: str) -> bool:
+    known, in_service = served(demo, itr)
+    return known == in_service > 0
 
 
 def all_reported(demo: Demo) -> bool:
@@ -104,10 +109,11 @@ def site_usage(demo: Demo, step: Step, pause: float) -> None:
             step.command(REPORTER, "kill -9 (its process)")
             ivip.kill_node(lab, REPORTER)
             ivip.start_node(lab, REPORTER)
-            ivip.await_nodes(lab, [REPORTER])
+            # Healthy it is only when its reports are taken.
+            eventually(f"{REPORTER} serves its MABs", lambda: all_served(demo, REPORTER))
         finally:
             ivip.start_node(lab, ruas)
-        ivip.await_nodes(lab, [ruas])
+        ivip.await_nodes(lab, [ruas, REPORTER])
         step.show(f"{REPORTER} and {ruas} are back")
         traffic.wait(pause)
     took = eventually("all usage is reported", lambda: all_reported(demo), REPORT_SECONDS)
