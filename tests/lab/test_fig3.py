@@ -80,8 +80,7 @@ def test_killed_daemon_comes_back_in_step(demo: Demo, node: str, tmp_path: Path)
     try:
         for number, host in enumerate(("H1", "H3")):
             eventually(f"{host} reaches IH9 by ETR2 after {node} came back",
-                       lambda host=host, number=number: arrives_by(
-                           demo, "ETR2", host, "IH9", tmp_path / f"{number}"))
+                       partial(arrives_by, demo, "ETR2", host, "IH9", tmp_path / f"{number}"))
     finally:
         moves.map_to(demo, 4, "ETR1")
 

@@ -54,7 +54,7 @@ class Namespace:
         self.write("net/ipv6/conf/default/accept_dad", 0)
         self.ip("link set lo up")
 
-    def command(self, *words: str | Path) -> list[str]:
+    def command(self, *words: str | int | Path) -> list[str]:
         return ["nsenter", f"--net=/run/netns/{self.name}", *map(str, words)]
 
     def run(self, *words: str | Path, text: str | None = None, check: bool = True,

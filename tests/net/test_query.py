@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -82,6 +83,10 @@ class System:
         done = self.places["user"].run(IVIP, "query", "--json", address, f"@{server}", check=False)
         return json.loads(done.stdout) if done.stdout else {}
 
+    def has(self, server: str, etr: str) -> bool:
+        """Whether that server answers with that mapping."""
+        return self.query(server).get("etr") == etr
+
     def lose(self, place: str, percent: int) -> None:
         """Drops so many of the packets that come in there."""
         self.places[place].run("nft", "-f", "-", text=f"""
@@ -121,8 +126,7 @@ def system(network: Network) -> Iterator[System]:
     try:
         made.command("define", ETRS[0])
         for server in ("192.0.3.2", "192.0.4.2"):
-            await_that(f"{server} has the micronet",
-                       lambda server=server: made.query(server).get("etr") == ETRS[0])
+            await_that(f"{server} has the micronet", partial(made.has, server, ETRS[0]))
         yield made
     finally:
         for watcher in made.watchers:

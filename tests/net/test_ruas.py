@@ -65,7 +65,7 @@ class Ruas:
         return int(status), json.loads(answer)
 
     def commands(self, *commands: dict, **options: object) -> tuple[int, dict]:
-        return self.curl("POST", "/v1/commands", {"commands": list(commands), **options})
+        return self.curl("POST", "/v1/commands", options | {"commands": list(commands)})
 
     def must(self, *commands: dict, **options: object) -> dict:
         status, answer = self.commands(*commands, **options)

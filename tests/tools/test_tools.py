@@ -19,7 +19,9 @@ def load(name: str) -> ModuleType:
     """A tool as a module; tools have no suffix."""
     sys.dont_write_bytecode = True
     loader = SourceFileLoader(name.replace("-", "_"), str(TOP / "tools" / name))
-    module = module_from_spec(spec_from_loader(loader.name, loader))
+    spec = spec_from_loader(loader.name, loader)
+    assert spec is not None
+    module = module_from_spec(spec)
     sys.modules[loader.name] = module
     loader.exec_module(module)
     return module
