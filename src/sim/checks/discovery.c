@@ -97,9 +97,10 @@ static bool has_set(const struct world_qsr *qsr, const struct zone_version *vers
         uint32_t number = 0;
         bool found = mab_table_find(mabs, &zone->mabs[mab].address, &number);
         bool should = version->dsoc[mab] != ZONE_UNLISTED;
+        const char *label = found ? discovery_label(qsr->discovery, number) : NULL;
         listed += should;
-        if (found != should || (found && strcmp(discovery_label(qsr->discovery, number),
-                                                zone_label(version->dsoc[mab])) != 0))
+        if (should != (label != NULL) ||
+            (should && strcmp(label, zone_label(version->dsoc[mab])) != 0))
             return false;
     }
     (void)discovery_refused(qsr->discovery, &refused);
