@@ -228,7 +228,7 @@ static bool reload(struct node *node, struct error *error)
     // minute in case something changed shall not make them grow.
     if (reload_changes_nothing(node->config, config)) {
         config_free(config);
-        return true;
+        return reload_roles(node, node->config, node->config, error); // for files that it names
     }
     if (!reload_roles(node, node->config, config, error)) {
         config_free(config);
