@@ -10,15 +10,17 @@
 #include <sys/mman.h>
 
 // Fewer leaves than this are found through the tree as quickly.
-#define LEAVES_MIN   64
-#define SLOTS_A_LEAF 12 // when the index is laid out
+#define LEAVES_MIN 64
+// Slots for each leaf when the index is laid out: a narrow one has seven lines to be found.
+#define SLOTS_NARROW 12
+#define SLOTS_WIDE   3
 // More lines of a leaf than this are put in anew together.
 #define MOVED_MAX  3
 #define PAGE_BYTES 4096
 #define HUGE_PAGE  ((size_t)2 << 20)
 // A line knows all but the three highest bits of where it starts. Slots are narrow enough that no
 // entry can name a line whose start differs from the key's slot in these alone.
-#define SLOT_WIDTH_MAX ((uint64_t)1 << 52)
+#define SLOT_WIDTH_MAX ((uint64_t)1 << 55)
 
 static size_t array_bytes(uint64_t entries)
 {
@@ -256,13 +258,15 @@ static void put_all(struct line_index *index, const void *node, unsigned height)
         put_all(index, inner_get(inner, i).child, height - 1);
 }
 
-// Takes the memory away from under the array in use; readers that still look find nothing.
+// Takes the memory away from under the array in use, which makes all entries 0: readers that still
+// look find nothing.
 static void leave(struct line_index *index)
 {
-    if (index->slots.count > 0)
-        (void)madvise(index->slots.entries, array_bytes((uint64_t)index->slots.count + 1),
-                      MADV_DONTNEED);
-    index->slots = (struct line_slots){0};
+    struct line_slots *slots = &index->slots;
+    size_t bytes = array_bytes((uint64_t)slots->count + 1);
+    if (slots->count > 0 && madvise(slots->entries, bytes, MADV_DONTNEED) != 0)
+        memset(slots->entries, 0, bytes); // locked memory
+    *slots = (struct line_slots){0};
 }
 
 // How many lines can be found by the slot they start in: the last in each.
@@ -301,10 +305,25 @@ static struct line_slots slots_over(const struct interval_map *map, uint32_t cou
     return slots;
 }
 
+// Slots that are wanted for each leaf, by a look at a leaf below each child of the root.
+static size_t slots_a_leaf(const struct interval_map *map)
+{
+    const struct inner *root = map->root;
+    size_t slots = 0;
+    assert(map->height > 0);
+    for (unsigned i = 0; i < root->count; i++) {
+        const void *node = inner_get(root, i).child;
+        for (unsigned level = 1; level < map->height; level++)
+            node = inner_get(node, 0).child;
+        slots += ((const struct leaf *)node)->wide ? SLOTS_WIDE : SLOTS_NARROW;
+    }
+    return slots / root->count;
+}
+
 static void lay_out(struct interval_map *map)
 {
     struct line_index *index = &map->index;
-    size_t wanted = index->leaves * SLOTS_A_LEAF;
+    size_t wanted = index->leaves * slots_a_leaf(map);
     size_t most = ((size_t)1 << LINE_INDEX_BITS_MAX) - 1;
     uint32_t count = (uint32_t)(wanted < most ? wanted : most);
     unsigned bits = 64 - (unsigned)__builtin_clzll((uint64_t)count);
