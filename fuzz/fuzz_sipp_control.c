@@ -32,14 +32,13 @@ uint16_t port_find(const struct sippd *sippd, const char *name)
     return sippd->port_count > 0 && strcmp(name, "eth0") == 0 ? 0 : NODE_NO_INTERFACE;
 }
 
-struct instant sippd_now(struct sippd *sippd)
+struct instant sippd_now(void)
 {
-    (void)sippd;
     return (struct instant){1000000000};
 }
 
 // What the node puts out comes back in, so that echoes to itself are answered.
-void sippd_settle(struct sippd *sippd)
+static void settle(struct sippd *sippd)
 {
     struct node_output output;
     struct node_event event;
@@ -58,7 +57,7 @@ static void make_node(struct sippd *sippd)
     const struct sequence own = sequence_of((struct sipp_address){UINT64_C(0x0080000000010001)});
     sippd->names = names_new();
     (void)names_read(sippd->names, "P 0080:0000:0000:0000/32\nP.D +1/16\nP.D.r +1/16\n", NULL);
-    sippd->node = node_new(&config, random_seed_from_number(1), sippd_now(sippd));
+    sippd->node = node_new(&config, random_seed_from_number(1), sippd_now());
     (void)node_add_interface(sippd->node, &interface);
     (void)node_add_own(sippd->node, &own, NULL);
     sippd->port_count = 1;
@@ -71,6 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct client *client = memory_new(sizeof(*client));
     memset(&sippd, 0, sizeof(sippd));
     make_node(&sippd);
+    sippd.settle = settle;
     sippd.control = control;
     control->sippd = &sippd;
     client->control = control;

@@ -420,7 +420,7 @@ static bool make_node(struct sippd *sippd, const char *file, const char *text, s
                          "%s: say whether the node is a router, a host or an auto-host", file);
     if (role.node.base_station && !role.node.router)
         return error_set(error, ERROR_INPUT, "no-role", "%s: a base-station is a router", file);
-    sippd->node = node_new(&role.node, random_seed_from_system(), sippd_now(sippd));
+    sippd->node = node_new(&role.node, random_seed_from_system(), sippd_now());
     return true;
 }
 

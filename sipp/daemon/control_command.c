@@ -178,5 +178,6 @@ void control_line(struct client *client, const char *line)
     if (!good)
         answer_error(client, &error);
     json_decref(command);
-    sippd_settle(client->control->sippd);
+    struct sippd *sippd = client->control->sippd;
+    sippd->settle(sippd);
 }

@@ -50,8 +50,7 @@ static bool echo_route(struct control *control, const json_t *command, struct ro
     return read_destination(sippd, json_object_get(command, "to"), &to, error) &&
            (text_of(command, "via") == NULL ||
             path_parse(sippd->names, text_of(command, "via"), &via, error)) &&
-           node_route_to(sippd->node, sippd_now(sippd), via.count == 0 ? NULL : &via, &to, route,
-                         error);
+           node_route_to(sippd->node, sippd_now(), via.count == 0 ? NULL : &via, &to, route, error);
 }
 
 static struct echo *echo_new(struct control *control, struct client *client, struct error *error)
@@ -93,7 +92,7 @@ bool command_echo(struct control *control, struct client *client, const json_t *
     echo->wait = (uint64_t)wait * 1000000;
     echo->whole_way = hop_limit >= SIPP_HOP_LIMIT_DEFAULT;
     uint16_t identifier = (uint16_t)(echo - control->echoes);
-    if (!node_send_echo(sippd->node, sippd_now(sippd), &route, (uint8_t)hop_limit, identifier,
+    if (!node_send_echo(sippd->node, sippd_now(), &route, (uint8_t)hop_limit, identifier,
                         echo->number, data, (size_t)size, error)) {
         echo->client = NULL;
         return false;

@@ -79,8 +79,8 @@ static void send_packet(struct gateway *gateway, const uint8_t *packet, size_t l
                                .addresses = {sipp_address_from_ipv4(where->provider, to)}};
     struct route route;
     if (route_form(&source, &where->via, &destination, &route))
-        (void)node_send(sippd->node, sippd_now(sippd), &route, SIPP_HOP_LIMIT_DEFAULT,
-                        SIPP_PAYLOAD_IPV4, packet, length, NULL);
+        (void)node_send(sippd->node, sippd_now(), &route, SIPP_HOP_LIMIT_DEFAULT, SIPP_PAYLOAD_IPV4,
+                        packet, length, NULL);
 }
 
 static void readable(uv_poll_t *poll, int status, int events)
@@ -95,7 +95,7 @@ static void readable(uv_poll_t *poll, int status, int events)
             break;
         send_packet(gateway, packet, (size_t)length);
     }
-    sippd_settle(gateway->sippd);
+    gateway->sippd->settle(gateway->sippd);
 }
 
 void gateway_event(struct sippd *sippd, const struct node_event *event)

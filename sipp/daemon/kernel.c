@@ -260,7 +260,7 @@ static void readable(uv_poll_t *poll, int status, int events)
             break;
         hear(kernel, bytes, (int)length);
     }
-    sippd_settle(kernel->sippd);
+    kernel->sippd->settle(kernel->sippd);
 }
 
 bool kernel_open(struct sippd *sippd, struct error *error)

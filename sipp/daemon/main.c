@@ -12,12 +12,6 @@
 #include <stdio.h>
 #include <string.h>
 
-struct instant sippd_now(struct sippd *sippd)
-{
-    (void)sippd;
-    return (struct instant){uv_hrtime()};
-}
-
 static void say_sequence(struct sippd *sippd, const char *what, const struct sequence *sequence)
 {
     struct path path = path_of(sequence);
@@ -60,7 +54,7 @@ static void handle_event(struct sippd *sippd, const struct node_event *event)
         if (sippd->gateway != NULL && event->payload_type == SIPP_PAYLOAD_IPV4)
             gateway_event(sippd, event);
         else
-            node_refuse(sippd->node, sippd_now(sippd), event, ICMP_NO_PAYLOAD_TYPE);
+            node_refuse(sippd->node, sippd_now(), event, ICMP_NO_PAYLOAD_TYPE);
         break;
     }
 }
@@ -68,11 +62,11 @@ static void handle_event(struct sippd *sippd, const struct node_event *event)
 static void timer_due(uv_timer_t *timer)
 {
     struct sippd *sippd = timer->data;
-    node_tick(sippd->node, sippd_now(sippd));
-    sippd_settle(sippd);
+    node_tick(sippd->node, sippd_now());
+    sippd->settle(sippd);
 }
 
-void sippd_settle(struct sippd *sippd)
+static void settle(struct sippd *sippd)
 {
     struct node_output output;
     struct node_event event;
@@ -82,7 +76,7 @@ void sippd_settle(struct sippd *sippd)
     while (node_next_output(sippd->node, &output))
         port_send(sippd->ports[output.interface], &output.link, output.bytes, output.length);
     struct instant deadline = node_next_deadline(sippd->node);
-    uint64_t wait = instant_since(deadline, sippd_now(sippd)).ns / 1000000 + 1;
+    uint64_t wait = instant_since(deadline, sippd_now()).ns / 1000000 + 1;
     (void)uv_timer_start(&sippd->timer, timer_due, wait, 0);
 }
 
@@ -105,6 +99,7 @@ static void start(struct sippd *sippd)
     (void)uv_loop_init(&sippd->loop);
     (void)uv_timer_init(&sippd->loop, &sippd->timer);
     sippd->timer.data = sippd;
+    sippd->settle = settle;
     for (size_t i = 0; i < 2; i++) {
         (void)uv_signal_init(&sippd->loop, &sippd->stop_signals[i]);
         (void)uv_signal_start(&sippd->stop_signals[i], stop, signals[i]);
@@ -148,7 +143,7 @@ static bool run(struct sippd *sippd, const char *file, struct error *error)
         !privileges_drop(sippd, error))
         return false;
     log_info("sippd", "running %s", file);
-    sippd_settle(sippd);
+    settle(sippd);
     (void)uv_run(&sippd->loop, UV_RUN_DEFAULT);
     return true;
 }

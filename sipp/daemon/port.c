@@ -152,10 +152,10 @@ static void readable(uv_poll_t *poll, int status, int events)
         (void)getsockopt(port->fd, SOL_SOCKET, SO_ERROR, &cause, &size);
         (void)uv_poll_start(&port->poll, UV_READABLE, readable);
     }
-    struct instant now = sippd_now(port->sippd);
+    struct instant now = sippd_now();
     for (unsigned i = 0; i < BATCHES_A_WAKEUP && receive_batch(port, now); i++)
         ;
-    sippd_settle(port->sippd);
+    port->sippd->settle(port->sippd);
 }
 
 // Makes the port of a file that is only checked: it has a name and no socket.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The daemon around a node: what its files share.
 //
+//     main.c      the top: hands what the node has ready to the files below
 //     port.c      packet sockets and protocol 41 tunnels; forwards in batches
 //     gateway.c   TUN device: IPv4 hosts, by their C-bit addresses
 //     kernel.c    netlink: routes that a routing daemon learned, carrier of links
@@ -32,6 +33,9 @@ struct kernel;
 struct sippd {
     uv_loop_t loop;
     uv_timer_t timer;
+    // Sends and handles all that the node has ready, and arms its timer: main.c's, which stands
+    // above all other files. To be called at the end of every callback that moved the node.
+    void (*settle)(struct sippd *sippd);
     uv_signal_t stop_signals[2];
     struct node *node;
     struct names *names;
@@ -47,11 +51,9 @@ struct sippd {
     gid_t gid;
 };
 
-// The time for the node: the loop's own clock, which every callback starts with.
-struct instant sippd_now(struct sippd *sippd);
-// Sends and handles all that the node has ready, and arms its timer. To be called after every
-// call that moves the node.
-void sippd_settle(struct sippd *sippd);
+// ---- clock.c
+// The time for the node.
+struct instant sippd_now(void);
 
 // ---- config.c: makes the node and everything around it from a file. With `checking`, finds every
 // mistake that can be found without opening anything.
