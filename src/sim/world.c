@@ -151,6 +151,8 @@ static struct world *build(const struct world_config *config)
     world->engine = engine_new(config->seed, nodes);
     random_bytes(engine_random(world->engine), world->key.bytes, sizeof(world->key.bytes));
     table_init(&world->tellings);
+    table_init(&world->asked);
+    table_init(&world->lessons);
     list_init(&world->fetches);
     list_init(&world->posts);
     master_init(&world->master, engine_now(world->engine));
@@ -176,6 +178,7 @@ static void demolish(struct world *world)
     world_free_nodes(world);
     world_free_fetches(world);
     world_free_tellings(world);
+    world_free_lessons(world);
     master_release(&world->master);
     engine_free(world->engine);
     memory_free(world->plans);

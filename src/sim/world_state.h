@@ -244,6 +244,7 @@ struct world {
     bool quiet;                     // no more faults, changes and attacks
     struct hash_key key;
     struct table tellings;
+    struct table asked, lessons; // checks/lessons.c
     uint64_t victim_sent, victim_got; // octets from and to the address that the attacker takes
     uint8_t heard[PAYLOAD_BYTES_MAX]; // a payload that the attacker has
     size_t heard_length;
@@ -385,6 +386,16 @@ void world_check_failed_question(struct world *world, const char *itr,
                                  const struct address *question);
 void world_check_recovered(struct world *world);
 void world_free_tellings(struct world *world);
+
+// checks/lessons.c
+// A datagram arrives.
+void world_note_told(struct world *world, struct instant now,
+                     const struct engine_datagram *datagram, const struct query_message *message);
+// A node sends one.
+void world_check_told_on(struct world *world, struct instant now,
+                         const struct engine_datagram *datagram,
+                         const struct query_message *message);
+void world_free_lessons(struct world *world);
 
 // checks/authority.c
 struct world_digest world_digest(const struct world *world);

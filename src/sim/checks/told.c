@@ -66,6 +66,10 @@ static void check_update(struct world *world, struct instant now, const struct t
     else if (instant_before(telling->until, now))
         world_fail(world, WORLD_CHECK_TELLING, "%s is woken for %s after its caching time",
                    endpoint_print(&key->querier, querier), range_print(&message->range, range));
+    else if (message->status != QUERY_FLUSH &&
+             instant_before(telling->until, instant_add(now, duration_ms(message->caching_ms))))
+        world_fail(world, WORLD_CHECK_TELLING, "an update lengthens the caching time of %s at %s",
+                   range_print(&message->range, range), endpoint_print(&key->querier, querier));
 }
 
 // The address that the attacker takes never proves itself: it gets no more octets than came from
@@ -135,6 +139,9 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
     bool leaving = datagram->fate != ENGINE_ARRIVED && datagram->fate != ENGINE_IN_VAIN;
     world->report.datagrams += leaving;
     check_victim(world, datagram);
+    if (datagram->fate == ENGINE_ARRIVED &&
+        query_decode(datagram->bytes, datagram->length, &message) == DECODE_OK)
+        world_note_told(world, now, datagram, &message);
     if (!leaving || datagram->from_node == world->attacker)
         return;
     if (!world->config.ideal_feed && datagram->from_node == world->ruas.node) {
@@ -146,6 +153,7 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
         return;
     }
     check_discoverer(world, datagram, &message);
+    world_check_told_on(world, now, datagram, &message);
     struct telling_key key = {datagram->from, datagram->to, message.nonce};
     if (message.type == MESSAGE_MAP_REPLY && datagram->from_node < world->qsa_count)
         check_answer(world, &world->qsas[datagram->from_node], &message);

@@ -241,7 +241,6 @@ void world_discovery_start(struct world_qsr *qsr)
 {
     struct world *world = qsr->world;
     struct instant now = engine_node_now(world->engine, qsr->node);
-    qsr->life++;
     qsr->discovery = discovery_new(ZONE_DOMAIN, world_fresh_seed(world), now);
     world_note_discovery_start(qsr);
     world_discover(qsr);

@@ -6,6 +6,7 @@ void world_qsr_start(struct world_qsr *qsr)
 {
     struct world *world = qsr->world;
     struct qsr_config config = {qsr->upstreams, world_teller_limits(world), 1000};
+    qsr->life++;
     config.querier.open_max = 1000;
     config.querier.cached_max = world->config.cached_max;
     qsr->qsr = qsr_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsr->node));
