@@ -66,7 +66,7 @@ static bool resolve_time(const char *text, char *buffer, size_t size)
     return false;
 }
 
-static void print_micronets(const json_t *micronets)
+void set_print_micronets(const json_t *micronets)
 {
     struct table_text *table = table_text_new(2, 0);
     size_t i = 0;
@@ -86,7 +86,7 @@ static void print_answer(const json_t *answer)
     const char *mab = json_string_value(json_object_get(answer, "mab"));
     const json_t *sequence = json_object_get(answer, "sequence");
     const json_t *scheduled = json_object_get(answer, "scheduled");
-    print_micronets(json_object_get(answer, "micronets"));
+    set_print_micronets(json_object_get(answer, "micronets"));
     if (json_is_true(json_object_get(answer, "dry_run")))
         (void)printf("%sNothing was changed: it was a dry run, and it would be done.%s\n",
                      color_dim(), color_end());

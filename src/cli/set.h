@@ -22,6 +22,9 @@ json_t *set_micronet(const struct arguments *arguments, const char *text, int *s
 // The same for an ETR's address or "zero".
 json_t *set_etr(const struct arguments *arguments, const char *text, int *status);
 
+// Prints a JSON array of micronets and their ETRs, as the RUAS gives them, as a table.
+void set_print_micronets(const json_t *micronets);
+
 // Sends the commands (a JSON array, whose reference is taken over) with the options of the command
 // line, and prints what came of them. Returns the exit status. Where `explain` is not NULL, it may
 // put a place in front of an error about one command (number from 0).

@@ -2,6 +2,7 @@
 #include "base/range.h"
 #include "cli/client.h"
 #include "cli/output.h"
+#include "cli/set.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -26,18 +27,8 @@ static void encode(const char *text, char *buffer, size_t size)
 static void print(const json_t *answer)
 {
     const json_t *micronets = json_object_get(answer, "micronets");
-    struct table_text *table = table_text_new(2, 0);
-    size_t i = 0;
-    const json_t *micronet = NULL;
-    json_array_foreach(micronets, i, micronet)
-    {
-        const char *range = json_string_value(json_object_get(micronet, "micronet"));
-        const char *etr = json_string_value(json_object_get(micronet, "etr"));
-        table_text_row(table,
-                       (const char *[]){range == NULL ? "?" : range, etr == NULL ? "-" : etr});
-    }
-    table_text_print(table);
-    if (i == 0)
+    set_print_micronets(micronets);
+    if (json_array_size(micronets) == 0)
         (void)fprintf(stderr, "No micronets there; `ivip define` makes one of unused space.\n");
 }
 

@@ -51,6 +51,14 @@ static bool optional_text(const json_t *request, const char *name, const char **
     return *text != NULL;
 }
 
+// Of a request that lists what belongs to all users, or to one: its name, otherwise NULL.
+static bool get_user_asked(const json_t *request, const char **user, struct error *error)
+{
+    static const char *const allowed[] = {"command", "user", NULL};
+    return json_check_members(request, allowed, error) &&
+           optional_text(request, "user", user, error);
+}
+
 static bool get_range(const json_t *request, struct range *range, struct error *error)
 {
     const char *text = json_get_text(request, "range", error);
@@ -180,12 +188,10 @@ static json_t *uab_add(void *state, const json_t *request, struct error *error)
 
 static json_t *uab_list(void *state, const json_t *request, struct error *error)
 {
-    static const char *const allowed[] = {"command", "user", NULL};
     static const enum family families[] = {FAMILY_IPV4, FAMILY_IPV6};
     struct ruas_control *control = state;
     const char *user = NULL;
-    if (!json_check_members(request, allowed, error) ||
-        !optional_text(request, "user", &user, error))
+    if (!get_user_asked(request, &user, error))
         return NULL;
     const struct delegation *delegation = ruas_delegation(control->master->ruas);
     json_t *uabs = json_array();
@@ -248,11 +254,9 @@ static json_t *token_add(void *state, const json_t *request, struct error *error
 
 static json_t *token_list(void *state, const json_t *request, struct error *error)
 {
-    static const char *const allowed[] = {"command", "user", NULL};
     struct ruas_control *control = state;
     const char *user = NULL;
-    if (!json_check_members(request, allowed, error) ||
-        !optional_text(request, "user", &user, error))
+    if (!get_user_asked(request, &user, error))
         return NULL;
     const struct accounts *accounts = ruas_accounts(control->master->ruas);
     json_t *tokens = json_array();
@@ -281,11 +285,9 @@ static json_t *token_revoke(void *state, const json_t *request, struct error *er
 
 static json_t *scheduled(void *state, const json_t *request, struct error *error)
 {
-    static const char *const allowed[] = {"command", "user", NULL};
     struct ruas_control *control = state;
     const char *user = NULL;
-    if (!json_check_members(request, allowed, error) ||
-        !optional_text(request, "user", &user, error))
+    if (!get_user_asked(request, &user, error))
         return NULL;
     return json_pack("{s:i, s:o}", "v", 1, "scheduled",
                      rest_scheduled_json(control->master->ruas, user));

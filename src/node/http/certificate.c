@@ -4,13 +4,11 @@
 #include "base/memory.h"
 
 #include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <sodium.h>
 #include <string.h>
 
-// 2020-01-01 and 2099-12-31: wide, so that no machine's clock makes the certificate invalid.
-#define VALID_FROM  1577836800
-#define VALID_UNTIL 4102358400
+#define VALID_FROM  1577836800 // 2020-01-01
+#define VALID_UNTIL 4102358400 // 2099-12-31
 
 // A copy in our memory, ended by NUL; GnuTLS's is freed.
 static char *take_pem(gnutls_datum_t *datum)
@@ -35,9 +33,8 @@ static int import_key(gnutls_x509_privkey_t private, const struct secret_key *ke
     return result;
 }
 
-static int fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t private)
+int certificate_begin(gnutls_x509_crt_t crt)
 {
-    static const char name[] = "Ivip node";
     uint8_t serial[8];
     randombytes_buf(serial, sizeof(serial));
     serial[0] &= 0x7f; // a positive number
@@ -45,12 +42,19 @@ static int fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t private)
     if (result >= 0)
         result = gnutls_x509_crt_set_serial(crt, serial, sizeof(serial));
     if (result >= 0)
-        result = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, name,
-                                               sizeof(name) - 1);
-    if (result >= 0)
         result = gnutls_x509_crt_set_activation_time(crt, VALID_FROM);
     if (result >= 0)
         result = gnutls_x509_crt_set_expiration_time(crt, VALID_UNTIL);
+    return result;
+}
+
+static int fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t private)
+{
+    static const char name[] = "Ivip node";
+    int result = certificate_begin(crt);
+    if (result >= 0)
+        result = gnutls_x509_crt_set_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, name,
+                                               sizeof(name) - 1);
     if (result >= 0)
         result = gnutls_x509_crt_set_key(crt, private);
     // The digest belongs to the algorithm (SHA-512 in Ed25519).

@@ -8,11 +8,18 @@
 #include "base/error.h"
 #include "base/key.h"
 
+#include <gnutls/x509.h>
+
 // Key and certificate as NUL-ended PEM texts.
 struct certificate {
     char *key_pem; // a secret
     char *certificate_pem;
 };
+
+// Gives a certificate what all that we make have in common: the version, a random serial number,
+// and dates so wide that no machine's clock makes it invalid. A result of GnuTLS, negative for an
+// error.
+int certificate_begin(gnutls_x509_crt_t crt);
 
 bool certificate_make(const struct secret_key *key, struct certificate *certificate,
                       struct error *error);

@@ -5,6 +5,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/table.h"
+#include "node/deadline.h"
 #include "node/socket_address.h"
 
 #include <assert.h>
@@ -159,8 +160,7 @@ static void set_timer(struct http_connections *connections)
     }
     struct instant deadline =
         instant_add(container_of(node, struct connection, node)->since, connections->patience);
-    uint64_t left_ns = instant_since(deadline, now(connections)).ns;
-    (void)uv_timer_start(&connections->timer, on_timer, (left_ns + 999999) / 1000000, 0);
+    deadline_arm(&connections->timer, now(connections), deadline, on_timer);
 }
 
 static void wait_for(struct connection *connection)

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
-#include <gnutls/x509.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -17,8 +16,6 @@
 
 #define FILE_BYTES_MAX (256 * 1024)
 #define CHAIN_MAX      16
-#define VALID_FROM     1577836800 // 2020-01-01: before any clock that matters
-#define VALID_UNTIL    4102358400 // 2099-12-31
 
 // The whole of a file as NUL-ended text; NULL with `error` filled.
 static char *read_text(const char *path, struct error *error)
@@ -123,18 +120,9 @@ static int name_it(gnutls_x509_crt_t crt, const struct address *address)
 
 static int fill(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key, const struct address *address)
 {
-    uint8_t serial[8];
-    randombytes_buf(serial, sizeof(serial));
-    serial[0] &= 0x7f; // a positive number
-    int result = gnutls_x509_crt_set_version(crt, 3);
-    if (result >= 0)
-        result = gnutls_x509_crt_set_serial(crt, serial, sizeof(serial));
+    int result = certificate_begin(crt);
     if (result >= 0)
         result = name_it(crt, address);
-    if (result >= 0)
-        result = gnutls_x509_crt_set_activation_time(crt, VALID_FROM);
-    if (result >= 0)
-        result = gnutls_x509_crt_set_expiration_time(crt, VALID_UNTIL);
     if (result >= 0)
         result = gnutls_x509_crt_set_key_usage(crt, GNUTLS_KEY_DIGITAL_SIGNATURE);
     if (result >= 0)

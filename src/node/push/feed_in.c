@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/deadline.h"
 #include "node/push/feed_fetch.h"
 #include "node/udp.h"
 
@@ -63,13 +64,7 @@ static void drain(struct feed_in *feed)
         log_event(&event);
         feed->handlers.event(feed->handlers.state, &event);
     }
-    struct instant deadline = receiver_next_deadline(feed->receiver);
-    if (deadline.ns == INSTANT_NEVER.ns) {
-        (void)uv_timer_stop(&feed->timer);
-        return;
-    }
-    struct duration wait = instant_since(deadline, now);
-    (void)uv_timer_start(&feed->timer, on_timer, (wait.ns + 999999) / 1000000, 0);
+    deadline_arm(&feed->timer, now, receiver_next_deadline(feed->receiver), on_timer);
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/deadline.h"
 #include "node/push/public_server.h"
 #include "node/push/snapshot_keeper.h"
 #include "node/udp.h"
@@ -39,8 +40,7 @@ static void pump(struct feed_out *feed)
             udp_send(feed->udp, &feeds->items[i], bytes, length);
     if (feed->udp != NULL)
         udp_flush(feed->udp);
-    struct duration wait = instant_since(sender_next_deadline(feed->sender), now);
-    (void)uv_timer_start(&feed->timer, on_timer, (wait.ns + 999999) / 1000000, 0);
+    deadline_arm(&feed->timer, now, sender_next_deadline(feed->sender), on_timer);
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/deadline.h"
 #include "node/query/query_report.h"
 #include "node/query/resolver.h"
 #include "node/query/zone_keeper.h"
@@ -92,13 +93,7 @@ static void ask(struct finder *finder)
     struct instant now = node_now(finder->node);
     while (discovery_next_question(finder->discovery, now, &question))
         resolver_ask(finder->resolver, &question);
-    struct instant deadline = discovery_deadline(finder->discovery);
-    if (deadline.ns == INSTANT_NEVER.ns) {
-        (void)uv_timer_stop(&finder->timer);
-        return;
-    }
-    uint64_t wait = instant_since(deadline, now).ns;
-    (void)uv_timer_start(&finder->timer, on_timer, (wait + 999999) / 1000000, 0);
+    deadline_arm(&finder->timer, now, discovery_deadline(finder->discovery), on_timer);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -214,7 +209,6 @@ json_t *finder_status(const struct finder *finder)
 {
     const struct discovery_counters *counters = discovery_counters(finder->discovery);
     json_t *dsocs = json_object();
-    json_t *answers = json_object();
     for (uint32_t i = 0; i < DISCOVERY_DSOCS_MAX; i++) {
         const char *label = discovery_label(finder->discovery, i);
         struct querier_upstream servers[CHOICE_MEMBERS_MAX];
@@ -224,14 +218,11 @@ json_t *finder_status(const struct finder *finder)
         (void)json_object_set_new(dsocs, label,
                                   query_status_upstreams(servers, count, node_now(finder->node)));
     }
-    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++)
-        (void)json_object_set_new(answers, dns_outcome_name((enum dns_outcome)outcome),
-                                  json_integer((json_int_t)counters->answers[outcome]));
     return json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:o, s:o}", "domain", finder->domain,
                      "page", discovery_page(finder->discovery), "kept",
                      zone_keeper_unconfirmed(finder->keeper), "age_seconds",
                      (json_int_t)zone_keeper_age_seconds(finder->keeper), "mabs",
                      (json_int_t)mab_table_count(discovery_mabs(finder->discovery)), "refused",
                      (json_int_t)counters->refused, "damaged", (json_int_t)counters->damaged,
-                     "answers", answers, "dsocs", dsocs);
+                     "answers", query_status_answers(counters->answers), "dsocs", dsocs);
 }

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/deadline.h"
 #include "node/udp.h"
 
 #include <stdio.h>
@@ -55,13 +56,7 @@ static void drive(struct list_client *client)
     while ((length = mab_list_next_output(client->list, now, &to, bytes)) > 0)
         udp_send(client->udp, &to, bytes, length);
     udp_flush(client->udp);
-    struct instant deadline = mab_list_next_deadline(client->list);
-    if (deadline.ns == INSTANT_NEVER.ns) {
-        (void)uv_timer_stop(&client->timer);
-        return;
-    }
-    uint64_t wait = instant_since(deadline, now).ns;
-    (void)uv_timer_start(&client->timer, on_timer, (wait + 999999) / 1000000, 0);
+    deadline_arm(&client->timer, now, mab_list_next_deadline(client->list), on_timer);
 }
 
 static void on_timer(uv_timer_t *timer)

@@ -3,6 +3,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/deadline.h"
+#include "node/query/query_report.h"
 #include "node/query/resolver.h"
 #include "node/query/upstream_store.h"
 #include "query/discovery.h"
@@ -80,13 +82,7 @@ static void ask(struct upstream_finder *finder)
     struct instant now = node_now(finder->node);
     while (locator_next_question(finder->locator, now, &question))
         resolver_ask(finder->resolver, &question);
-    struct instant deadline = locator_deadline(finder->locator);
-    if (deadline.ns == INSTANT_NEVER.ns) {
-        (void)uv_timer_stop(&finder->timer);
-        return;
-    }
-    uint64_t wait = instant_since(deadline, now).ns;
-    (void)uv_timer_start(&finder->timer, on_timer, (wait + 999999) / 1000000, 0);
+    deadline_arm(&finder->timer, now, locator_deadline(finder->locator), on_timer);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -237,13 +233,9 @@ void upstream_finder_write_metrics(const struct upstream_finder *finder, struct 
 json_t *upstream_finder_status(const struct upstream_finder *finder)
 {
     const struct locator_counters *counters = locator_counters(finder->locator);
-    json_t *answers = json_object();
     size_t count;
     (void)locator_servers(finder->locator, &count);
-    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++)
-        (void)json_object_set_new(answers, dns_outcome_name((enum dns_outcome)outcome),
-                                  json_integer((json_int_t)counters->answers[outcome]));
     return json_pack("{s:s, s:s, s:I, s:o}", "domain", finder->domain, "source",
                      locator_source_name(locator_source(finder->locator)), "servers",
-                     (json_int_t)count, "answers", answers);
+                     (json_int_t)count, "answers", query_status_answers(counters->answers));
 }

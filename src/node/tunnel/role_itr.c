@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/deadline.h"
 #include "node/tunnel/role_itr_state.h"
 #include "node/tunnel/routes.h"
 
@@ -186,13 +187,8 @@ static void set_timer(struct role_itr *role)
     struct instant deadline = itr_next_deadline(role->itr);
     if (role->querier != NULL)
         deadline = instant_earlier(deadline, querier_next_deadline(role->querier));
-    if (deadline.ns == INSTANT_NEVER.ns) {
-        (void)uv_timer_stop(&role->timer);
-        return;
-    }
-    struct duration wait = instant_since(deadline, node_now(role->node));
     uv_update_time(node_loop(role->node));
-    (void)uv_timer_start(&role->timer, on_timer, (wait.ns + 999999) / 1000000, 0);
+    deadline_arm(&role->timer, node_now(role->node), deadline, on_timer);
 }
 
 // Passes things between the cores until nothing moves, and sends what came of it.
