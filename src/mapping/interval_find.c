@@ -271,6 +271,7 @@ INTERVAL_SEARCH unsigned find_batch_by_index(const struct line_slots *slots, con
 INTERVAL_SEARCH bool find_batch(const struct interval_map *map, const uint64_t *keys,
                                 unsigned count, struct interval *found, uint32_t *values)
 {
+    assert((found == NULL) != (values == NULL));
     uint64_t begun = sequence_begin(&map->sequence);
     struct line_slots slots = slots_of(map, begun);
     struct interval by_tree[BATCH];
