@@ -3,6 +3,8 @@
 // takes to load what is stored. Prints Markdown.
 //
 //     authority [MICRONETS [DIRECTORY]]     1000000, and a new directory below /tmp
+#include "measure.h"
+
 #include "authority/ruas.h"
 #include "base/memory.h"
 #include "node/authority/master.h"
@@ -12,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BASE      0x14000000u // 20.0.0.0
@@ -29,19 +30,6 @@ struct bench {
     struct wall_time time;
 };
 
-static double seconds(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static void stop(const char *what)
-{
-    (void)fprintf(stderr, "bench: %s\n", what);
-    exit(1);
-}
-
 static void open_master(struct bench *bench)
 {
     struct prefix mab;
@@ -52,7 +40,7 @@ static void open_master(struct bench *bench)
     bench->master.ruas = ruas_new(&config, random_seed_from_number(1), &error);
     bench->master.store = store_open(bench->directory, bench->time, &error);
     if (bench->master.store == NULL || !store_load(bench->master.store, bench->master.ruas, &error))
-        stop(error.text);
+        bench_stop(error.text);
 }
 
 static void close_master(struct bench *bench)
@@ -70,7 +58,7 @@ static void end_change(struct bench *bench, const struct change *change, bool ho
     bool good = hold ? master_hold(&bench->master, change, 1, &audit, &error)
                      : master_commit(&bench->master, change, &audit, &error);
     if (!good)
-        stop(error.text);
+        bench_stop(error.text);
 }
 
 static void add_user(struct bench *bench)
@@ -79,11 +67,11 @@ static void add_user(struct bench *bench)
     struct error error = {0};
     struct range range = {FAMILY_IPV4, {BASE}, {1 << 24}};
     if (!ruas_prepare_user_add(bench->master.ruas, "anna", "none", bench->time, &change, &error))
-        stop(error.text);
+        bench_stop(error.text);
     end_change(bench, &change, false);
     if (!ruas_prepare_uab_add(bench->master.ruas, &range, "anna", UINT32_MAX, bench->time, &change,
                               &error))
-        stop(error.text);
+        bench_stop(error.text);
     end_change(bench, &change, false);
 }
 
@@ -105,7 +93,7 @@ static void send_set(struct bench *bench, enum command_kind kind, uint64_t first
         command->etr = address_from_ipv4(0xc6120000u | (etr & 0x1ffff));
     }
     if (!ruas_prepare(bench->master.ruas, &request, &change, &failed, &error))
-        stop(error.text);
+        bench_stop(error.text);
     end_change(bench, &change, hold);
     command_set_free(request.set);
 }
@@ -118,44 +106,45 @@ static void report_sets(const char *what, uint64_t sets, size_t size, double tak
 
 static void measure_fill(struct bench *bench)
 {
-    double begun = seconds();
+    double begun = bench_clock_seconds();
     uint64_t sets = bench->micronets / BIG_SET;
     for (uint64_t i = 0; i < sets; i++)
         send_set(bench, COMMAND_DEFINE, i * BIG_SET, BIG_SET, (uint32_t)(i * 7919), false);
-    report_sets("define, 1,024 in a set, durable", sets, BIG_SET, seconds() - begun);
+    report_sets("define, 1,024 in a set, durable", sets, BIG_SET, bench_clock_seconds() - begun);
 }
 
 static void measure_maps(struct bench *bench, const char *what, size_t size)
 {
     uint64_t sets = 0;
-    double begun = seconds();
-    while (seconds() - begun < SECONDS) {
+    double begun = bench_clock_seconds();
+    while (bench_clock_seconds() - begun < SECONDS) {
         uint64_t first = sets * 1000003 % (bench->micronets / BIG_SET) * BIG_SET;
         send_set(bench, COMMAND_MAP, first, size, (uint32_t)sets, false);
         sets++;
     }
-    report_sets(what, sets, size, seconds() - begun);
+    report_sets(what, sets, size, bench_clock_seconds() - begun);
 }
 
 static void measure_groups(struct bench *bench)
 {
     uint64_t sets = 0;
-    double begun = seconds();
-    while (seconds() - begun < SECONDS) {
+    double begun = bench_clock_seconds();
+    while (bench_clock_seconds() - begun < SECONDS) {
         for (int i = 0; i < GROUP; i++, sets++)
             send_set(bench, COMMAND_MAP, sets * 1000003 % bench->micronets / BIG_SET * BIG_SET, 1,
                      (uint32_t)sets, true);
         master_settle(&bench->master);
     }
-    report_sets("map, 1 in a set, 64 sets settled together", sets, 1, seconds() - begun);
+    report_sets("map, 1 in a set, 64 sets settled together", sets, 1,
+                bench_clock_seconds() - begun);
 }
 
 static void measure_load(struct bench *bench)
 {
     close_master(bench);
-    double begun = seconds();
+    double begun = bench_clock_seconds();
     open_master(bench);
-    double taken = seconds() - begun;
+    double taken = bench_clock_seconds() - begun;
     uint64_t count = mapping_count(ruas_mapping(bench->master.ruas, 0));
     (void)printf("| start with %" PRIu64 " micronets | %.2f s | %.0f micronets/s |\n", count, taken,
                  (double)count / taken);
@@ -178,7 +167,7 @@ int main(int count, char **words)
         bench.micronets = strtoull(words[1], NULL, 10);
     bench.directory = count > 2 ? words[2] : mkdtemp(directory);
     if (bench.directory == NULL || bench.micronets < BIG_SET || bench.micronets > 1 << 24)
-        stop("usage: authority [MICRONETS (1024 to 16777216) [DIRECTORY]]");
+        bench_stop("usage: authority [MICRONETS (1024 to 16777216) [DIRECTORY]]");
     open_master(&bench);
     add_user(&bench);
     (void)printf("| RUAS master database | | |\n| --- | ---: | ---: |\n");

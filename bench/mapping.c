@@ -15,7 +15,6 @@
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ROUNDS         5 // of updates and snapshots
 #define UPDATES        (1 << 19)
@@ -36,31 +35,6 @@ static const struct bench_case cases[] = {
 };
 
 static struct quick_random random_numbers = {0x9e3779b97f4a7c15};
-
-double bench_seconds(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-void bench_stop(const char *what)
-{
-    (void)fprintf(stderr, "bench: %s\n", what);
-    exit(1);
-}
-
-int bench_compare_doubles(const void *a, const void *b)
-{
-    double difference = *(const double *)a - *(const double *)b;
-    return difference < 0 ? -1 : difference > 0;
-}
-
-static double median(double *values, size_t count)
-{
-    qsort(values, count, sizeof(*values), bench_compare_doubles);
-    return values[count / 2];
-}
 
 uint64_t bench_unit(const struct bench_case *which, uint32_t place)
 {
@@ -207,7 +181,7 @@ static double bench_updates(struct bench *bench, size_t set)
         rates[round] = UPDATES / (bench_seconds() - start) / 1e6;
     }
     memory_free(updates);
-    return median(rates, ROUNDS);
+    return bench_median(rates, ROUNDS);
 }
 
 static void bench_snapshot(struct bench *bench, FILE *rest)
@@ -237,8 +211,8 @@ static void bench_snapshot(struct bench *bench, FILE *rest)
         memory_free(snapshot.bytes);
         mapping_free(again);
     }
-    (void)fprintf(rest, " %.1f | %.1f | %.2f |\n", median(writes, ROUNDS), median(loads, ROUNDS),
-                  (double)length / (double)mapping_count(mapping));
+    (void)fprintf(rest, " %.1f | %.1f | %.2f |\n", bench_median(writes, ROUNDS),
+                  bench_median(loads, ROUNDS), (double)length / (double)mapping_count(mapping));
 }
 
 static void bench_rest(struct bench *bench, FILE *rest)

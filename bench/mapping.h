@@ -6,6 +6,7 @@
 #include "dpdk.h"
 #include "keys.h"
 #include "mapping/database.h"
+#include "measure.h"
 
 #include <stdio.h>
 
@@ -40,11 +41,6 @@ struct bench {
 uint64_t bench_unit(const struct bench_case *which, uint32_t place);
 uint32_t bench_etr(uint64_t unit);
 struct address bench_etr_address(uint32_t etr);
-
-// Processor time of this thread.
-double bench_seconds(void);
-int bench_compare_doubles(const void *a, const void *b);
-__attribute__((noreturn)) void bench_stop(const char *what);
 
 // Measures lookups and prints them: a line of ratios, and lines for a table of rates, which are
 // appended to `rates`.

@@ -11,7 +11,6 @@
 #include "mapping.h"
 
 #include <endian.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define SLICE  (1 << 14) // keys
@@ -180,12 +179,6 @@ static double measure(const struct bench *bench, look_up *look, size_t from, uin
     return rate;
 }
 
-static double median(double *values)
-{
-    qsort(values, SLICES, sizeof(*values), bench_compare_doubles);
-    return values[SLICES / 2];
-}
-
 static void compare(struct bench *bench, const char *keys, const struct way *way, FILE *rates)
 {
     double ours[SLICES];
@@ -208,14 +201,14 @@ static void compare(struct bench *bench, const char *keys, const struct way *way
         ratios[i] = both ? ours[i] / dpdk[i] : 0;
     }
     (void)fprintf(rates, "| %s | %s | %s | %.1f |", bench->which->title, keys, way->name,
-                  median(ours));
+                  bench_median(ours, SLICES));
     if (!both) {
         (void)fprintf(rates, " | |\n");
         (void)printf(" |");
         return;
     }
-    double ratio = median(ratios);
-    (void)fprintf(rates, " %.1f | %.2f (%.2f to %.2f) |\n", median(dpdk), ratio,
+    double ratio = bench_median(ratios, SLICES);
+    (void)fprintf(rates, " %.1f | %.2f (%.2f to %.2f) |\n", bench_median(dpdk, SLICES), ratio,
                   ratios[SLICES / 10], ratios[SLICES - SLICES / 10]);
     (void)printf(" %.2f |", ratio);
 }

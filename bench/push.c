@@ -4,14 +4,14 @@
 //
 // Time is that of the thread on its processor. Each figure is the median of ROUNDS; a round has its
 // own sender, receiver and database. Time is virtual, so nothing waits for pacing.
+#include "measure.h"
+
 #include "base/memory.h"
 #include "push/receiver.h"
 #include "push/sender.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define ROUNDS    7
 #define PAYLOADS  6000 // about so many a round
@@ -49,31 +49,6 @@ struct bench {
 
 static const struct endpoint from = {{FAMILY_IPV4, {198, 18, 0, 1}}, 4749};
 
-static double seconds(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static void stop(const char *what)
-{
-    (void)fprintf(stderr, "bench: %s\n", what);
-    exit(1);
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double difference = *(const double *)a - *(const double *)b;
-    return difference < 0 ? -1 : difference > 0;
-}
-
-static double median(double *values)
-{
-    qsort(values, ROUNDS, sizeof(*values), compare_doubles);
-    return values[ROUNDS / 2];
-}
-
 static struct update update_number(const struct bench *bench, enum update_kind kind, uint32_t i)
 {
     struct update update = {.kind = kind, .range = *mapping_units(bench->master)};
@@ -93,7 +68,7 @@ static void fill(struct bench *bench)
     for (uint32_t i = 0; i < MICRONETS; i++) {
         struct update update = update_number(bench, UPDATE_DEFINE, i);
         if (!mapping_apply(bench->master, &update, 1, NULL, NULL))
-            stop("the master refused a definition");
+            bench_stop("the master refused a definition");
     }
 }
 
@@ -118,7 +93,7 @@ static void boot(struct bench *bench)
     drain(bench);
     if (!snapshot_write(bench->master, &info, &bench->key, &bytes, NULL) ||
         !snapshot_read(bytes.bytes, bytes.length, &key, &info, &copy, NULL))
-        stop("no snapshot");
+        bench_stop("no snapshot");
     memory_free(bytes.bytes);
     receiver_snapshot(bench->receiver, bench->now, &bench->mab, &info, copy, NULL);
     drain(bench);
@@ -131,7 +106,7 @@ static void begin(struct bench *bench, const struct bench_case *which)
     bench->now.ns = 1000000000;
     key_from_seed((const uint8_t[32]){1}, &bench->key);
     if (!prefix_parse(which->mab, &bench->mab, NULL))
-        stop("no MAB");
+        bench_stop("no MAB");
     bench->master = mapping_new(&bench->mab, NULL);
     fill(bench);
     struct sender_config sender = {.epoch = 1, .bytes_second = UNLIMITED, .secret = bench->key};
@@ -186,7 +161,7 @@ static size_t send(struct bench *bench)
         sent += bench->which->set;
         if (!sender_set(bench->sender, bench->now, &bench->mab, ++bench->sequence, updates,
                         bench->which->set, NULL))
-            stop("the queue is full");
+            bench_stop("the queue is full");
         bench->now.ns += 100000; // a tenth of a millisecond
         take_payloads(bench);
     }
@@ -215,15 +190,15 @@ static void run(const struct bench_case *which)
     for (int round = 0; round < ROUNDS; round++) {
         struct bench bench;
         begin(&bench, which);
-        double start = seconds();
+        double start = bench_seconds();
         size_t updates = send(&bench);
-        double sent = seconds();
+        double sent = bench_seconds();
         receive(&bench);
-        double received = seconds();
+        double received = bench_seconds();
         if (receiver_counters(bench.receiver)->applied_updates != updates)
-            stop("the receiver did not apply all updates");
+            bench_stop("the receiver did not apply all updates");
         receive(&bench); // once more: all repeated
-        double repeated = seconds();
+        double repeated = bench_seconds();
         double payloads = (double)bench.payload_count;
         sending[round] = payloads / (sent - start);
         receiving[round] = payloads / (received - sent);
@@ -234,8 +209,10 @@ static void run(const struct bench_case *which)
         end(&bench);
     }
     (void)printf("| %s | %.1f | %.0f | %.1f | %.0f | %.1f | %.0f |\n", which->name,
-                 median(sending) / 1e3, median(sent_updates) / 1e3, median(receiving) / 1e3,
-                 median(received_updates) / 1e3, octets, median(repeats) / 1e3);
+                 bench_median(sending, ROUNDS) / 1e3, bench_median(sent_updates, ROUNDS) / 1e3,
+                 bench_median(receiving, ROUNDS) / 1e3,
+                 bench_median(received_updates, ROUNDS) / 1e3, octets,
+                 bench_median(repeats, ROUNDS) / 1e3);
     (void)fflush(stdout);
 }
 
@@ -248,23 +225,23 @@ static void run_forged(void)
         struct bench bench;
         begin(&bench, &cases[0]);
         (void)send(&bench);
-        double start = seconds();
+        double start = bench_seconds();
         for (size_t i = 0; i < bench.payload_count; i++) {
             bench.payloads[i][bench.lengths[i] - 1] ^= 1;
             bench.now = instant_add(bench.now, duration_ms(20)); // few enough to be checked
             receiver_input(bench.receiver, bench.now, &from, bench.payloads[i], bench.lengths[i]);
         }
-        double middle = seconds();
+        double middle = bench_seconds();
         for (size_t i = 0; i < bench.payload_count; i++)
             receiver_input(bench.receiver, bench.now, &from, bench.payloads[i], bench.lengths[i]);
         double payloads = (double)bench.payload_count;
         checked[round] = payloads / (middle - start);
-        suppressed[round] = payloads / (seconds() - middle);
+        suppressed[round] = payloads / (bench_seconds() - middle);
         end(&bench);
     }
     (void)printf("\nForged payloads dropped a second: %.1f thousand with the check of the "
                  "signature, %.0f thousand in a flood (100 checked).\n",
-                 median(checked) / 1e3, median(suppressed) / 1e3);
+                 bench_median(checked, ROUNDS) / 1e3, bench_median(suppressed, ROUNDS) / 1e3);
 }
 
 int main(void)

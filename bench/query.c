@@ -3,6 +3,8 @@
 // told. Every answer is checked. Prints Markdown.
 //
 //     query [MICRONETS]     1000000
+#include "measure.h"
+
 #include "base/memory.h"
 #include "mapping/database.h"
 #include "query/qsa.h"
@@ -11,26 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define BASE      0x14000000u // 20.0.0.0
 #define QUERIERS  10000
 #define TOLD      1000000 // ranges told in all, before updates are measured
 #define UPDATES   2000
 #define TOLD_MOST 10000 // to one micronet
-
-static double seconds(void)
-{
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
-static void stop(const char *what)
-{
-    (void)fprintf(stderr, "bench: %s\n", what);
-    exit(1);
-}
 
 static struct address etr_of(uint32_t micronet)
 {
@@ -53,7 +41,7 @@ static void apply(struct bench *bench, const struct update *updates, size_t coun
     struct error error;
     struct mapping *mapping = database_get(bench->database, &bench->mab);
     if (!mapping_apply(mapping, updates, count, NULL, &error))
-        stop(error.text);
+        bench_stop(error.text);
     qsa_changed(bench->qsa, bench->now, &bench->mab, ++bench->sequence, updates, count);
 }
 
@@ -105,11 +93,11 @@ static size_t make_request(uint8_t *bytes, uint64_t nonce, uint64_t token, uint3
 static void check_reply(const uint8_t *bytes, size_t length, struct query_message *reply)
 {
     if (query_decode(bytes, length, reply) != DECODE_OK || reply->type != MESSAGE_MAP_REPLY)
-        stop("not a Map Reply");
+        bench_stop("not a Map Reply");
     uint32_t micronet = (uint32_t)(reply->range.start.index - BASE);
     struct address etr = etr_of(micronet);
     if (reply->status != QUERY_MAPPED || !address_equal(&reply->etr, &etr))
-        stop("a wrong answer");
+        bench_stop("a wrong answer");
 }
 
 static size_t make_ack(uint8_t *bytes, const struct query_message *reply)
@@ -146,12 +134,12 @@ static void ask(struct bench *bench, uint32_t querier, uint32_t micronet)
 static void bench_core(struct bench *bench)
 {
     uint64_t count = 0;
-    double start = seconds();
+    double start = bench_clock_seconds();
     while (count < TOLD)
         for (int i = 0; i < 1000; i++, count++)
             ask(bench, (uint32_t)(count % QUERIERS),
                 (uint32_t)random_below(&bench->random, bench->micronets));
-    double took = seconds() - start;
+    double took = bench_clock_seconds() - start;
     struct teller *teller = qsa_teller(bench->qsa);
     (void)printf("| core alone, each answer acknowledged and remembered | %.0f answers/s |\n"
                  "| memory for %zu ranges told to %zu queriers | %.0f octets each |\n",
@@ -170,7 +158,7 @@ static size_t drain(struct bench *bench)
     while ((length = qsa_next_output(bench->qsa, bench->now, &to, bytes)) > 0) {
         if (query_decode(bytes, length, &update) != DECODE_OK ||
             update.type != MESSAGE_CACHE_UPDATE)
-            stop("not a Cache Update");
+            bench_stop("not a Cache Update");
         length = make_ack(bytes, &update);
         qsa_input(bench->qsa, bench->now, &to, bytes, length);
         count++;
@@ -185,14 +173,14 @@ static void bench_update(struct bench *bench, uint32_t told, uint32_t updates)
         for (uint32_t querier = 0; querier < told; querier++)
             ask(bench, querier, i);
     size_t others = teller_told(qsa_teller(bench->qsa));
-    double start = seconds();
+    double start = bench_clock_seconds();
     for (uint32_t i = 0; i < updates; i++) {
         struct update update = {
             UPDATE_MAP, {FAMILY_IPV4, {BASE + i}, {1}}, address_from_ipv4(0xc6130000u + told), {0}};
         apply(bench, &update, 1);
         sent += drain(bench);
     }
-    double took = seconds() - start;
+    double took = bench_clock_seconds() - start;
     (void)printf("| update told to %" PRIu32 " of %d queriers, %zu ranges told in all | %.1f us, "
                  "%.2f us for each Cache Update sent and acknowledged |\n",
                  told, QUERIERS, others, took / updates * 1e6,
