@@ -41,9 +41,7 @@ static void end(void *state, struct instant now)
     (void)now;
     if (world->quiet) // all is well again already
         return;
-    if (plan->event->kind == WORLD_CRASH)
-        world_restart(world, plan->event->node);
-    else if (plan->event->kind == WORLD_POWER)
+    if (plan->event->kind == WORLD_CRASH || plan->event->kind == WORLD_POWER)
         world_restart(world, plan->event->node);
     else if (plan->event->kind == WORLD_DISK)
         set_disk_full(world, plan->event->node, false);

@@ -54,7 +54,8 @@ static void give_answer(struct lookup *lookup, int problem, const struct ub_resu
     struct resolver *resolver = lookup->resolver;
     struct dns_record records[RECORDS_MAX];
     struct dns_answer answer = {.outcome = outcome_of(problem, result), .records = records};
-    if ((answer.outcome == DNS_SECURE || answer.outcome == DNS_INSECURE) && result->havedata)
+    bool counts = answer.outcome == DNS_SECURE || answer.outcome == DNS_INSECURE;
+    if (counts && result != NULL && result->havedata)
         for (; answer.count < RECORDS_MAX && result->data[answer.count] != NULL; answer.count++)
             records[answer.count] = (struct dns_record){(const uint8_t *)result->data[answer.count],
                                                         (size_t)result->len[answer.count]};

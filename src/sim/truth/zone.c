@@ -197,7 +197,7 @@ static size_t put_text(uint8_t *bytes, size_t used, const char *text)
 {
     size_t length = strlen(text);
     bytes[used] = (uint8_t)length;
-    memcpy(bytes + used + 1, text, length);
+    memcpy(bytes + used + 1, text, length); // NOLINT: in DNS a length comes first, and no NUL last
     return used + 1 + length;
 }
 
@@ -246,7 +246,7 @@ static void put_servers(const struct zone *zone, const struct zone_version *vers
         bytes[5] = (uint8_t)port;
         (void)snprintf(name, sizeof(name), "qsa%zu-%u", i, version->renamed[dsoc][i]);
         size_t used = put_text(bytes, 6, name);
-        used = put_text(bytes, used, labels[dsoc]);
+        used = put_text(bytes, used, zone_label(dsoc));
         used = put_text(bytes, used, "ivip");
         used = put_text(bytes, used, "example");
         bytes[used] = 0;
