@@ -98,10 +98,7 @@ static inline struct query_message expect(struct fixture *f, enum message_type t
 {
     struct query_message message = {0};
     struct endpoint to = {0};
-    if (!sent(f, &message, &to))
-        fail_msg("nothing sent, not type %d to %s", type, to_text);
-    assert_int_equal(message.type, type);
-    assert_endpoint(to, to_text);
+    assert_sent(sent(f, &message, &to), &message, &to, type, to_text);
     assert_int_not_equal(message.token, 0);
     return message;
 }
@@ -110,8 +107,7 @@ static inline void expect_silence(struct fixture *f)
 {
     struct query_message message = {0};
     struct endpoint to;
-    if (sent(f, &message, &to))
-        fail_msg("unexpected message of type %d", message.type);
+    assert_not_sent(sent(f, &message, &to), &message);
 }
 
 static inline void pass(struct fixture *f, uint64_t ms)
@@ -143,15 +139,7 @@ static inline void request(struct fixture *f, const char *from, const char *addr
 static inline void acknowledge(struct fixture *f, const char *from,
                                const struct query_message *message)
 {
-    struct query_message ack = {
-        .type =
-            message->type == MESSAGE_MAP_REPLY ? MESSAGE_MAP_REPLY_ACK : MESSAGE_CACHE_UPDATE_ACK,
-        .nonce = message->nonce,
-        .token = message->token,
-        .querier_sequence = message->querier_sequence,
-        .server_sequence = message->server_sequence,
-        .instance = 0xe,
-    };
+    struct query_message ack = acknowledgement_of(message);
     give(f, from, &ack);
 }
 

@@ -65,10 +65,7 @@ static inline struct query_message expect(struct fixture *f, enum message_type t
 {
     struct query_message message = {0};
     struct endpoint to = {0};
-    if (!sent(f, &message, &to))
-        fail_msg("nothing sent, not type %d to %s", type, to_text);
-    assert_int_equal(message.type, type);
-    assert_endpoint(to, to_text);
+    assert_sent(sent(f, &message, &to), &message, &to, type, to_text);
     return message;
 }
 
@@ -76,8 +73,7 @@ static inline void expect_silence(struct fixture *f)
 {
     struct query_message message = {0};
     struct endpoint to;
-    if (sent(f, &message, &to))
-        fail_msg("unexpected message of type %d", message.type);
+    assert_not_sent(sent(f, &message, &to), &message);
 }
 
 static inline struct querier_event event(struct fixture *f, enum querier_event_kind kind)

@@ -51,10 +51,7 @@ static struct query_message expect(struct fixture *f, enum message_type type, co
 {
     struct query_message message = {0};
     struct endpoint to = {0};
-    if (!sent(f, &message, &to))
-        fail_msg("nothing sent, not type %d to %s", type, to_text);
-    assert_int_equal(message.type, type);
-    assert_endpoint(to, to_text);
+    assert_sent(sent(f, &message, &to), &message, &to, type, to_text);
     return message;
 }
 
@@ -62,8 +59,7 @@ static void expect_silence(struct fixture *f)
 {
     struct query_message message = {0};
     struct endpoint to;
-    if (sent(f, &message, &to))
-        fail_msg("unexpected message of type %d", message.type);
+    assert_not_sent(sent(f, &message, &to), &message);
 }
 
 static void give(struct fixture *f, const char *from, const struct query_message *message)
@@ -118,14 +114,7 @@ static struct query_message answer(struct fixture *f, const struct query_message
 
 static void acknowledge(struct fixture *f, const char *from, const struct query_message *message)
 {
-    struct query_message ack = {
-        .type =
-            message->type == MESSAGE_MAP_REPLY ? MESSAGE_MAP_REPLY_ACK : MESSAGE_CACHE_UPDATE_ACK,
-        .nonce = message->nonce,
-        .token = message->token,
-        .server_sequence = message->server_sequence,
-        .instance = 0xe,
-    };
+    struct query_message ack = acknowledgement_of(message);
     give(f, from, &ack);
 }
 

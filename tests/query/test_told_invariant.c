@@ -185,17 +185,9 @@ static void forge(struct world *world)
 static void acknowledge_from(struct world *world, const struct querier *querier,
                              const struct query_message *message, uint64_t released)
 {
-    struct query_message ack = {
-        .type =
-            message->type == MESSAGE_MAP_REPLY ? MESSAGE_MAP_REPLY_ACK : MESSAGE_CACHE_UPDATE_ACK,
-        .nonce = message->nonce,
-        .token = message->token,
-        .querier_sequence = message->querier_sequence,
-        .server_sequence = message->server_sequence,
-        .instance = 0xe,
-        .released_count = released != 0,
-        .released = {released},
-    };
+    struct query_message ack = acknowledgement_of(message);
+    ack.released_count = released != 0;
+    ack.released[0] = released;
     send_from(world, &querier->endpoint, &ack, true);
 }
 

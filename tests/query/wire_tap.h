@@ -94,4 +94,35 @@ static inline void assert_endpoint(struct endpoint endpoint, const char *text)
     assert_string_equal(endpoint_print(&endpoint, printed), text);
 }
 
+// What a core put out, or not: a message of that type to that endpoint.
+static inline void assert_sent(bool sent, const struct query_message *message,
+                               const struct endpoint *to, enum message_type type,
+                               const char *to_text)
+{
+    if (!sent)
+        fail_msg("nothing sent, not type %d to %s", type, to_text);
+    assert_int_equal(message->type, type);
+    assert_endpoint(*to, to_text);
+}
+
+static inline void assert_not_sent(bool sent, const struct query_message *message)
+{
+    if (sent)
+        fail_msg("unexpected message of type %d", message->type);
+}
+
+// The acknowledgement of a Map Reply, or of a Cache Update, by a querier.
+static inline struct query_message acknowledgement_of(const struct query_message *message)
+{
+    return (struct query_message){
+        .type =
+            message->type == MESSAGE_MAP_REPLY ? MESSAGE_MAP_REPLY_ACK : MESSAGE_CACHE_UPDATE_ACK,
+        .nonce = message->nonce,
+        .token = message->token,
+        .querier_sequence = message->querier_sequence,
+        .server_sequence = message->server_sequence,
+        .instance = 0xe,
+    };
+}
+
 #endif
