@@ -6,7 +6,8 @@
 //          [7 20 33]-[40 55]-[90 91 95]        leaves: intervals in order, linked both ways
 //
 // A full leaf first shares with a sibling that has room, and splits only when neither has: so
-// leaves stay about four fifths full under random inserts, and memory below 24 bytes an interval.
+// leaves stay about four fifths full under random inserts, and memory below 24 bytes an interval (27
+// while the index is laid out anew).
 // A leaf that gets nearly empty is merged into a sibling. Intervals that arrive in order fill each
 // leaf to the end.
 //
@@ -42,7 +43,16 @@ static struct leaf *new_leaf(struct interval_map *map)
     leaf->previous = NULL;
     leaf->next = NULL;
     leaf_clear(leaf);
+    map->index.leaves++;
+    map->index.changes++;
     return leaf;
+}
+
+static void give_leaf(struct interval_map *map, struct leaf *leaf)
+{
+    pool_give(&map->pool, leaf);
+    map->index.leaves--;
+    map->index.changes++;
 }
 
 struct interval_map *interval_map_new(void)
@@ -160,22 +170,15 @@ static void new_root(struct interval_map *map, const struct inner_entry *right)
     map->height++;
 }
 
-// Puts a child in behind the one that `path` took at level `map->height - 1`.
-static void add_child(struct interval_map *map, const struct path *path, uint64_t key, void *child)
-{
-    struct inner_entry added = {key, child};
-    for (unsigned level = map->height; level > 0; level--)
-        if (!add_or_split(map, path->nodes[level - 1], path->places[level - 1] + 1, &added))
-            return;
-    new_root(map, &added);
-}
-
 // Puts a leaf that starts at `key` in behind the one at the end of the path.
 static void add_leaf(struct interval_map *map, const struct path *path, uint64_t key,
                      struct leaf *leaf)
 {
-    add_child(map, path, key, leaf);
-    map->index.changes++;
+    struct inner_entry added = {key, leaf};
+    for (unsigned level = map->height; level > 0; level--)
+        if (!add_or_split(map, path->nodes[level - 1], path->places[level - 1] + 1, &added))
+            return;
+    new_root(map, &added);
 }
 
 static void drop_child(struct interval_map *map, const struct path *path, unsigned level,
@@ -389,9 +392,8 @@ static bool merge_leaves(struct interval_map *map, const struct path *path, unsi
     leave_index(map, right);
     rewrite(map, left, NULL, intervals, count, count);
     unlink_leaf(right);
-    pool_give(&map->pool, right);
+    give_leaf(map, right);
     drop_child(map, path, level, place + 1);
-    map->index.changes++;
     line_index_tend(map);
     return true;
 }
@@ -401,10 +403,9 @@ static void drop_leaf(struct interval_map *map, const struct path *path, struct 
 {
     leave_index(map, leaf);
     unlink_leaf(leaf);
-    pool_give(&map->pool, leaf);
+    give_leaf(map, leaf);
     unsigned level = map->height - 1;
     drop_child(map, path, level, path->places[level]);
-    map->index.changes++;
     line_index_tend(map);
 }
 

@@ -15,9 +15,12 @@
 #define SLOTS_NARROW 12
 #define SLOTS_WIDE   3
 // More lines of a leaf than this are put in anew together.
-#define MOVED_MAX  3
-#define PAGE_BYTES 4096
-#define HUGE_PAGE  ((size_t)2 << 20)
+#define MOVED_MAX 3
+// Done of a layout each time a leaf is added or dropped: leaves put in, and octets given back.
+#define LAID_AT_ONCE  16
+#define GIVEN_AT_ONCE ((size_t)1 << 20)
+#define PAGE_BYTES    4096
+#define HUGE_PAGE     ((size_t)2 << 20)
 // A line knows all but the three highest bits of where it starts. Slots are narrow enough that no
 // entry can name a line whose start differs from the key's slot in these alone.
 #define SLOT_WIDTH_MAX ((uint64_t)1 << 55)
@@ -51,16 +54,20 @@ static void *array_new(size_t bytes)
 
 void line_index_release(struct line_index *index)
 {
-    for (unsigned bits = 0; bits <= LINE_INDEX_BITS_MAX; bits++) {
-        if (index->arrays[bits] != NULL)
-            (void)munmap(index->arrays[bits], array_bytes((uint64_t)1 << bits));
-    }
+    for (unsigned bits = 0; bits <= LINE_INDEX_BITS_MAX; bits++)
+        for (unsigned i = 0; i < 2; i++)
+            if (index->arrays[bits][i] != NULL)
+                (void)munmap(index->arrays[bits][i], array_bytes((uint64_t)1 << bits));
     memset(index, 0, sizeof(*index));
 }
 
 size_t line_index_memory(const struct line_index *index)
 {
-    return index->slots.count > 0 ? array_bytes((uint64_t)index->slots.count + 1) : 0;
+    const struct line_slots *all[] = {&index->slots, &index->next, &index->given_up};
+    size_t bytes = 0;
+    for (size_t i = 0; i < 3; i++)
+        bytes += all[i]->count > 0 ? array_bytes((uint64_t)all[i]->count + 1) : 0;
+    return bytes;
 }
 
 struct leaf_shape leaf_shape(const struct leaf *leaf)
@@ -125,26 +132,36 @@ static uint64_t entry_among(uint64_t there, uint64_t line, uint64_t into)
     return entry_for(line, into, address + LINE_BYTES == line ? there_into : into);
 }
 
-static void put_line(struct line_slots *slots, uint64_t start, uint64_t line)
+// True where it is the first line that starts in its slot.
+static bool put_line(struct line_slots *slots, uint64_t start, uint64_t line)
 {
     if (!line_slots_cover(slots, start))
-        return;
+        return false;
     uint64_t place = line_slots_place(slots, start);
     uint64_t at = (place >> 32) + 1;
     assert(at <= slots->count);
-    uint64_t entry = entry_among(slots->entries[at], line, (uint8_t)(place >> 24));
+    uint64_t there = slots->entries[at];
+    bool first = there == 0 || is_repeated(there) || (there & (LINE_ADDRESS | LINE_WIDE)) == line;
+    uint64_t entry = entry_among(there, line, (uint8_t)(place >> 24));
     if (entry == 0)
-        return;
+        return false;
     write_entry(&slots->entries[at], entry);
     while (++at <= slots->count && (entry = repeated(entry)) != 0 &&
            (slots->entries[at] == 0 || is_repeated(slots->entries[at])))
         write_entry(&slots->entries[at], entry);
+    return first;
 }
 
 // Takes out what a line has from the slot it starts in on; the line before it takes its place.
+// Where the entry is that of the line behind, it no longer names this one: or else this one would
+// come back to a slot that it does not start in when the line behind leaves.
 static void drop_line(struct line_slots *slots, uint64_t at, uint64_t line)
 {
     uint64_t *entries = slots->entries;
+    uint64_t behind = line + LINE_BYTES;
+    if ((entries[at] & (LINE_ADDRESS | LINE_WIDE)) == behind && !is_repeated(entries[at]))
+        write_entry(&entries[at],
+                    entry_for(behind, last_start(entries[at]), last_start(entries[at])));
     if ((entries[at] & LINE_ADDRESS) == line && is_pair(entries[at])) {
         uint64_t other = (uint8_t)(entries[at] >> LINE_OTHER_SHIFT);
         write_entry(&entries[at], entry_for(line - LINE_BYTES, other, other));
@@ -162,7 +179,7 @@ static void move_line(struct line_slots *slots, uint64_t before, uint64_t start,
         if (!line_slots_cover(slots, start) || line_slots_place(slots, start) >> 32 != at)
             drop_line(slots, at + 1, line);
     }
-    put_line(slots, start, line);
+    (void)put_line(slots, start, line);
 }
 
 static void forget_line(struct line_slots *slots, uint64_t start, const struct leaf *leaf)
@@ -176,106 +193,105 @@ static void forget_line(struct line_slots *slots, uint64_t start, const struct l
         write_entry(&slots->entries[at], repeated(slots->entries[at - 1]));
 }
 
-void line_index_forget(struct line_index *index, const struct leaf *leaf,
-                       const struct leaf_shape *shape)
+static void forget_leaf(struct line_slots *slots, const struct leaf *leaf,
+                        const struct leaf_shape *shape)
 {
-    if (index->slots.count == 0)
+    if (slots->count == 0)
         return;
     if (shape->wide) {
-        forget_line(&index->slots, shape->base, leaf);
+        forget_line(slots, shape->base, leaf);
         return;
     }
     for (unsigned i = 0; i < NODE_LINES && shape->firsts[i] != UINT32_MAX; i++)
-        forget_line(&index->slots, shape->base + shape->firsts[i], leaf);
+        forget_line(slots, shape->base + shape->firsts[i], leaf);
+}
+
+// Returns how many of its lines are the first in their slots.
+static unsigned put_leaf(struct line_slots *slots, const struct leaf *leaf)
+{
+    unsigned firsts = 0;
+    if (slots->count == 0)
+        return 0;
+    if (leaf->wide)
+        return put_line(slots, leaf->base, (uintptr_t)leaf | LINE_WIDE);
+    // From the last to the first: each fills the slots up to the one behind.
+    for (unsigned i = NODE_LINES; i-- > 0;)
+        if (leaf->narrow.firsts[i] != UINT32_MAX)
+            firsts += put_line(slots, leaf->base + leaf->narrow.firsts[i],
+                               (uintptr_t)&leaf->narrow.lines[i]);
+    return firsts;
+}
+
+static void update_leaf(struct line_slots *slots, const struct leaf *leaf,
+                        const struct leaf_shape *before, const struct leaf_shape *shape)
+{
+    unsigned changed[NODE_LINES];
+    unsigned count = 0;
+    bool anew = shape->base != before->base || shape->wide != before->wide;
+    if (slots->count == 0)
+        return;
+    for (unsigned i = 0; i < NODE_LINES; i++) {
+        changed[count] = i;
+        count += shape->firsts[i] != before->firsts[i];
+        anew = anew || (shape->firsts[i] == UINT32_MAX && before->firsts[i] != UINT32_MAX);
+    }
+    if (anew || count > MOVED_MAX) {
+        forget_leaf(slots, leaf, before);
+        (void)put_leaf(slots, leaf);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        unsigned at = changed[i];
+        uint64_t start = shape->base + shape->firsts[at];
+        bool fresh = before->firsts[at] == UINT32_MAX;
+        move_line(slots, fresh ? start : before->base + before->firsts[at], start,
+                  (uintptr_t)&leaf->narrow.lines[at]);
+    }
+}
+
+void line_index_forget(struct line_index *index, const struct leaf *leaf,
+                       const struct leaf_shape *shape)
+{
+    forget_leaf(&index->slots, leaf, shape);
+    forget_leaf(&index->next, leaf, shape);
 }
 
 void line_index_put(struct line_index *index, const struct leaf *leaf)
 {
-    if (index->slots.count == 0)
-        return;
-    if (leaf->wide) {
-        put_line(&index->slots, leaf->base, (uintptr_t)leaf | LINE_WIDE);
-        return;
-    }
-    // From the last to the first: each fills the slots up to the one behind.
-    for (unsigned i = NODE_LINES; i-- > 0;)
-        if (leaf->narrow.firsts[i] != UINT32_MAX)
-            put_line(&index->slots, leaf->base + leaf->narrow.firsts[i],
-                     (uintptr_t)&leaf->narrow.lines[i]);
+    (void)put_leaf(&index->slots, leaf);
+    (void)put_leaf(&index->next, leaf);
 }
 
 void line_index_update(struct line_index *index, const struct leaf *leaf,
                        const struct leaf_shape *before)
 {
     struct leaf_shape shape = leaf_shape(leaf);
-    unsigned changed[NODE_LINES];
-    unsigned count = 0;
-    bool anew = shape.base != before->base || shape.wide != before->wide;
-    if (index->slots.count == 0)
-        return;
-    for (unsigned i = 0; i < NODE_LINES; i++) {
-        changed[count] = i;
-        count += shape.firsts[i] != before->firsts[i];
-        anew = anew || (shape.firsts[i] == UINT32_MAX && before->firsts[i] != UINT32_MAX);
-    }
-    if (anew || count > MOVED_MAX) {
-        line_index_forget(index, leaf, before);
-        line_index_put(index, leaf);
-        return;
-    }
-    for (unsigned i = 0; i < count; i++) {
-        unsigned at = changed[i];
-        uint64_t start = shape.base + shape.firsts[at];
-        bool fresh = before->firsts[at] == UINT32_MAX;
-        move_line(&index->slots, fresh ? start : before->base + before->firsts[at], start,
-                  (uintptr_t)&leaf->narrow.lines[at]);
-    }
+    update_leaf(&index->slots, leaf, before, &shape);
+    update_leaf(&index->next, leaf, before, &shape);
 }
 
-// How many leaves there are below a node.
-static size_t count_leaves(const void *node, unsigned height)
-{
-    const struct inner *inner = node;
-    if (height <= 1)
-        return height == 0 ? 1 : inner->count;
-    size_t count = 0;
-    for (unsigned i = 0; i < inner->count; i++)
-        count += count_leaves(inner_get(inner, i).child, height - 1);
-    return count;
-}
+// Laying out
 
-// Puts the leaves below a node in, from the last to the first.
-static void put_all(struct line_index *index, const void *node, unsigned height)
+// Takes the memory away from under some of the slots given up, which makes their entries 0: readers
+// that still look find nothing.
+static void give_back(struct line_slots *given_up, size_t bytes_most)
 {
-    if (height == 0) {
-        line_index_put(index, node);
+    size_t bytes = array_bytes((uint64_t)given_up->count + 1);
+    size_t from = bytes > bytes_most ? (bytes - bytes_most) / HUGE_PAGE * HUGE_PAGE : 0;
+    char *memory = (char *)given_up->entries + from;
+    if (given_up->count == 0)
         return;
-    }
-    const struct inner *inner = node;
-    for (unsigned i = 0; i < inner->count; i++)
-        __builtin_prefetch(inner_get(inner, i).child);
-    for (unsigned i = (unsigned)inner->count; i-- > 0;)
-        put_all(index, inner_get(inner, i).child, height - 1);
+    if (madvise(memory, bytes - from, MADV_DONTNEED) != 0)
+        memset(memory, 0, bytes - from); // locked memory
+    given_up->count = from == 0 ? 0 : (uint32_t)(from / sizeof(uint64_t)) - 1;
 }
 
-// Takes the memory away from under the array in use, which makes all entries 0: readers that still
-// look find nothing.
-static void leave(struct line_index *index)
+// Slots that are used no more.
+static void give_up(struct line_index *index, struct line_slots *slots)
 {
-    struct line_slots *slots = &index->slots;
-    size_t bytes = array_bytes((uint64_t)slots->count + 1);
-    if (slots->count > 0 && madvise(slots->entries, bytes, MADV_DONTNEED) != 0)
-        memset(slots->entries, 0, bytes); // locked memory
+    give_back(&index->given_up, SIZE_MAX); // what is left from the time before
+    index->given_up = *slots;
     *slots = (struct line_slots){0};
-}
-
-// How many lines can be found by the slot they start in: the last in each.
-static size_t count_starts(const struct line_slots *slots)
-{
-    size_t count = 0;
-    for (uint64_t i = 1; i <= slots->count; i++)
-        count += slots->entries[i] != 0 && !is_repeated(slots->entries[i]);
-    return count;
 }
 
 // The first leaf, or the last.
@@ -320,46 +336,87 @@ static size_t slots_a_leaf(const struct interval_map *map)
     return slots / root->count;
 }
 
-static void lay_out(struct interval_map *map)
+// An array for so many slots that nothing is in, and that is not in use.
+static uint64_t *array_for(struct line_index *index, uint32_t count)
 {
-    struct line_index *index = &map->index;
-    size_t wanted = index->leaves * slots_a_leaf(map);
-    size_t most = ((size_t)1 << LINE_INDEX_BITS_MAX) - 1;
-    uint32_t count = (uint32_t)(wanted < most ? wanted : most);
     unsigned bits = 64 - (unsigned)__builtin_clzll((uint64_t)count);
-    if (index->arrays[bits] == NULL)
-        index->arrays[bits] = array_new(array_bytes((uint64_t)1 << bits));
-    leave(index);
-    index->slots = slots_over(map, count);
-    if (index->slots.count == 0)
-        return;
-    index->slots.entries = index->arrays[bits];
-    put_all(index, map->root, map->height);
-    // Lines that crowd in few slots are found through the tree anyway, and without asking first.
-    if (count_starts(&index->slots) < index->leaves / 2)
-        leave(index);
+    void **arrays = index->arrays[bits];
+    unsigned i = arrays[0] != NULL && arrays[0] == (void *)index->slots.entries;
+    if (arrays[i] == NULL)
+        arrays[i] = array_new(array_bytes((uint64_t)1 << bits));
+    return arrays[i];
 }
 
-static void renew(struct interval_map *map, size_t worth)
+static void lay_out_begin(struct interval_map *map)
 {
     struct line_index *index = &map->index;
-    if (index->changes < worth)
-        return;
+    give_back(&index->given_up, SIZE_MAX); // its array may be the one that is taken
     index->changes = 0;
-    index->leaves = count_leaves(map->root, map->height);
-    if (index->leaves < LEAVES_MIN)
-        leave(index);
+    index->laid_out = index->leaves;
+    if (index->leaves < LEAVES_MIN) {
+        give_up(index, &index->slots);
+        return;
+    }
+    size_t wanted = index->leaves * slots_a_leaf(map);
+    size_t most = ((size_t)1 << LINE_INDEX_BITS_MAX) - 1;
+    index->next = slots_over(map, (uint32_t)(wanted < most ? wanted : most));
+    if (index->next.count == 0) {
+        give_up(index, &index->slots);
+        return;
+    }
+    index->next.entries = array_for(index, index->next.count);
+    index->next_key = UINT64_MAX;
+    index->next_starts = 0;
+}
+
+// The slots laid out take the place of those in use. Lines that crowd in few slots are found
+// through the tree anyway, and without asking first.
+static void lay_out_end(struct line_index *index)
+{
+    give_up(index, &index->slots);
+    index->slots = index->next;
+    index->next = (struct line_slots){0};
+    if (index->next_starts < index->leaves / 2)
+        give_up(index, &index->slots);
+}
+
+// Puts some more leaves in, from the last to the first.
+static void lay_out_more(struct interval_map *map, size_t count)
+{
+    struct line_index *index = &map->index;
+    const struct leaf *leaf = interval_tree_leaf(map, index->next_key);
+    for (; leaf != NULL && count > 0; count--) {
+        index->next_starts += put_leaf(&index->next, leaf);
+        leaf = leaf->previous;
+        if (leaf != NULL)
+            __builtin_prefetch(leaf->previous);
+    }
+    if (leaf == NULL)
+        lay_out_end(index);
     else
-        lay_out(map);
+        index->next_key = leaf_get(leaf, leaf_last(leaf)).start;
 }
 
 void line_index_tend(struct interval_map *map)
 {
-    size_t worth = map->index.leaves / 4;
-    renew(map, worth > LEAVES_MIN ? worth : LEAVES_MIN);
+    struct line_index *index = &map->index;
+    size_t worth = index->laid_out / 4;
+    if (index->next.count > 0)
+        lay_out_more(map, LAID_AT_ONCE);
+    else if (index->changes >= (worth > LEAVES_MIN ? worth : LEAVES_MIN))
+        lay_out_begin(map);
+    else
+        give_back(&index->given_up, GIVEN_AT_ONCE);
 }
 
 void line_index_settle(struct interval_map *map)
 {
-    renew(map, 1);
+    struct line_index *index = &map->index;
+    if (index->changes > 0) {
+        give_up(index, &index->next); // it may not reach to where leaves were added
+        lay_out_begin(map);
+    }
+    if (index->next.count > 0)
+        lay_out_more(map, SIZE_MAX);
+    give_back(&index->given_up, SIZE_MAX);
 }

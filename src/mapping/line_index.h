@@ -19,9 +19,11 @@
 // leaf that is in the tree now, and of the kind that the entry says.
 //
 // There are some 1.7 slots for each line when the index is laid out, which happens anew after as
-// many changes of leaves as a quarter of them. Where most lines would crowd, because intervals lie
-// in few dense clusters, there is no index, and all go through the tree. An entry takes 8 bytes,
-// which is 2.5 to 3.5 bytes an interval.
+// many changes of leaves as a quarter of them: beside the slots in use, some leaves with each leaf
+// that is added or dropped, and changes go to both until all are in. So no change takes long,
+// however large the map: whoever answers packets stands still while it writes, and readers wait for
+// it. Where most lines would crowd, because intervals lie in few dense clusters, there is no index,
+// and all go through the tree. An entry takes 8 bytes, which is 2.5 to 3.5 bytes an interval.
 #ifndef IVIP_MAPPING_LINE_INDEX_H
 #define IVIP_MAPPING_LINE_INDEX_H
 
@@ -57,11 +59,16 @@ struct line_slots {
 
 struct line_index {
     struct line_slots slots;
-    // The writer's. Arrays for each power of two ever needed stay mapped for readers that still
+    // The writer's. Two arrays for each power of two ever needed stay mapped for readers that still
     // look; those no longer in use have no memory behind them.
-    void *arrays[LINE_INDEX_BITS_MAX + 1];
-    size_t leaves;  // when it was laid out
-    size_t changes; // leaves added or dropped since; counted by who does it
+    struct line_slots next;     // being laid out; its count is 0 when none are
+    struct line_slots given_up; // used before; `count` is what is still to be given back
+    uint64_t next_key;          // leads to the last leaf that is not yet put into `next`
+    size_t next_starts;         // slots of `next` in which a line starts
+    void *arrays[LINE_INDEX_BITS_MAX + 1][2];
+    size_t leaves;   // in the tree
+    size_t laid_out; // of these, when they were laid out last
+    size_t changes;  // leaves added or dropped since
 };
 
 struct interval_map;
@@ -87,10 +94,10 @@ void line_index_put(struct line_index *index, const struct leaf *leaf);
 // now.
 void line_index_update(struct line_index *index, const struct leaf *leaf,
                        const struct leaf_shape *before);
-// Lays the index out anew where enough leaves were added or dropped to be worth it. The caller has
-// begun a change, and the tree is whole.
+// After each leaf that was added or dropped: lays some of the index out anew where enough were to
+// be worth it. The caller has begun a change, and the tree is whole.
 void line_index_tend(struct interval_map *map);
-// Lays it out anew where any leaf was added or dropped since it was.
+// Lays all of it out anew where any leaf was added or dropped since it was.
 void line_index_settle(struct interval_map *map);
 
 // Searching. All of it is safe beside the writer once the slots are known not to be torn.

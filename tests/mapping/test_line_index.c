@@ -57,10 +57,29 @@ static int compare_leaves(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
-// Every entry names a leaf that is in the tree, by a line with intervals, or as a wide one.
+// Every entry names one of these leaves, by a line with intervals, or as a wide one.
+static void check_slots(const struct line_slots *slots, const struct leaf *const *leaves,
+                        size_t count)
+{
+    for (uint64_t i = 0; slots->count > 0 && i <= slots->count; i++) {
+        uint64_t entry = slots->entries[i];
+        if (entry == 0)
+            continue;
+        assert_true(i > 0);
+        const struct leaf *leaf = leaf_of_entry(entry);
+        assert_non_null(bsearch(&leaf, leaves, count, sizeof(struct leaf *), compare_leaves));
+        const struct leaf_line *line = line_of_entry(entry);
+        assert_int_equal(leaf->wide, line == NULL);
+        if (line != NULL) {
+            assert_true(line >= leaf->narrow.lines && line < leaf->narrow.lines + NODE_LINES);
+            assert_true(line_count(line) > 0);
+        }
+    }
+}
+
+// The same of the slots in use and of those being laid out, for the leaves that are in the tree.
 static void check_entries(const struct interval_map *map)
 {
-    const struct line_slots *slots = &map->index.slots;
     const struct leaf *leaf = leaf_by_tree(map, 0);
     size_t count = 0;
     size_t capacity = 1024;
@@ -71,20 +90,9 @@ static void check_entries(const struct interval_map *map)
         leaves[count++] = leaf;
     }
     qsort(leaves, count, sizeof(struct leaf *), compare_leaves);
-    for (uint64_t i = 0; slots->count > 0 && i <= slots->count; i++) {
-        uint64_t entry = slots->entries[i];
-        if (entry == 0)
-            continue;
-        assert_true(i > 0);
-        leaf = leaf_of_entry(entry);
-        assert_non_null(bsearch(&leaf, leaves, count, sizeof(struct leaf *), compare_leaves));
-        const struct leaf_line *line = line_of_entry(entry);
-        assert_int_equal(leaf->wide, line == NULL);
-        if (line != NULL) {
-            assert_true(line >= leaf->narrow.lines && line < leaf->narrow.lines + NODE_LINES);
-            assert_true(line_count(line) > 0);
-        }
-    }
+    assert_int_equal(map->index.leaves, count);
+    check_slots(&map->index.slots, leaves, count);
+    check_slots(&map->index.next, leaves, count);
     memory_free(leaves);
 }
 
@@ -231,6 +239,49 @@ static void test_sliding(void **state)
     interval_map_free(map);
 }
 
+// A large index is laid out beside the one in use, a few leaves with each change: it is good all
+// the while, and never is much done at once.
+static void test_little_by_little(void **state)
+{
+    (void)state;
+    struct random_source random;
+    random_init(&random, random_seed_from_number(13));
+    struct interval_map *map = interval_map_new();
+    const struct line_index *index = &map->index;
+    size_t layouts = 0;
+    size_t added = 0; // leaves, since the layout under way began
+    while (interval_map_count(map) < 100000) {
+        bool laying = index->next.count > 0;
+        size_t leaves = index->leaves;
+        change(map, even(&random), true);
+        added = laying ? added + index->leaves - leaves : 0;
+        if (!laying || index->next.count > 0)
+            continue;
+        assert_in_range(added, index->laid_out / 16, index->laid_out / 16 + 64);
+        assert_true(check_all(map) >= 95);
+        layouts++;
+    }
+    assert_in_range(layouts, 10, 20);
+    interval_map_free(map);
+}
+
+// What the index knows while it is laid out anew, and settles in the middle of it.
+static void test_settle_meanwhile(void **state)
+{
+    (void)state;
+    struct interval_map *map = interval_map_new();
+    for (uint64_t i = 0; i < 20000 || (map->index.next.count == 0 && i < 40000); i++)
+        assert_true(interval_map_insert(map, &(struct interval){i << 20, 1, 1}));
+    assert_true(check_all(map) >= 60);
+    for (uint64_t i = 40000; i < 60000; i++)
+        assert_true(interval_map_append(map, &(struct interval){i << 20, 1, 1}, 1));
+    (void)check_all(map);
+    interval_map_settle(map);
+    assert_int_equal(map->index.next.count, 0);
+    assert_true(check_all(map) >= 95);
+    interval_map_free(map);
+}
+
 // Intervals put in in bulk are all found through the index once the map was settled.
 static void test_bulk(void **state)
 {
@@ -246,10 +297,15 @@ static void test_bulk(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_change), cmocka_unit_test(test_even),
-        cmocka_unit_test(test_clustered),    cmocka_unit_test(test_uneven),
-        cmocka_unit_test(test_anywhere),     cmocka_unit_test(test_sliding),
+        cmocka_unit_test(test_every_change),
+        cmocka_unit_test(test_even),
+        cmocka_unit_test(test_clustered),
+        cmocka_unit_test(test_uneven),
+        cmocka_unit_test(test_anywhere),
+        cmocka_unit_test(test_sliding),
         cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_little_by_little),
+        cmocka_unit_test(test_settle_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

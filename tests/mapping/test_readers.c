@@ -168,8 +168,8 @@ static void prepare(struct shared *shared, const char *mab_text)
                            update_of(&first, UPDATE_DEFINE, etr),
                            update_of(&second, UPDATE_DEFINE, etr)};
     assert_true(mapping_apply(shared->mapping, set, 3, NULL, NULL));
-    // An eighth is there; half will be in the end, so that leaves split and the index is made anew.
-    for (uint64_t i = 0; i < CHURN; i += 8) {
+    // A quarter is there; half will be in the end, so that leaves split and the index is made anew.
+    for (uint64_t i = 0; i < CHURN; i += 4) {
         struct range churned = unit_range(shared, shared->churn + shared->stride * i);
         set[0] = update_of(&churned, UPDATE_DEFINE, ADDRESS_ZERO);
         assert_true(mapping_apply(shared->mapping, set, 1, NULL, NULL));
