@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 
 from ivip_lab import ivip
-from ivip_lab.lab import restore_routes
 from ivip_lab.namespace import run_ip
 from ivip_lab.ports import PORT_REST
+from ivip_lab.up_down import restore_routes
 
 from . import tools
 from .capture import capturing

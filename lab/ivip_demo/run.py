@@ -12,10 +12,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from ivip_lab import lab as engine
 from ivip_lab.problem import Problem
 from ivip_lab.record import Record
-from ivip_lab.topology import find_topology
+from ivip_lab.topology_file import find_topology
+from ivip_lab.up_down import down, up
 
 from . import drtm, fig3
 from .demo import Demo
@@ -32,7 +32,7 @@ def bring_up(demo_report: Report, script: Script, name: str, scratch: Path) -> D
     def work(step: Step) -> None:
         begin = time.monotonic()
         step.command("#", f"ivip lab up {script.topology}")
-        lab = engine.up(find_topology(script.topology), name, step.show)
+        lab = up(find_topology(script.topology), name, step.show)
         made.append(Demo(lab, scratch))
         count = len(lab.topology.nodes)
         step.measured(f"{count} nodes, {len(lab.topology.links)} links, BGP and Ivip ready in "
@@ -46,7 +46,7 @@ def take_down(demo_report: Report, name: str) -> None:
     """The last step: nothing is left."""
     def work(step: Step) -> None:
         step.command("#", f"ivip lab down {name}")
-        engine.down(name)
+        down(name)
         step.expect(not Record(name).exists(), "no namespace, process or file is left")
         step.measured("nothing left behind")
 
@@ -78,7 +78,7 @@ def main() -> int:
     scratch = Path(tempfile.mkdtemp(prefix="ivip-demo-"))
     try:
         if Record(name).exists():
-            engine.down(name)  # of a demo that was killed
+            down(name)  # of a demo that was killed
         demo = bring_up(report, script, name, scratch)
         steps = script.quick if arguments.quick and script.quick else script.steps
         for title, work in steps if demo else []:
@@ -91,7 +91,7 @@ def main() -> int:
         return 1
     finally:
         if not arguments.keep and Record(name).exists():
-            engine.down(name)
+            down(name)
         shutil.rmtree(scratch, ignore_errors=True)
     report.print_table()
     if arguments.json:

@@ -8,11 +8,13 @@ import os
 import signal
 import sys
 
-from . import lab as engine
+from .lab import open_lab
+from .plan import make_plan
 from .problem import Problem
 from .record import labs
 from .show import describe, show_text
-from .topology import find_topology, load_topology, topology_names
+from .topology_file import find_topology, load_topology, topology_names
+from .up_down import down, up
 
 DESCRIPTION = "An Internet in miniature, in network namespaces of this machine."
 EXAMPLES = f"""\
@@ -73,8 +75,8 @@ def run_up(arguments: argparse.Namespace) -> int:
         if not arguments.quiet:
             print(text, flush=True)
 
-    lab = engine.up(find_topology(arguments.topology), arguments.name, say, arguments.plain,
-                    arguments.keep)
+    lab = up(find_topology(arguments.topology), arguments.name, say, arguments.plain,
+             arguments.keep)
     say(f"lab {lab.name} is up; ivip lab show {lab.name} tells what is where")
     return 0
 
@@ -90,7 +92,7 @@ def run_down(arguments: argparse.Namespace) -> int:
             raise Problem("no lab is up" if not names else
                           f"several labs are up; name one or say --all: {', '.join(names)}")
     for name in names:
-        engine.down(name)
+        down(name)
     return 0
 
 
@@ -98,7 +100,7 @@ def run_exec(arguments: argparse.Namespace) -> int:
     words = arguments.words[1:] if arguments.words[:1] == ["--"] else arguments.words
     if not words:
         raise Problem("say what to run: ivip lab exec NODE -- COMMAND...")
-    lab = engine.open_lab(arguments.lab)
+    lab = open_lab(arguments.lab)
     if arguments.node not in lab.topology.nodes:
         raise Problem(f'lab {lab.name} has no node "{arguments.node}"; '
                       f"nodes: {' '.join(lab.topology.nodes)}")
@@ -109,7 +111,7 @@ def run_exec(arguments: argparse.Namespace) -> int:
 
 
 def run_show(arguments: argparse.Namespace) -> int:
-    lab = engine.open_lab(arguments.lab)
+    lab = open_lab(arguments.lab)
     print(json.dumps(describe(lab), indent=2) if arguments.json else show_text(lab))
     return 0
 
@@ -126,7 +128,7 @@ def run_list(arguments: argparse.Namespace) -> int:
 def run_check(arguments: argparse.Namespace) -> int:
     file = find_topology(arguments.topology)
     topology = load_topology(file)
-    engine.make_plan(topology)
+    make_plan(topology)
     print(f"{file}: {len(topology.networks)} networks, {len(topology.nodes)} nodes, "
           f"{len(topology.links)} links")
     return 0

@@ -18,16 +18,13 @@ import json
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
+from .lab import Lab
 from .ports import PORT_QUERY
 from .problem import Problem
 from .programs import ivip_program, system_program
-
-if TYPE_CHECKING:
-    from .lab import Lab
 
 TTL_SECONDS = 5      # how soon changes are seen
 KEY_ALGORITHM = "ECDSAP256SHA256"

@@ -10,21 +10,17 @@ import subprocess
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
 from . import control
 from .ivip_config import endpoint, node_config
+from .lab import Lab
 from .namespace import enter
 from .ports import PORT_REST
 from .problem import Problem
 from .programs import ivip_program
-from .topology import Node, Prefix, Spi
-from .topology_check import inside
-
-if TYPE_CHECKING:
-    from .lab import Lab
+from .topology import Node, Prefix, Spi, inside
 
 COMMAND_SECONDS = 30
 STRANGER = "stranger"  # has a client config, but a token that no RUAS gave

@@ -9,15 +9,11 @@ ITR with a domain asks those whom DNS lists there. An ETR serves the SPI space t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from . import dns
+from .lab import Lab
 from .plan import FAMILIES
 from .ports import PORT_FEED, PORT_METRICS, PORT_PUBLIC, PORT_QUERY, PORT_REST
 from .topology import Dsoc, Node, Prefix, Role, Topology
-
-if TYPE_CHECKING:
-    from .lab import Lab
 
 
 def endpoint(lab: Lab, node: str, port: int, family: int = 4) -> str:

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from .document import Value
-
-if TYPE_CHECKING:
-    from .topology import Dsoc, Prefix, Spi, Topology
-
-
-def inside(inner: Prefix, outers: tuple[Prefix, ...]) -> bool:
-    return any(inner.version == outer.version and inner.subnet_of(outer)  # type: ignore[arg-type]
-               for outer in outers)
+from .topology import Dsoc, Prefix, Spi, Topology, inside
 
 
 def check_whole(topology: Topology, fields: dict[str, Value]) -> None:

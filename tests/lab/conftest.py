@@ -14,9 +14,10 @@ TOP = Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(TOP / "lab"))
 
-from ivip_lab import lab as engine  # noqa: E402
 from ivip_lab import namespace, record  # noqa: E402
-from ivip_lab.topology import find_topology  # noqa: E402
+from ivip_lab.lab import Lab  # noqa: E402
+from ivip_lab.topology_file import find_topology  # noqa: E402
+from ivip_lab.up_down import down, up  # noqa: E402
 
 LAB_COMMAND = TOP / "lab" / "ivip-lab"
 
@@ -45,19 +46,19 @@ def lab_name(root: None, request: pytest.FixtureRequest) -> Iterator[str]:
     name = f"t{os.getpid()}-{abs(hash(request.node.name)) % 1000}"
     yield name
     if record.Record(name).exists():
-        engine.down(name)
+        down(name)
 
 
 @pytest.fixture(scope="module")
-def module_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., engine.Lab]]:
+def module_lab(request: pytest.FixtureRequest) -> Iterator[Callable[..., Lab]]:
     """A function that brings up a lab for all tests of a file; removed after the last."""
     if os.geteuid() != 0:
         pytest.skip("namespaces need root")
     name = f"t{os.getpid()}-{request.module.__name__.rsplit('_', 1)[-1]}"
 
-    def bring_up(topology: str, plain: bool = False) -> engine.Lab:
-        return engine.up(find_topology(topology), name, lambda _text: None, plain)
+    def bring_up(topology: str, plain: bool = False) -> Lab:
+        return up(find_topology(topology), name, lambda _text: None, plain)
 
     yield bring_up
     if record.Record(name).exists():
-        engine.down(name)
+        down(name)

@@ -16,9 +16,9 @@ from ivip_demo.capture import capturing
 from ivip_demo.demo import Demo
 from ivip_demo.report import Report
 from ivip_lab import ivip
-from ivip_lab import lab as engine
 from ivip_lab.lab import Lab
-from ivip_lab.topology import find_topology
+from ivip_lab.topology_file import find_topology
+from ivip_lab.up_down import up
 
 WAIT_SECONDS = 30.0
 ANY_TIME = float("inf")  # how long things take is for the demo and the benchmarks to say
@@ -127,6 +127,6 @@ def test_mabs_are_withdrawn_while_the_ditr_is_dead(demo: Demo) -> None:
 def test_small_topology_moves_packets(lab_name: str) -> None:
     """Another topology needs no new code."""
 
-    small = engine.up(find_topology("small"), lab_name, lambda _text: None)
+    small = up(find_topology("small"), lab_name, lambda _text: None)
     for family in (4, 6):
         assert tools.ping(small, "H1", "IH2", family).lost == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ivip_lab.plan import make_plan
 from ivip_lab.problem import Problem
-from ivip_lab.topology import find_topology, load_topology, topology_names
+from ivip_lab.topology_file import find_topology, load_topology, topology_names
 
 GOOD = """\
 networks:
