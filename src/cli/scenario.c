@@ -28,7 +28,7 @@ struct names {
 
 struct file_node {
     char *name, *role;
-    bool discovers;
+    bool discovers, configured;
     struct names upstreams;
 };
 
@@ -144,6 +144,7 @@ static const struct config_key node_items[] = {
     {KEY("name", text, file_node, name), .required = true},
     {KEY("role", text, file_node, role), .required = true},
     {KEY("discovers", bool, file_node, discovers)},
+    {KEY("configured", bool, file_node, configured)},
     {KEY("upstreams", names, file_node, upstreams), .most = QUERIER_UPSTREAMS_MAX},
 };
 KEYS(node, file_node);
@@ -293,6 +294,7 @@ static bool read_nodes(struct reading *reading, const struct file *file)
             struct world_node *to = &config->nodes[config->node_count++];
             to->role = role;
             to->discovers = from->discovers;
+            to->configured = from->configured;
             (void)snprintf(to->name, sizeof(to->name), "%s", from->name);
         }
     for (size_t n = 0; n < config->node_count; n++) {

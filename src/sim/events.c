@@ -16,6 +16,7 @@ static void set_cut(struct world *world, const struct world_event *event, bool c
 {
     size_t from = world_path_end(world, event->node, event->other);
     size_t to = world_path_end(world, event->other, event->node);
+    world->disturbed = engine_now(world->engine);
     network_cut(engine_network(world->engine), from, to, cut);
     if (event->both)
         network_cut(engine_network(world->engine), to, from, cut);

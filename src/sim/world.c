@@ -49,6 +49,7 @@ static void check(void *state, struct instant now)
     struct world *world = state;
     world_check_authority(world);
     world_check_discovery(world);
+    world_check_lists(world);
     world_check_usage(world);
     world_check_feeds(world);
     world_check_beliefs(world);
@@ -77,6 +78,15 @@ static void describe(FILE *file, const uint8_t *bytes, size_t length)
     if (payload_open(bytes, length, &payload, &sections) == DECODE_OK) {
         (void)fprintf(file, "payload %" PRIu64 " of epoch %" PRIu64 ", %zu octets",
                       payload.sequence, payload.epoch, length);
+        return;
+    }
+    struct page_message page;
+    if (page_message_decode(bytes, length, &page) == DECODE_OK) {
+        (void)fprintf(file, "%s nonce %08" PRIx64 " page %s",
+                      page.type == MESSAGE_PAGE_REQUEST ? "Page Request" : "Page Reply",
+                      page.nonce >> 32, page.page);
+        if (page.type == MESSAGE_PAGE_REPLY)
+            (void)fprintf(file, " %s, root %s", page_status_name(page.status), page.root.page);
         return;
     }
     if (query_decode(bytes, length, &message) != DECODE_OK) {
@@ -199,6 +209,7 @@ static void recover(struct world *world)
         world->itrs[i].usage.kill_plan = NULL;
         world->itrs[i].usage.disk_full = false;
     }
+    world->disturbed = engine_now(world->engine);
     engine_note(world->engine, "all faults end");
     network_mend(engine_network(world->engine));
     set_paths(world, &paths);
@@ -213,6 +224,7 @@ static void recover(struct world *world)
     world_check_discovered(world);
     world_check_recovered(world);
     world_check_reported(world);
+    world_check_outside(world);
 }
 
 static struct world_report run(const struct world_config *config, FILE *trace, bool always)

@@ -31,7 +31,8 @@ enum world_role { WORLD_QSA, WORLD_QSR, WORLD_QSC, WORLD_ITR };
 
 struct world_node {
     enum world_role role;
-    bool discovers; // a QSR finds its QSAs by DNS, an ITR its QSCs or QSRs; without upstreams then
+    bool discovers;  // a QSR finds its QSAs by DNS, an ITR its QSCs or QSRs; without upstreams then
+    bool configured; // an ITR's MABs are in its config; else its query servers tell them
     char name[WORLD_NAME_MAX];
     size_t upstream_count;
     size_t upstreams[QUERIER_UPSTREAMS_MAX]; // nodes of a lower role; none for a QSA
@@ -136,8 +137,10 @@ struct world_report {
     uint64_t packets, tunnelled;
     uint64_t payloads, payload_sets, fetches, reloads, clock_steps;
     uint64_t zones, versions, dns_answers, dns_failures; // published; taken over by QSRs
-    uint64_t reports;                                    // of usage, made
-    uint64_t muted;                                      // alive messages lost
+    uint64_t lists, pages; // sets of MABs taken over from query servers; Page Replies sent
+    uint64_t passed;       // packets that went on as they came: in no MAB that was told
+    uint64_t reports;      // of usage, made
+    uint64_t muted;        // alive messages lost
     uint64_t refused, scheduled, taken_back, power_cuts; // sets; turns; crashes within a sync
     struct duration stalest;      // longest that an ITR believed what had been replaced
     struct duration bound;        // longest that was allowed

@@ -12,6 +12,7 @@
 #include "push/sender.h"
 #include "query/discovery.h"
 #include "query/locator.h"
+#include "query/mab_list.h"
 #include "query/qsa.h"
 #include "query/qsr.h"
 #include "sim/nodes/disk.h"
@@ -26,6 +27,24 @@ struct world;
 
 #define WORLD_CHECK_EVERY_MS 200
 
+// The set of MABs that a server tells those who ask it.
+struct world_pages {
+    struct mab_root root; // page "": none
+    struct instant since;
+};
+
+// How a node learns that set from its servers (nodes/list.c).
+struct world_list {
+    struct world *world;
+    size_t node;
+    const char *name;
+    struct mab_list *list;    // NULL: it is down, or learns the set otherwise
+    struct endpoint server;   // in use
+    struct instant disturbed; // when its servers changed last, or an attacker came between
+    size_t root_count;
+    struct mab_root *roots; // that servers told it, since it started
+};
+
 struct world_qsa {
     struct world *world;
     size_t node;
@@ -33,6 +52,7 @@ struct world_qsa {
     struct database *database;
     struct qsa *qsa;
     unsigned life; // counts starts: answers to an earlier life's questions are for nobody
+    struct world_pages pages;
 
     // With the ideal feed.
     size_t applied;      // sets of the master's log that are in the database
@@ -132,6 +152,9 @@ struct world_qsr {
     struct instant lacked_until[MASTER_MABS];
     struct qsr *qsr;
     struct querier_config upstreams;
+    struct world_list list; // where it does not discover
+    struct mab_table *mabs; // of that list; NULL: not known yet
+    struct world_pages pages;
 };
 
 // What an ITR believes of a unit: made from the querier's events alone, as a real ITR does.
@@ -188,6 +211,8 @@ struct world_itr {
     const char *name;
     struct querier *querier;
     struct itr *itr;
+    bool configured;        // its MABs are in its config
+    struct world_list list; // else it learns them by it; what is refused in any case
     bool discovers;
     struct locator *locator;      // while it is up, where it discovers
     unsigned life;                // counts starts
@@ -241,10 +266,11 @@ struct world {
     struct world_plan *plans;
     struct list_node fetches;       // HTTP under way
     const struct world_event *mute; // the path whose alive messages are lost, or NULL
+    struct instant disturbed;       // when a node or path last went down, or came back
     bool quiet;                     // no more faults, changes and attacks
     struct hash_key key;
     struct table tellings;
-    struct table asked, lessons; // checks/lessons.c
+    struct table asked, lessons;      // checks/lessons.c
     uint64_t victim_sent, victim_got; // octets from and to the address that the attacker takes
     uint8_t heard[PAYLOAD_BYTES_MAX]; // a payload that the attacker has
     size_t heard_length;
@@ -278,6 +304,8 @@ void world_crash(struct world *world, size_t node);
 void world_restart(struct world *world, size_t node);
 void world_restart_all(struct world *world);
 struct endpoint world_endpoint(size_t node);
+// The list of a node that learns the set of MABs by one and is up; else NULL.
+struct world_list *world_list_of(struct world *world, size_t node);
 
 // nodes/qsa.c, nodes/qsr.c
 extern const struct engine_core world_qsa_core;
@@ -287,6 +315,24 @@ extern const struct engine_core world_qsr_core;
 void world_qsr_start(struct world_qsr *qsr);
 void world_qsr_stop(struct world_qsr *qsr);
 struct teller_config world_teller_limits(const struct world *world);
+
+// nodes/list.c: the set of MABs, from query servers. A list that was not started does nothing.
+void world_list_start(struct world_list *list, struct world *world, size_t node, const char *name,
+                      const struct querier_config *upstreams);
+void world_list_stop(struct world_list *list);
+void world_list_set_servers(struct world_list *list, const struct endpoint *servers, size_t count);
+// True where the datagram was for it.
+bool world_list_input(struct world_list *list, struct instant now, const struct endpoint *from,
+                      const uint8_t *bytes, size_t length);
+size_t world_list_output(struct world_list *list, struct instant now, struct endpoint *to,
+                         uint8_t *buffer);
+struct instant world_list_deadline(const struct world_list *list);
+void world_list_tick(struct world_list *list, struct instant now);
+// Whether another version is in force, since it was asked last.
+bool world_list_next_version(struct world_list *list);
+// A server answers from that shelf now.
+void world_pages_set(struct world *world, struct world_pages *pages,
+                     const struct page_shelf *shelf);
 
 // nodes/dns.c
 void world_dns_init(struct world *world);
@@ -358,11 +404,13 @@ void world_itr_start(struct world_itr *itr);
 void world_itr_stop(struct world_itr *itr);
 // It asks those that its locator found.
 void world_itr_take_servers(struct world_itr *itr);
-// Addresses that no ITR may tunnel to.
-bool world_is_in_mab(const struct world *world, const struct address *address);
-bool world_is_refused(const struct address *address);
+// Addresses that this ITR may not tunnel to, by its config or by what it was told.
+bool world_itr_has_mab(const struct world_itr *itr, const struct address *address);
+bool world_itr_refuses(const struct world_itr *itr, const struct address *address);
 // A packet from the ITR's network to that address.
 void world_itr_packet(struct world_itr *itr, const struct address *address);
+// The same; true where it goes on as it came.
+bool world_itr_passes(struct world_itr *itr, const struct address *address);
 void world_itr_ask(struct world_itr *itr, const struct address *address);
 void world_itr_begin_traffic(struct world_itr *itr);
 
@@ -382,6 +430,7 @@ void world_check_feeds(struct world *world);
 void world_check_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence);
 void world_check_forwarding(struct world_itr *itr, const struct address *destination,
                             const struct address *etr);
+void world_check_passed(struct world_itr *itr, const struct address *destination);
 void world_check_failed_question(struct world *world, const char *itr,
                                  const struct address *question);
 void world_check_recovered(struct world *world);
@@ -417,6 +466,18 @@ void world_check_usage(struct world *world);
 bool world_all_reported(const struct world *world);
 void world_check_reported(struct world *world);
 
+// checks/lists.c
+// A Page Reply arrives.
+void world_note_page(struct world *world, const struct engine_datagram *datagram,
+                     const struct page_message *reply);
+// A list took over a version.
+void world_check_list(const struct world_list *list);
+void world_check_lists(struct world *world);
+bool world_all_listed(struct world *world);
+void world_check_listed(struct world *world);
+// Packets to every MAB that the zone ever had: those to MABs of its set are an ITR's, others not.
+void world_check_outside(struct world *world);
+
 // checks/discovery.c
 void world_note_discovery_start(struct world_qsr *qsr);
 void world_note_discovery_stop(struct world_qsr *qsr);
@@ -424,13 +485,15 @@ void world_note_discovery_stop(struct world_qsr *qsr);
 void world_note_dns(struct world_qsr *qsr, const struct dns_question *question,
                     const struct dns_answer *answer, size_t version);
 void world_check_version(struct world_qsr *qsr);
+// The set of a QSR or QSC, by whatever means it came, changed.
+void world_note_lacking(struct world_qsr *qsr);
 void world_check_asked(struct world_qsr *qsr, const struct endpoint *to,
                        const struct query_message *message);
 // An ITR that discovers sends a message.
 void world_check_itr_asked(struct world_itr *itr, const struct endpoint *to);
 void world_check_discovery(struct world *world);
 void world_check_not_in_mab(struct world_itr *itr, size_t mab);
-bool world_all_discovered(const struct world *world);
+bool world_all_discovered(struct world *world);
 void world_check_discovered(struct world *world);
 
 void world_check_authority(struct world *world);
@@ -438,5 +501,8 @@ void world_check_authority(struct world *world);
 // nodes/attacker.c
 struct endpoint world_victim(void);
 void world_attack(struct world *world);
+// A Page Reply leaves; the attacker may send another in its place, which comes first or later.
+void world_tamper(struct world *world, const struct engine_datagram *datagram,
+                  const struct page_message *reply);
 
 #endif

@@ -20,6 +20,7 @@ struct total {
     uint64_t packets, tunnelled, payloads, payload_sets, fetches, reloads, clock_steps;
     uint64_t refused, scheduled, taken_back, power_cuts;
     uint64_t zones, versions, dns_answers, dns_failures;
+    uint64_t lists, pages, passed;
 };
 
 static bool run_seed(uint64_t seed, struct total *total, bool tell)
@@ -51,6 +52,9 @@ static bool run_seed(uint64_t seed, struct total *total, bool tell)
     total->versions += report.versions;
     total->dns_answers += report.dns_answers;
     total->dns_failures += report.dns_failures;
+    total->lists += report.lists;
+    total->pages += report.pages;
+    total->passed += report.passed;
     if (tell || report.failed) {
         world_config_print(&config, stdout);
         (void)printf("  %" PRIu64 " changes, %" PRIu64 " questions (%" PRIu64 " failed), %" PRIu64
@@ -131,5 +135,8 @@ int main(int count, char **arguments)
     (void)printf("%" PRIu64 " versions of zones, %" PRIu64 " taken over by QSRs; %" PRIu64
                  " answers of DNS, %" PRIu64 " of them bad\n",
                  total.zones, total.versions, total.dns_answers, total.dns_failures);
+    (void)printf("%" PRIu64 " sets of MABs learned from query servers, in %" PRIu64
+                 " Page Replies; %" PRIu64 " packets before their MAB was known\n",
+                 total.lists, total.pages, total.passed);
     return good && failed == 0 ? 0 : 1;
 }

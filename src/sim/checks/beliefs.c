@@ -65,15 +65,32 @@ void world_check_forwarding(struct world_itr *itr, const struct address *destina
     struct world *world = itr->world;
     size_t mab = destination->family == FAMILY_IPV6;
     char text[ADDRESS_TEXT_MAX];
-    if (world_is_in_mab(world, etr))
+    if (world_itr_has_mab(itr, etr))
         world_fail(world, WORLD_CHECK_FORWARDING, "%s tunnels to %s, which is in a MAB", itr->name,
                    address_print(etr, text));
-    if (world_is_refused(etr))
+    if (world_itr_refuses(itr, etr))
         world_fail(world, WORLD_CHECK_FORWARDING, "%s tunnels to %s, which is refused", itr->name,
                    address_print(etr, text));
     const struct range *units = mapping_units(world->master.mappings[mab]);
     size_t i = (size_t)(unit_of_address(destination).index - units->start.index);
     check_age(itr, WORLD_CHECK_FORWARDING, mab, i, etr, bound_for(world, itr->hops));
+}
+
+// A packet to an address that is in a MAB by all that the ITR knows must not go on as it came; in a
+// calm network every ITR knows the MABs before long.
+void world_check_passed(struct world_itr *itr, const struct address *destination)
+{
+    struct world *world = itr->world;
+    char text[ADDRESS_TEXT_MAX];
+    bool settled = !instant_before(engine_now(world->engine), (struct instant){SETTLED_NS});
+    bool always = false; // in the set of MABs, in a calm network
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        always |= world->calm && prefix_contains(&world->master.prefixes[mab], destination);
+    world->report.passed++;
+    if ((settled && always) || world_itr_has_mab(itr, destination))
+        world_fail(world, WORLD_CHECK_FORWARDING,
+                   "%s lets a packet to %s, which is in a MAB, go on as it came", itr->name,
+                   address_print(destination, text));
 }
 
 // In a calm network with memory enough every question is answered, once the QSAs have loaded.

@@ -24,8 +24,22 @@ static bool lacks(const struct world_qsr *qsr, size_t mab)
 {
     uint32_t number;
     const struct prefix *prefix = &qsr->world->master.prefixes[mab];
-    return discovery_page(qsr->discovery)[0] != '\0' &&
-           !mab_table_find(discovery_mabs(qsr->discovery), &prefix->address, &number);
+    const struct mab_table *mabs = qsr->mabs;
+    if (qsr->discovery != NULL && discovery_page(qsr->discovery)[0] != '\0')
+        mabs = discovery_mabs(qsr->discovery);
+    return mabs != NULL && !mab_table_find(mabs, &prefix->address, &number);
+}
+
+void world_note_lacking(struct world_qsr *qsr)
+{
+    for (size_t mab = 0; mab < MASTER_MABS; mab++) {
+        bool now = lacks(qsr, mab);
+        if (qsr->heard.lacks[mab] && !now) {
+            qsr->lacked[mab] = true;
+            qsr->lacked_until[mab] = engine_now(qsr->world->engine);
+        }
+        qsr->heard.lacks[mab] = now;
+    }
 }
 
 void world_note_discovery_stop(struct world_qsr *qsr)
@@ -112,14 +126,7 @@ void world_check_version(struct world_qsr *qsr)
     struct world *world = qsr->world;
     const char *page = discovery_page(qsr->discovery);
     size_t version = zone_with_page(&world->dns.zone, page);
-    for (size_t mab = 0; mab < MASTER_MABS; mab++) {
-        bool now = lacks(qsr, mab);
-        if (qsr->heard.lacks[mab] && !now) {
-            qsr->lacked[mab] = true;
-            qsr->lacked_until[mab] = engine_now(world->engine);
-        }
-        qsr->heard.lacks[mab] = now;
-    }
+    world_note_lacking(qsr);
     if (version == SIZE_MAX || !was_told(qsr, page))
         world_fail(world, WORLD_CHECK_DISCOVERY, "%s takes over a set of MABs (page %s) that %s",
                    qsr->name, page,
@@ -231,7 +238,7 @@ void world_check_not_in_mab(struct world_itr *itr, size_t mab)
     struct duration bound = duration_ms(NOT_IN_MAB_MS + itr->hops * NOT_IN_MAB_LEG_MS);
     for (size_t i = 0; i < world->qsr_count; i++) {
         const struct world_qsr *qsr = &world->qsrs[i];
-        if (qsr->discovery != NULL && lacks(qsr, mab))
+        if (lacks(qsr, mab))
             return;
         if (qsr->lacked[mab] && instant_since(now, qsr->lacked_until[mab]).ns <= bound.ns)
             return;
@@ -263,7 +270,7 @@ static bool has_newest(const struct world_qsr *qsr)
         if (querier_group_size(qsr_querier(qsr->qsr), number) != named)
             return false;
     }
-    return true;
+    return strcmp(qsr->pages.root.page, discovery_page(qsr->discovery)) == 0;
 }
 
 static bool has_located(const struct world_itr *itr)
@@ -283,7 +290,7 @@ static bool has_located(const struct world_itr *itr)
     return count == named;
 }
 
-bool world_all_discovered(const struct world *world)
+bool world_all_discovered(struct world *world)
 {
     for (size_t i = 0; i < world->qsr_count; i++)
         if (world->qsrs[i].discovers && !has_newest(&world->qsrs[i]))
@@ -291,7 +298,7 @@ bool world_all_discovered(const struct world *world)
     for (size_t i = 0; i < world->itr_count; i++)
         if (world->itrs[i].discovers && !has_located(&world->itrs[i]))
             return false;
-    return true;
+    return world_all_listed(world);
 }
 
 void world_check_discovered(struct world *world)
@@ -306,4 +313,5 @@ void world_check_discovered(struct world *world)
             world_fail(world, WORLD_CHECK_DISCOVERY,
                        "%s does not find what the zone says when all is well again",
                        world->qsrs[i].name);
+    world_check_listed(world);
 }

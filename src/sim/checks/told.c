@@ -132,6 +132,31 @@ static void check_discoverer(struct world *world, const struct engine_datagram *
         world_check_itr_asked(&world->itrs[node], &datagram->to);
 }
 
+// The messages by which the set of MABs is told. What is in them is looked at in lists.c.
+static void watch_page(struct world *world, const struct engine_datagram *datagram, bool leaving)
+{
+    struct page_message message;
+    bool good = page_message_decode(datagram->bytes, datagram->length, &message) == DECODE_OK;
+    size_t first_itr = world->qsa_count + world->qsr_count;
+    size_t itr = datagram->from_node - first_itr;
+    if (datagram->from_node == world->attacker)
+        return;
+    if (!good) {
+        world_fail(world, WORLD_CHECK_TELLING, "a node sent a page message that cannot be read");
+        return;
+    }
+    if (!leaving && message.type == MESSAGE_PAGE_REPLY)
+        world_note_page(world, datagram, &message);
+    if (!leaving)
+        return;
+    if (message.type == MESSAGE_PAGE_REPLY) {
+        world->report.pages++;
+        world_tamper(world, datagram, &message);
+    } else if (datagram->from_node >= first_itr && itr < world->itr_count &&
+               world->itrs[itr].locator != NULL)
+        world_check_itr_asked(&world->itrs[itr], &datagram->to);
+}
+
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram)
 {
     struct world *world = state;
@@ -139,12 +164,17 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
     bool leaving = datagram->fate != ENGINE_ARRIVED && datagram->fate != ENGINE_IN_VAIN;
     world->report.datagrams += leaving;
     check_victim(world, datagram);
+    bool pushes = !world->config.ideal_feed && datagram->from_node == world->ruas.node;
+    if (!pushes && page_message_claimed(datagram->bytes, datagram->length)) {
+        watch_page(world, datagram, leaving);
+        return;
+    }
     if (datagram->fate == ENGINE_ARRIVED &&
         query_decode(datagram->bytes, datagram->length, &message) == DECODE_OK)
         world_note_told(world, now, datagram, &message);
     if (!leaving || datagram->from_node == world->attacker)
         return;
-    if (!world->config.ideal_feed && datagram->from_node == world->ruas.node) {
+    if (pushes) {
         check_payload(world, datagram);
         return;
     }

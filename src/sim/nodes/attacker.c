@@ -97,6 +97,79 @@ static void send_junk(struct world *world, struct random_source *random)
     engine_inject(world->engine, world->attacker, &from, &to, bytes, length);
 }
 
+// A page of a set that the attacker would like.
+static void forge_page(struct random_source *random, struct page_message *reply, uint8_t *bytes)
+{
+    static const char entry[] = "198.51.100.0/24 dsoc1";
+    bytes[0] = sizeof(entry) - 1;
+    memcpy(bytes + 1, entry, sizeof(entry) - 1);
+    mab_page_name(bytes, sizeof(entry), reply->page);
+    memcpy(reply->root.page, reply->page, sizeof(reply->page));
+    reply->type = MESSAGE_PAGE_REPLY;
+    reply->nonce = random_u64(random);
+    reply->bytes = bytes;
+    reply->length = sizeof(entry);
+}
+
+// Tells of MABs in the name of a server, or has a server send pages to someone else.
+static void page_as_another(struct world *world, struct random_source *random)
+{
+    uint8_t page[MAB_PAGE_BYTES_MAX];
+    uint8_t bytes[PAGE_MESSAGE_BYTES_MAX];
+    struct page_message message = {.status = PAGE_FOUND};
+    size_t servers = world->qsa_count + world->qsr_count;
+    struct endpoint server = world_endpoint(random_below(random, servers));
+    struct endpoint node = world_endpoint(random_below(random, world->config.node_count));
+    forge_page(random, &message, page);
+    bool asks = random_below(random, 2) == 0;
+    if (asks) {
+        const struct mab_page *own = &world->dns.zone.site.items[0];
+        message = (struct page_message){.type = MESSAGE_PAGE_REQUEST, .nonce = message.nonce};
+        memcpy(message.page, own->name, sizeof(message.page));
+        node = random_below(random, 2) == 0 ? world_victim() : node;
+    } else if (random_below(random, 2) == 0) { // as to one who asks for the root
+        message.status = PAGE_NONE;
+        message.page[0] = '\0';
+        message.length = 0;
+    }
+    size_t length = page_message_encode(&message, bytes, sizeof(bytes));
+    if (asks && random_below(random, 2) == 0) { // without its padding: there is no room for a page
+        length = PAGE_HEADER_BYTES;
+        bytes[4] = 0;
+        bytes[5] = PAGE_HEADER_BYTES;
+    }
+    world->report.attacks++;
+    engine_inject(world->engine, world->attacker, asks ? &node : &server, asks ? &server : &node,
+                  bytes, length);
+}
+
+// On path: the attacker knows the nonce and what was asked, and has another page in the place of
+// the true one. It does not touch the root, which nothing but the path protects.
+void world_tamper(struct world *world, const struct engine_datagram *datagram,
+                  const struct page_message *reply)
+{
+    struct random_source *random = engine_random(world->engine);
+    uint8_t page[MAB_PAGE_BYTES_MAX];
+    uint8_t bytes[PAGE_MESSAGE_BYTES_MAX];
+    struct page_message message;
+    struct world_list *list = world_list_of(world, datagram->to_node);
+    bool may = !world->calm && !world->quiet && world->config.attack_every.ns > 0;
+    if (!may || list == NULL || reply->status != PAGE_FOUND || random_below(random, 8) > 0)
+        return;
+    forge_page(random, &message, page);
+    message = (struct page_message){.type = MESSAGE_PAGE_REPLY,
+                                    .nonce = reply->nonce,
+                                    .status = PAGE_FOUND,
+                                    .root = reply->root,
+                                    .length = message.length,
+                                    .bytes = page};
+    memcpy(message.page, reply->page, sizeof(message.page));
+    size_t length = page_message_encode(&message, bytes, sizeof(bytes));
+    world->report.attacks++;
+    list->disturbed = engine_now(world->engine);
+    engine_inject(world->engine, world->attacker, &datagram->from, &datagram->to, bytes, length);
+}
+
 // A payload that says what the attacker wants, in the name of the RUAS, signed with another key;
 // or an old one again.
 static void push_as_another(struct world *world, struct random_source *random)
@@ -149,7 +222,7 @@ static void report_as_another(struct world *world, struct random_source *random)
 void world_attack(struct world *world)
 {
     struct random_source *random = engine_random(world->engine);
-    switch (random_below(random, world->config.ideal_feed ? 5 : 6)) {
+    switch (random_below(random, world->config.ideal_feed ? 6 : 7)) {
     case 0:
         ask_as_another(world, random);
         break;
@@ -164,6 +237,9 @@ void world_attack(struct world *world)
         break;
     case 4:
         report_as_another(world, random);
+        break;
+    case 5:
+        page_as_another(world, random);
         break;
     default:
         push_as_another(world, random);

@@ -128,6 +128,14 @@ static void forget_mab(struct world_qsr *qsr, struct instant now, const struct p
         qsr_forget(qsr->qsr, now, &units);
 }
 
+static void set_pages(struct world_qsr *qsr)
+{
+    struct page_shelf *shelf = discovery_shelf(qsr->discovery);
+    qsr_set_pages(qsr->qsr, shelf);
+    world_pages_set(qsr->world, &qsr->pages, shelf);
+    page_shelf_release(shelf);
+}
+
 static void take_events(struct world_qsr *qsr, struct instant now)
 {
     struct discovery_event event;
@@ -142,6 +150,7 @@ static void take_events(struct world_qsr *qsr, struct instant now)
             break;
         case DISCOVERY_VERSION:
             qsr_set_mabs(qsr->qsr, discovery_mabs(qsr->discovery));
+            set_pages(qsr);
             qsr->world->report.versions++;
             world_check_version(qsr);
             break;
@@ -242,7 +251,6 @@ void world_discovery_start(struct world_qsr *qsr)
     struct world *world = qsr->world;
     struct instant now = engine_node_now(world->engine, qsr->node);
     qsr->discovery = discovery_new(ZONE_DOMAIN, world_fresh_seed(world), now);
-    world_note_discovery_start(qsr);
     world_discover(qsr);
 }
 
@@ -250,7 +258,6 @@ void world_discovery_stop(struct world_qsr *qsr)
 {
     if (qsr->discovery == NULL)
         return;
-    world_note_discovery_stop(qsr);
     discovery_free(qsr->discovery);
     qsr->discovery = NULL;
 }

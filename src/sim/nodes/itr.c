@@ -3,6 +3,8 @@
 // node does (src/node/tunnel/role_itr.c), and packets from the networks behind them.
 #include "sim/world_state.h"
 
+#include "base/memory.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -24,17 +26,27 @@ static bool is_in(const char *text, const struct address *address)
     return prefix_parse(text, &prefix, NULL) && prefix_contains(&prefix, address);
 }
 
-bool world_is_in_mab(const struct world *world, const struct address *address)
+static bool contain(const struct prefix *prefixes, size_t count, const struct address *address)
 {
-    bool in = is_in(foreign_text, address);
-    for (size_t i = 0; i < MASTER_MABS; i++)
-        in = in || prefix_contains(&world->master.prefixes[i], address);
-    return in;
+    for (size_t i = 0; i < count; i++)
+        if (prefix_contains(&prefixes[i], address))
+            return true;
+    return false;
 }
 
-bool world_is_refused(const struct address *address)
+bool world_itr_has_mab(const struct world_itr *itr, const struct address *address)
 {
-    return is_in(refused_text, address);
+    const struct mab_set *set = mab_list_set(itr->list.list);
+    return contain(set->mabs, set->mab_count, address) ||
+           (itr->configured && (is_in(foreign_text, address) ||
+                                contain(itr->world->master.prefixes, MASTER_MABS, address)));
+}
+
+bool world_itr_refuses(const struct world_itr *itr, const struct address *address)
+{
+    const struct mab_set *set = mab_list_set(itr->list.list);
+    return contain(set->refused, set->refused_count, address) ||
+           (itr->configured && is_in(refused_text, address));
 }
 
 // Beliefs
@@ -137,8 +149,7 @@ static void forward(struct world_itr *itr, uint8_t *bytes, uint32_t length)
         verdict = itr_input(itr->itr, now, bytes, length, &offload, &result);
     }
     if (verdict == ITR_PASS)
-        world_fail(itr->world, WORLD_CHECK_FORWARDING,
-                   "%s lets a packet to an address of a MAB go on as it came", itr->name);
+        world_check_passed(itr, &packet.destination);
     if (verdict != ITR_TUNNEL)
         return;
     struct piece piece;
@@ -149,6 +160,51 @@ static void forward(struct world_itr *itr, uint8_t *bytes, uint32_t length)
         itr->usage.tunnelled_octets += packet.length;
         world_check_forwarding(itr, &packet.destination, &etr);
     }
+}
+
+// MABs, as the shell takes them over (src/node/tunnel/role_itr_upstreams.c)
+
+// No MAB of others, and nothing that is refused there or here, may be tunnelled to.
+static void set_refused(struct world_itr *itr, const struct mab_set *set)
+{
+    struct prefix *all = memory_new_array(set->refused_count + set->mab_count + 1, sizeof(*all));
+    size_t count = 0;
+    if (itr->configured)
+        (void)prefix_parse(refused_text, &all[count++], NULL);
+    for (size_t i = 0; i < set->refused_count; i++)
+        all[count++] = set->refused[i];
+    for (size_t i = 0; itr->configured && i < set->mab_count; i++)
+        if (!contain(itr->world->master.prefixes, MASTER_MABS, &set->mabs[i].address))
+            all[count++] = set->mabs[i];
+    itr_set_refused(itr->itr, all, count);
+    memory_free(all);
+}
+
+static void remove_mab(struct world_itr *itr, const struct prefix *mab)
+{
+    struct range units;
+    (void)itr_remove_mab(itr->itr, mab);
+    if (!mab_check(mab, &units, NULL))
+        return;
+    querier_forget_range(itr->querier, engine_node_now(itr->world->engine, itr->node), &units);
+    itr_forget(itr->itr, &units);
+}
+
+static void take_version(struct world_itr *itr)
+{
+    const struct mab_set *set = mab_list_set(itr->list.list);
+    const struct mab_set *before = mab_list_set_before(itr->list.list);
+    const struct prefix *mab;
+    bool good = true;
+    set_refused(itr, set);
+    if (itr->configured)
+        return;
+    for (size_t at = 0; (mab = mab_set_next_only(before, set, &at)) != NULL;)
+        remove_mab(itr, mab);
+    for (size_t at = 0; (mab = mab_set_next_only(set, before, &at)) != NULL;)
+        good = good && itr_add_mab(itr->itr, mab, NULL);
+    assert(good);
+    (void)good;
 }
 
 // Passes things between the cores until nothing moves.
@@ -162,6 +218,8 @@ static void drive(struct world_itr *itr)
         struct address address;
         uint32_t length;
         moved = false;
+        for (; world_list_next_version(&itr->list); moved = true)
+            take_version(itr);
         for (; querier_next_event(itr->querier, &event); moved = true)
             take_event(itr, &event);
         for (; itr_next_ready(itr->itr, bytes, &length, &offload); moved = true)
@@ -186,6 +244,13 @@ void world_itr_packet(struct world_itr *itr, const struct address *address)
     forward(itr, bytes, make_packet(address, bytes));
     drive(itr);
     engine_touched(itr->world->engine, itr->node);
+}
+
+bool world_itr_passes(struct world_itr *itr, const struct address *address)
+{
+    uint64_t before = itr->world->report.passed;
+    world_itr_packet(itr, address);
+    return itr->world->report.passed > before;
 }
 
 void world_itr_ask(struct world_itr *itr, const struct address *address)
@@ -223,18 +288,16 @@ void world_itr_begin_traffic(struct world_itr *itr)
 
 // Life
 
+// An ITR whose MABs are in its config.
 static void configure(struct world_itr *itr)
 {
     struct world *world = itr->world;
-    struct prefix refused;
     struct prefix foreign;
-    bool good = prefix_parse(refused_text, &refused, NULL) &&
-                prefix_parse(foreign_text, &foreign, NULL) && itr_add_mab(itr->itr, &foreign, NULL);
+    bool good = prefix_parse(foreign_text, &foreign, NULL) && itr_add_mab(itr->itr, &foreign, NULL);
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
         good = good && itr_add_mab(itr->itr, &world->master.prefixes[mab], NULL);
     assert(good);
     (void)good;
-    itr_set_refused(itr->itr, &refused, 1);
 }
 
 void world_itr_start(struct world_itr *itr)
@@ -252,7 +315,10 @@ void world_itr_start(struct world_itr *itr)
     memset(itr->beliefs, 0, sizeof(itr->beliefs));
     itr->querier = querier_new(&config, world_fresh_seed(world), now);
     itr->itr = itr_new(&forwarding, world_fresh_seed(world), now);
-    configure(itr);
+    if (itr->configured)
+        configure(itr);
+    world_list_start(&itr->list, world, itr->node, itr->name, &itr->upstreams);
+    set_refused(itr, mab_list_set(itr->list.list));
     if (itr->discovers)
         world_locator_start(itr);
     engine_set_state(world->engine, itr->node, itr);
@@ -261,18 +327,23 @@ void world_itr_start(struct world_itr *itr)
 void world_itr_take_servers(struct world_itr *itr)
 {
     struct querier_server servers[LOCATOR_SERVERS_MAX];
+    struct endpoint endpoints[LOCATOR_SERVERS_MAX];
     size_t count = 0;
     const struct service_server *found = locator_servers(itr->locator, &count);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
+        endpoints[i] = found[i].endpoint;
+    }
     querier_set_group(itr->querier, engine_node_now(itr->world->engine, itr->node), 0, servers,
                       count);
+    world_list_set_servers(&itr->list, endpoints, count);
     drive(itr);
 }
 
 void world_itr_stop(struct world_itr *itr)
 {
     world_locator_stop(itr);
+    world_list_stop(&itr->list);
     querier_free(itr->querier);
     itr_free(itr->itr);
     itr->querier = NULL;
@@ -284,13 +355,16 @@ static void core_input(void *state, struct instant now, const struct endpoint *f
                        const uint8_t *bytes, size_t length)
 {
     struct world_itr *itr = state;
-    querier_input(itr->querier, now, from, bytes, length);
+    if (!world_list_input(&itr->list, now, from, bytes, length))
+        querier_input(itr->querier, now, from, bytes, length);
     drive(itr);
 }
 
 static size_t core_output(void *state, struct instant now, struct endpoint *to, uint8_t *buffer)
 {
-    return querier_next_output(((struct world_itr *)state)->querier, now, to, buffer);
+    struct world_itr *itr = state;
+    size_t length = querier_next_output(itr->querier, now, to, buffer);
+    return length > 0 ? length : world_list_output(&itr->list, now, to, buffer);
 }
 
 static struct instant core_deadline(const void *state)
@@ -298,6 +372,7 @@ static struct instant core_deadline(const void *state)
     const struct world_itr *itr = state;
     struct instant deadline =
         instant_earlier(querier_next_deadline(itr->querier), itr_next_deadline(itr->itr));
+    deadline = instant_earlier(deadline, world_list_deadline(&itr->list));
     return itr->locator == NULL ? deadline
                                 : instant_earlier(deadline, locator_deadline(itr->locator));
 }
@@ -307,6 +382,7 @@ static void core_tick(void *state, struct instant now)
     struct world_itr *itr = state;
     itr_tick(itr->itr, now);
     querier_tick(itr->querier, now);
+    world_list_tick(&itr->list, now);
     if (itr->locator != NULL)
         world_locate(itr);
     drive(itr);

@@ -11,6 +11,17 @@ struct endpoint world_endpoint(size_t node)
     return (struct endpoint){address_from_ipv4(0x0a000001 + (uint32_t)node), 4746};
 }
 
+struct world_list *world_list_of(struct world *world, size_t node)
+{
+    struct world_list *list = NULL;
+    size_t first_itr = world->qsa_count + world->qsr_count;
+    if (node >= first_itr && node - first_itr < world->itr_count)
+        list = &world->itrs[node - first_itr].list;
+    else if (node >= world->qsa_count && node < first_itr)
+        list = &world->qsrs[node - world->qsa_count].list;
+    return list == NULL || list->list == NULL ? NULL : list;
+}
+
 struct teller_config world_teller_limits(const struct world *world)
 {
     return (struct teller_config){
@@ -89,6 +100,7 @@ static void add_node(struct world *world, size_t number)
         itr->world = world;
         itr->name = node->name;
         itr->discovers = node->discovers;
+        itr->configured = node->configured;
         itr->hops = hops_of(world, number);
         itr->upstreams = upstreams_of(node);
         world_usage_begin(itr);
@@ -143,6 +155,7 @@ void world_restart(struct world *world, size_t node)
 {
     if (engine_node_up(world->engine, node == WORLD_RUAS ? world->ruas.node : node))
         return;
+    world->disturbed = engine_now(world->engine);
     if (node == WORLD_RUAS)
         world_ruas_start(world);
     else if (node < world->qsa_count)
@@ -166,6 +179,7 @@ void world_crash(struct world *world, size_t node)
     if (!engine_node_up(world->engine, number))
         return;
     world->report.crashes++;
+    world->disturbed = engine_now(world->engine);
     engine_set_state(world->engine, number, NULL);
     if (node == WORLD_RUAS)
         world_ruas_stop(world);

@@ -2,6 +2,20 @@
 // The QSAs of the world: the QSA core over a database that a feed keeps in step.
 #include "sim/world_state.h"
 
+// The set of MABs for those who ask it, as the shell of a QSA makes it (node/query/role_qsa.c).
+static void publish_pages(struct world_qsa *qsa)
+{
+    struct world *world = qsa->world;
+    struct mab_entry entries[MASTER_MABS + 1];
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        entries[mab] = (struct mab_entry){.prefix = world->master.prefixes[mab], .dsoc = "here"};
+    entries[MASTER_MABS] = (struct mab_entry){.prefix = world->dns.zone.refused, .dsoc = "-"};
+    struct page_shelf *shelf = page_shelf_of_entries(entries, MASTER_MABS + 1);
+    teller_set_pages(qsa_teller(qsa->qsa), shelf);
+    world_pages_set(world, &qsa->pages, shelf);
+    page_shelf_release(shelf);
+}
+
 void world_qsa_start(struct world_qsa *qsa)
 {
     struct world *world = qsa->world;
@@ -13,6 +27,7 @@ void world_qsa_start(struct world_qsa *qsa)
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
         (void)qsa_mab_add(qsa->qsa, &world->master.prefixes[mab], NULL);
     qsa_set_complete(qsa->qsa, true);
+    publish_pages(qsa);
     if (world->config.ideal_feed)
         world_feed_start(qsa);
     else
@@ -29,6 +44,7 @@ void world_qsa_stop(struct world_qsa *qsa)
     database_free(qsa->database);
     qsa->qsa = NULL;
     qsa->database = NULL;
+    qsa->pages = (struct world_pages){0};
 }
 
 static void qsa_core_input(void *state, struct instant now, const struct endpoint *from,

@@ -21,6 +21,8 @@ static bool check_upstreams(const struct world_config *config, const struct worl
 {
     if (node->role == WORLD_QSA)
         return node->upstream_count == 0 || refuse(error, "a QSA has no upstreams", node->name);
+    if (node->configured && node->role != WORLD_ITR)
+        return refuse(error, "only the MABs of ITRs are configured", node->name);
     if (node->discovers)
         return ((node->role == WORLD_QSR || node->role == WORLD_ITR) &&
                 node->upstream_count == 0) ||

@@ -11,8 +11,10 @@
 
 #define OWN_MABS 2
 
-static const char *const mab_texts[ZONE_MABS] = {"20.1.0.0/24", "2001:db8:20::/48", "20.9.0.0/24",
-                                                 "20.2.0.0/15", "2001:db8:30::/44", "21.0.0.0/8"};
+#define NAMED_MABS 6 // of the texts below; the others are 24.0.0.0/16 and following
+
+static const char *const mab_texts[NAMED_MABS] = {"20.1.0.0/24", "2001:db8:20::/48", "20.9.0.0/24",
+                                                  "20.2.0.0/15", "2001:db8:30::/44", "21.0.0.0/8"};
 static const char refused_text[] = "198.18.9.0/24";
 static const char *const labels[ZONE_DSOCS] = {"dsoc1", "dsoc2", "dsoc3"};
 
@@ -50,13 +52,37 @@ static void make_pages(const struct zone *zone, struct zone_version *version)
         count++;
     }
     if (version->refuses) {
-        (void)prefix_parse(refused_text, &entries[count].prefix, NULL);
+        entries[count].prefix = zone->refused;
         (void)snprintf(entries[count].dsoc, DNS_LABEL_TEXT_MAX, "-");
         count++;
     }
     qsort(entries, count, sizeof(entries[0]), compare_entries);
     memset(&version->pages, 0, sizeof(version->pages));
     mab_pages_make(&version->pages, entries, count);
+}
+
+// QSAs do not know what DSOCs are called.
+static void make_site(struct zone *zone)
+{
+    struct mab_entry entries[OWN_MABS + 1];
+    memset(entries, 0, sizeof(entries));
+    for (size_t i = 0; i < OWN_MABS; i++) {
+        entries[i].prefix = zone->mabs[i];
+        (void)snprintf(entries[i].dsoc, DNS_LABEL_TEXT_MAX, "here");
+    }
+    entries[OWN_MABS].prefix = zone->refused;
+    (void)snprintf(entries[OWN_MABS].dsoc, DNS_LABEL_TEXT_MAX, "-");
+    qsort(entries, OWN_MABS + 1, sizeof(entries[0]), compare_entries);
+    mab_pages_make(&zone->site, entries, OWN_MABS + 1);
+}
+
+static void name_mab(struct prefix *mab, size_t i)
+{
+    char text[PREFIX_TEXT_MAX];
+    (void)snprintf(text, sizeof(text), "24.%zu.0.0/16", i);
+    bool good = prefix_parse(i < NAMED_MABS ? mab_texts[i] : text, mab, NULL);
+    assert(good);
+    (void)good;
 }
 
 static struct zone_version *begin_version(struct zone *zone)
@@ -79,11 +105,12 @@ void zone_init(struct zone *zone, const struct endpoint *qsas, size_t qsa_count)
     memcpy(zone->qsas, qsas, qsa_count * sizeof(*qsas));
     struct zone_version *version = begin_version(zone);
     for (size_t i = 0; i < ZONE_MABS; i++) {
-        bool good = prefix_parse(mab_texts[i], &zone->mabs[i], NULL);
-        assert(good);
-        (void)good;
-        version->dsoc[i] = (uint8_t)(i < OWN_MABS ? i : ZONE_UNLISTED);
+        bool listed = i < OWN_MABS || i >= NAMED_MABS;
+        name_mab(&zone->mabs[i], i);
+        version->dsoc[i] = (uint8_t)(listed ? i % ZONE_DSOCS : ZONE_UNLISTED);
     }
+    (void)prefix_parse(refused_text, &zone->refused, NULL);
+    make_site(zone);
     for (size_t dsoc = 0; dsoc < ZONE_DSOCS; dsoc++)
         for (size_t i = 0; i < qsa_count; i++)
             version->named[dsoc][i] = true;
@@ -108,6 +135,7 @@ void zone_release(struct zone *zone)
 {
     for (size_t i = 0; i < zone->version_count; i++)
         mab_pages_release(&zone->versions[i].pages);
+    mab_pages_release(&zone->site);
     memory_free(zone->versions);
 }
 
@@ -121,7 +149,7 @@ static void change_at_random(struct zone *zone, struct zone_version *version,
 {
     size_t dsoc = random_below(random, ZONE_DSOCS);
     size_t qsa = random_below(random, zone->qsa_count);
-    size_t mab = random_below(random, ZONE_MABS);
+    size_t mab = random_below(random, random_below(random, 2) == 0 ? NAMED_MABS : ZONE_MABS);
     switch (random_below(random, 6)) {
     case 0: // comes, goes, or moves
         version->dsoc[mab] = (uint8_t)random_below(random, ZONE_DSOCS + 1);

@@ -2,7 +2,8 @@
 // The zone by which QSRs find the QSAs (docs/discovery.md): every version of it that was ever
 // published, and what an authoritative server with one of them answers.
 //
-//     MABs 20.1.0.0/24, 2001:db8:20::/48 (those of the world's RUAS), and others that come and go
+//     MABs 20.1.0.0/24, 2001:db8:20::/48 (those of the world's RUAS), and others that come and go,
+//          so many that the index has several pages
 //     DSOCs dsoc1, dsoc2, dsoc3, each with some of the world's QSAs
 //     the ISP isp.example, which names QSRs and QSCs for its ITRs; in the same zone, for simplicity
 #ifndef IVIP_SIM_TRUTH_ZONE_H
@@ -19,7 +20,7 @@
 
 #define ZONE_DOMAIN      "ivip.example"
 #define ZONE_DSOCS       3
-#define ZONE_MABS        6 // the first MASTER_MABS are the master's
+#define ZONE_MABS        96 // the first MASTER_MABS are the master's
 #define ZONE_QSAS_MAX    8
 #define ZONE_ISP         "isp.example"
 #define ZONE_ISP_MAX     16 // QSRs and QSCs
@@ -47,6 +48,9 @@ struct zone {
     size_t isp_count;
     struct zone_caching_server isp[ZONE_ISP_MAX];
     struct prefix mabs[ZONE_MABS];
+    struct prefix refused; // by the versions that refuse, and by QSAs
+    struct mab_pages
+        site; // what QSAs tell those who ask them: the master's MABs and what is refused
     size_t version_count;
     struct zone_version *versions; // by age, the last is in force
 };
