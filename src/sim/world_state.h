@@ -404,12 +404,15 @@ void world_itr_start(struct world_itr *itr);
 void world_itr_stop(struct world_itr *itr);
 // It asks those that its locator found.
 void world_itr_take_servers(struct world_itr *itr);
-// Addresses that this ITR may not tunnel to, by its config or by what it was told.
+// Whether packets to the address are this ITR's: it is in a MAB of its config, or without that of
+// its set.
+bool world_itr_serves(const struct world_itr *itr, const struct address *address);
+// Addresses that it may not tunnel to, by its config or by what it was told.
 bool world_itr_has_mab(const struct world_itr *itr, const struct address *address);
 bool world_itr_refuses(const struct world_itr *itr, const struct address *address);
 // A packet from the ITR's network to that address.
 void world_itr_packet(struct world_itr *itr, const struct address *address);
-// The same; true where it goes on as it came.
+// A packet to try: true where it goes on as it came.
 bool world_itr_passes(struct world_itr *itr, const struct address *address);
 void world_itr_ask(struct world_itr *itr, const struct address *address);
 void world_itr_begin_traffic(struct world_itr *itr);

@@ -176,7 +176,7 @@ static const struct expected expectations[] = {
     {"alive-lost", {.muted = 5, .crashes = 1}},
     {"bad-neighbourhood", {.crashes = 5, .cuts = 5, .attacks = 1000, .clock_steps = 1}},
     {"clock-steps", {.clock_steps = 10, .crashes = 1, .scheduled = 5}},
-    {"dns-down", {.dns_failures = 15, .versions = 2}},
+    {"dns-down", {.dns_failures = 15, .versions = 2, .lists = 2}},
     {"feed-cut", {.cuts = 1, .clock_steps = 1, .crashes = 1}},
     {"many-users", {.scheduled = 100, .refused = 500}},
     {"partition-heals", {.cuts = 4, .updates = 100}},
@@ -185,7 +185,7 @@ static const struct expected expectations[] = {
     {"quiet-day", {.updates = 100}},
     {"replies-forged", {.attacks = 5000}},
     {"ruas-dies", {.power_cuts = 3, .taken_back = 10, .crashes = 5, .reports = 10}},
-    {"zone-changed", {.zones = 6, .versions = 6}},
+    {"zone-changed", {.zones = 6, .versions = 6, .lists = 9}},
 };
 
 static void assert_at_least(const char *name, const char *what, uint64_t had, uint64_t least)
@@ -220,6 +220,7 @@ static void check_example(const struct expected *expected)
     assert_at_least(expected->name, "bad answers of DNS", report.dns_failures, least->dns_failures);
     assert_at_least(expected->name, "versions of the zone", report.zones, least->zones);
     assert_at_least(expected->name, "versions taken over", report.versions, least->versions);
+    assert_at_least(expected->name, "sets of MABs learned", report.lists, least->lists);
     assert_at_least(expected->name, "Cache Updates", report.updates, least->updates);
     assert_at_least(expected->name, "alive messages lost", report.muted, least->muted);
     assert_at_least(expected->name, "power cuts", report.power_cuts, least->power_cuts);

@@ -87,7 +87,7 @@ void world_check_passed(struct world_itr *itr, const struct address *destination
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
         always |= world->calm && prefix_contains(&world->master.prefixes[mab], destination);
     world->report.passed++;
-    if ((settled && always) || world_itr_has_mab(itr, destination))
+    if ((settled && always) || world_itr_serves(itr, destination))
         world_fail(world, WORLD_CHECK_FORWARDING,
                    "%s lets a packet to %s, which is in a MAB, go on as it came", itr->name,
                    address_print(destination, text));

@@ -215,7 +215,7 @@ void world_check_outside(struct world *world)
             struct world_itr *itr = &world->itrs[n];
             const struct address *address = &world->dns.zone.mabs[mab].address;
             bool passes = world_itr_passes(itr, address);
-            if (passes == world_itr_has_mab(itr, address))
+            if (passes == world_itr_serves(itr, address))
                 world_fail(world, WORLD_CHECK_FORWARDING,
                            "%s takes a packet to %s, which is in no MAB any more, for its own",
                            itr->name, address_print(address, text));

@@ -34,12 +34,19 @@ static bool contain(const struct prefix *prefixes, size_t count, const struct ad
     return false;
 }
 
+bool world_itr_serves(const struct world_itr *itr, const struct address *address)
+{
+    const struct mab_set *set = mab_list_set(itr->list.list);
+    if (itr->configured)
+        return is_in(foreign_text, address) ||
+               contain(itr->world->master.prefixes, MASTER_MABS, address);
+    return contain(set->mabs, set->mab_count, address);
+}
+
 bool world_itr_has_mab(const struct world_itr *itr, const struct address *address)
 {
     const struct mab_set *set = mab_list_set(itr->list.list);
-    return contain(set->mabs, set->mab_count, address) ||
-           (itr->configured && (is_in(foreign_text, address) ||
-                                contain(itr->world->master.prefixes, MASTER_MABS, address)));
+    return contain(set->mabs, set->mab_count, address) || world_itr_serves(itr, address);
 }
 
 bool world_itr_refuses(const struct world_itr *itr, const struct address *address)
@@ -248,9 +255,15 @@ void world_itr_packet(struct world_itr *itr, const struct address *address)
 
 bool world_itr_passes(struct world_itr *itr, const struct address *address)
 {
-    uint64_t before = itr->world->report.passed;
-    world_itr_packet(itr, address);
-    return itr->world->report.passed > before;
+    uint8_t bytes[PACKET_BYTES];
+    uint64_t *passed = &itr->world->report.passed;
+    uint64_t before = *passed;
+    forward(itr, bytes, make_packet(address, bytes));
+    bool passes = *passed > before;
+    *passed = before;
+    drive(itr);
+    engine_touched(itr->world->engine, itr->node);
+    return passes;
 }
 
 void world_itr_ask(struct world_itr *itr, const struct address *address)
