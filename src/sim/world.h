@@ -31,7 +31,7 @@ enum world_role { WORLD_QSA, WORLD_QSR, WORLD_QSC, WORLD_ITR };
 
 struct world_node {
     enum world_role role;
-    bool discovers;  // a QSR finds its QSAs by DNS, an ITR its QSCs or QSRs; without upstreams then
+    bool discovers; // a QSR finds its QSAs by DNS, a QSC or ITR its QSRs or QSCs; no upstreams then
     bool configured; // an ITR's MABs are in its config; else its query servers tell them
     char name[WORLD_NAME_MAX];
     size_t upstream_count;

@@ -45,6 +45,16 @@ struct world_list {
     struct mab_root *roots; // that servers told it, since it started
 };
 
+// How an ITR or a QSC that discovers finds its servers (nodes/dns.c).
+struct world_finder {
+    struct world *world;
+    size_t node;
+    const char *name;
+    bool of_itr;
+    struct locator *locator; // NULL: it is down, or was told its servers
+    unsigned life;           // counts starts
+};
+
 struct world_qsa {
     struct world *world;
     size_t node;
@@ -144,16 +154,18 @@ struct world_qsr {
     struct world *world;
     size_t node;
     const char *name;
-    bool discovers;
-    struct discovery *discovery; // while it is up, where it discovers
+    bool qsc;
+    bool discovers;              // a QSR by its discovery, a QSC by its finder
+    struct discovery *discovery; // while it is up
     unsigned life;               // counts starts
     struct world_heard heard;
     bool lacked[MASTER_MABS]; // a MAB of the master was not in its set, until then
     struct instant lacked_until[MASTER_MABS];
     struct qsr *qsr;
     struct querier_config upstreams;
-    struct world_list list; // where it does not discover
-    struct mab_table *mabs; // of that list; NULL: not known yet
+    struct world_finder finder; // of a QSC
+    struct world_list list;     // where it has no discovery
+    struct mab_table *mabs;     // of that list; NULL: not known yet
     struct world_pages pages;
 };
 
@@ -214,8 +226,7 @@ struct world_itr {
     bool configured;        // its MABs are in its config
     struct world_list list; // else it learns them by it; what is refused in any case
     bool discovers;
-    struct locator *locator;      // while it is up, where it discovers
-    unsigned life;                // counts starts
+    struct world_finder finder;
     struct random_source traffic; // its own, so that it is the same whatever other nodes there are
     struct querier_config upstreams;
     struct world_usage usage;
@@ -306,6 +317,8 @@ void world_restart_all(struct world *world);
 struct endpoint world_endpoint(size_t node);
 // The list of a node that learns the set of MABs by one and is up; else NULL.
 struct world_list *world_list_of(struct world *world, size_t node);
+// The finder of one that found its servers; else NULL.
+struct world_finder *world_finder_of(struct world *world, size_t node);
 
 // nodes/qsa.c, nodes/qsr.c
 extern const struct engine_core world_qsa_core;
@@ -314,6 +327,8 @@ void world_qsa_stop(struct world_qsa *qsa);
 extern const struct engine_core world_qsr_core;
 void world_qsr_start(struct world_qsr *qsr);
 void world_qsr_stop(struct world_qsr *qsr);
+// A QSC asks those that its finder found.
+void world_qsr_take_servers(struct world_qsr *qsr);
 struct teller_config world_teller_limits(const struct world *world);
 
 // nodes/list.c: the set of MABs, from query servers. A list that was not started does nothing.
@@ -344,10 +359,13 @@ void world_discovery_start(struct world_qsr *qsr);
 void world_discovery_stop(struct world_qsr *qsr);
 // Takes what discovery found, and asks what is due.
 void world_discover(struct world_qsr *qsr);
-// The same for an ITR that looks for its QSCs or QSRs.
-void world_locate(struct world_itr *itr);
-void world_locator_start(struct world_itr *itr);
-void world_locator_stop(struct world_itr *itr);
+// The same for an ITR that looks for its QSCs or QSRs, or a QSC that looks for its QSRs. One that
+// was not started does nothing.
+void world_finder_start(struct world_finder *finder, struct world *world, size_t node,
+                        const char *name, bool of_itr);
+void world_finder_stop(struct world_finder *finder);
+struct instant world_finder_deadline(const struct world_finder *finder);
+void world_find(struct world_finder *finder);
 
 // nodes/ideal_feed.c: the ideal feed. The master changed: every QSA hears of it after its lag.
 void world_feed(struct world *world);
@@ -402,7 +420,7 @@ void world_take_events(struct world_qsa *qsa);
 extern const struct engine_core world_itr_core;
 void world_itr_start(struct world_itr *itr);
 void world_itr_stop(struct world_itr *itr);
-// It asks those that its locator found.
+// It asks those that its finder found.
 void world_itr_take_servers(struct world_itr *itr);
 // Whether packets to the address are this ITR's: it is in a MAB of its config, or without that of
 // its set.
@@ -492,8 +510,8 @@ void world_check_version(struct world_qsr *qsr);
 void world_note_lacking(struct world_qsr *qsr);
 void world_check_asked(struct world_qsr *qsr, const struct endpoint *to,
                        const struct query_message *message);
-// An ITR that discovers sends a message.
-void world_check_itr_asked(struct world_itr *itr, const struct endpoint *to);
+// An ITR or a QSC that discovers asks someone.
+void world_check_found(const struct world_finder *finder, const struct endpoint *to);
 void world_check_discovery(struct world *world);
 void world_check_not_in_mab(struct world_itr *itr, size_t mab);
 bool world_all_discovered(struct world *world);

@@ -178,22 +178,22 @@ void world_check_asked(struct world_qsr *qsr, const struct endpoint *to,
                    endpoint_print(to, server), address_print(&message->question, address));
 }
 
-static bool is_located(const struct world_itr *itr, const struct endpoint *to)
+static bool is_located(const struct world_finder *finder, const struct endpoint *to)
 {
     size_t count = 0;
-    const struct service_server *servers = locator_servers(itr->locator, &count);
+    const struct service_server *servers = locator_servers(finder->locator, &count);
     for (size_t i = 0; i < count; i++)
         if (endpoint_equal(&servers[i].endpoint, to))
             return true;
     return false;
 }
 
-void world_check_itr_asked(struct world_itr *itr, const struct endpoint *to)
+void world_check_found(const struct world_finder *finder, const struct endpoint *to)
 {
     char server[ENDPOINT_TEXT_MAX];
-    if (!is_located(itr, to))
-        world_fail(itr->world, WORLD_CHECK_DISCOVERY, "%s asks %s, which its ISP does not name",
-                   itr->name, endpoint_print(to, server));
+    if (!is_located(finder, to))
+        world_fail(finder->world, WORLD_CHECK_DISCOVERY, "%s asks %s, which its ISP does not name",
+                   finder->name, endpoint_print(to, server));
 }
 
 // The list of a DSOC comes from one of the last two answers, the older one while the addresses of
@@ -273,43 +273,56 @@ static bool has_newest(const struct world_qsr *qsr)
     return strcmp(qsr->pages.root.page, discovery_page(qsr->discovery)) == 0;
 }
 
-static bool has_located(const struct world_itr *itr)
+// It has the servers that the newest zone names for such as it: a QSC asks QSRs only.
+static bool has_located(const struct world_finder *finder)
 {
-    const struct zone *zone = &itr->world->dns.zone;
+    const struct zone *zone = &finder->world->dns.zone;
+    const struct zone_version *newest = zone_now(zone);
     size_t named = 0;
     size_t count = 0;
-    if (itr->locator == NULL)
-        return false;
     for (size_t i = 0; i < zone->isp_count; i++) {
-        bool should = zone_serves_itrs(zone, zone_now(zone), i);
+        bool should = finder->of_itr ? zone_serves_itrs(zone, newest, i)
+                                     : !newest->hidden[i] && !zone->isp[i].qsc;
         named += should;
-        if (should != is_located(itr, &zone->isp[i].endpoint))
+        if (should != is_located(finder, &zone->isp[i].endpoint))
             return false;
     }
-    (void)locator_servers(itr->locator, &count);
+    (void)locator_servers(finder->locator, &count);
     return count == named;
+}
+
+// Who finds its servers and has not; NULL: there is nobody.
+static const struct world_finder *find_lost(struct world *world)
+{
+    for (size_t node = 0; node < world->config.node_count; node++) {
+        const struct world_finder *finder = world_finder_of(world, node);
+        if (finder != NULL && !has_located(finder))
+            return finder;
+    }
+    return NULL;
+}
+
+static bool is_discoverer(const struct world_qsr *qsr)
+{
+    return qsr->discovers && !qsr->qsc;
 }
 
 bool world_all_discovered(struct world *world)
 {
     for (size_t i = 0; i < world->qsr_count; i++)
-        if (world->qsrs[i].discovers && !has_newest(&world->qsrs[i]))
+        if (is_discoverer(&world->qsrs[i]) && !has_newest(&world->qsrs[i]))
             return false;
-    for (size_t i = 0; i < world->itr_count; i++)
-        if (world->itrs[i].discovers && !has_located(&world->itrs[i]))
-            return false;
-    return world_all_listed(world);
+    return find_lost(world) == NULL && world_all_listed(world);
 }
 
 void world_check_discovered(struct world *world)
 {
-    for (size_t i = 0; i < world->itr_count; i++)
-        if (world->itrs[i].discovers && !has_located(&world->itrs[i]))
-            world_fail(world, WORLD_CHECK_DISCOVERY,
-                       "%s does not find the servers of its ISP when all is well again",
-                       world->itrs[i].name);
+    const struct world_finder *lost = find_lost(world);
+    if (lost != NULL)
+        world_fail(world, WORLD_CHECK_DISCOVERY,
+                   "%s does not find the servers of its ISP when all is well again", lost->name);
     for (size_t i = 0; i < world->qsr_count; i++)
-        if (world->qsrs[i].discovers && !has_newest(&world->qsrs[i]))
+        if (is_discoverer(&world->qsrs[i]) && !has_newest(&world->qsrs[i]))
             world_fail(world, WORLD_CHECK_DISCOVERY,
                        "%s does not find what the zone says when all is well again",
                        world->qsrs[i].name);

@@ -125,11 +125,10 @@ static void check_discoverer(struct world *world, const struct engine_datagram *
     if (datagram->from_node >= world->qsa_count && node < world->qsr_count &&
         world->qsrs[node].discovery != NULL)
         world_check_asked(&world->qsrs[node], &datagram->to, message);
-    node -= world->qsr_count;
+    const struct world_finder *finder = world_finder_of(world, datagram->from_node);
     bool asks = message->type == MESSAGE_MAP_REQUEST || message->type == MESSAGE_ALIVE_REQUEST;
-    if (datagram->from_node >= world->qsa_count + world->qsr_count && node < world->itr_count &&
-        world->itrs[node].locator != NULL && asks)
-        world_check_itr_asked(&world->itrs[node], &datagram->to);
+    if (finder != NULL && asks)
+        world_check_found(finder, &datagram->to);
 }
 
 // The messages by which the set of MABs is told. What is in them is looked at in lists.c.
@@ -137,8 +136,7 @@ static void watch_page(struct world *world, const struct engine_datagram *datagr
 {
     struct page_message message;
     bool good = page_message_decode(datagram->bytes, datagram->length, &message) == DECODE_OK;
-    size_t first_itr = world->qsa_count + world->qsr_count;
-    size_t itr = datagram->from_node - first_itr;
+    const struct world_finder *finder = world_finder_of(world, datagram->from_node);
     if (datagram->from_node == world->attacker)
         return;
     if (!good) {
@@ -152,9 +150,8 @@ static void watch_page(struct world *world, const struct engine_datagram *datagr
     if (message.type == MESSAGE_PAGE_REPLY) {
         world->report.pages++;
         world_tamper(world, datagram, &message);
-    } else if (datagram->from_node >= first_itr && itr < world->itr_count &&
-               world->itrs[itr].locator != NULL)
-        world_check_itr_asked(&world->itrs[itr], &datagram->to);
+    } else if (finder != NULL)
+        world_check_found(finder, &datagram->to);
 }
 
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The DNS of the world, and the shells of QSRs that find their QSAs through it, and of ITRs that
-// find their QSCs or QSRs, which do as the real ones (src/node/query/finder.c, upstream_finder.c).
+// The DNS of the world, and the shells of QSRs that find their QSAs through it, and of ITRs and
+// QSCs that find their QSCs or QSRs, which do as the real ones (src/node/query/finder.c,
+// upstream_finder.c).
 //
 //     zone -> primary -> secondaries, each at a time of its own -> resolver -> discovery -> QSR
 //
@@ -22,8 +23,8 @@
 struct lookup {
     struct list_node place;
     struct world *world;
-    struct world_qsr *qsr; // who asks: a QSR, or
-    struct world_itr *itr; // an ITR
+    struct world_qsr *qsr;       // who asks: a QSR, or
+    struct world_finder *finder; // an ITR or a QSC
     unsigned life;
     struct dns_question question;
     size_t version; // of the zone, as the server that was asked has it
@@ -173,6 +174,14 @@ static void forge(struct world *world, const struct dns_question *question,
     }
 }
 
+static void take_servers(struct world_finder *finder)
+{
+    if (finder->of_itr)
+        world_itr_take_servers(container_of(finder, struct world_itr, finder));
+    else
+        world_qsr_take_servers(container_of(finder, struct world_qsr, finder));
+}
+
 // Hands an answer to who asked, if that is still the same process.
 static void deliver(const struct lookup *lookup, const struct dns_answer *answer)
 {
@@ -186,13 +195,13 @@ static void deliver(const struct lookup *lookup, const struct dns_answer *answer
         world_discover(qsr);
         engine_touched(world->engine, qsr->node);
     }
-    if (lookup->itr != NULL && lookup->itr->locator != NULL && lookup->itr->life == lookup->life) {
-        struct world_itr *itr = lookup->itr;
-        struct instant now = engine_node_now(world->engine, itr->node);
-        if (locator_answer(itr->locator, now, &lookup->question, answer))
-            world_itr_take_servers(itr);
-        world_locate(itr);
-        engine_touched(world->engine, itr->node);
+    struct world_finder *finder = lookup->finder;
+    if (finder != NULL && finder->locator != NULL && finder->life == lookup->life) {
+        struct instant now = engine_node_now(world->engine, finder->node);
+        if (locator_answer(finder->locator, now, &lookup->question, answer))
+            take_servers(finder);
+        world_find(finder);
+        engine_touched(world->engine, finder->node);
     }
 }
 
@@ -262,26 +271,38 @@ void world_discovery_stop(struct world_qsr *qsr)
     qsr->discovery = NULL;
 }
 
-// ITRs
+// ITRs and QSCs
 
-void world_locate(struct world_itr *itr)
+void world_find(struct world_finder *finder)
 {
     struct dns_question question;
-    struct instant now = engine_node_now(itr->world->engine, itr->node);
-    while (locator_next_question(itr->locator, now, &question))
-        look_up(itr->world, &question, itr->life)->itr = itr;
+    if (finder->locator == NULL)
+        return;
+    struct instant now = engine_node_now(finder->world->engine, finder->node);
+    while (locator_next_question(finder->locator, now, &question))
+        look_up(finder->world, &question, finder->life)->finder = finder;
 }
 
-void world_locator_start(struct world_itr *itr)
+void world_finder_start(struct world_finder *finder, struct world *world, size_t node,
+                        const char *name, bool of_itr)
 {
-    struct locator_config config = {.domain = ZONE_ISP, .asks_qscs = true};
-    itr->life++;
-    itr->locator = locator_new(&config, engine_node_now(itr->world->engine, itr->node));
-    world_locate(itr);
+    struct locator_config config = {.domain = ZONE_ISP, .asks_qscs = of_itr};
+    finder->world = world;
+    finder->node = node;
+    finder->name = name;
+    finder->of_itr = of_itr;
+    finder->life++;
+    finder->locator = locator_new(&config, engine_node_now(world->engine, node));
+    world_find(finder);
 }
 
-void world_locator_stop(struct world_itr *itr)
+void world_finder_stop(struct world_finder *finder)
 {
-    locator_free(itr->locator);
-    itr->locator = NULL;
+    locator_free(finder->locator);
+    finder->locator = NULL;
+}
+
+struct instant world_finder_deadline(const struct world_finder *finder)
+{
+    return finder->locator == NULL ? INSTANT_NEVER : locator_deadline(finder->locator);
 }

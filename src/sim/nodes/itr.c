@@ -333,7 +333,7 @@ void world_itr_start(struct world_itr *itr)
     world_list_start(&itr->list, world, itr->node, itr->name, &itr->upstreams);
     set_refused(itr, mab_list_set(itr->list.list));
     if (itr->discovers)
-        world_locator_start(itr);
+        world_finder_start(&itr->finder, world, itr->node, itr->name, true);
     engine_set_state(world->engine, itr->node, itr);
 }
 
@@ -342,7 +342,7 @@ void world_itr_take_servers(struct world_itr *itr)
     struct querier_server servers[LOCATOR_SERVERS_MAX];
     struct endpoint endpoints[LOCATOR_SERVERS_MAX];
     size_t count = 0;
-    const struct service_server *found = locator_servers(itr->locator, &count);
+    const struct service_server *found = locator_servers(itr->finder.locator, &count);
     for (size_t i = 0; i < count; i++) {
         servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
         endpoints[i] = found[i].endpoint;
@@ -355,7 +355,7 @@ void world_itr_take_servers(struct world_itr *itr)
 
 void world_itr_stop(struct world_itr *itr)
 {
-    world_locator_stop(itr);
+    world_finder_stop(&itr->finder);
     world_list_stop(&itr->list);
     querier_free(itr->querier);
     itr_free(itr->itr);
@@ -386,8 +386,7 @@ static struct instant core_deadline(const void *state)
     struct instant deadline =
         instant_earlier(querier_next_deadline(itr->querier), itr_next_deadline(itr->itr));
     deadline = instant_earlier(deadline, world_list_deadline(&itr->list));
-    return itr->locator == NULL ? deadline
-                                : instant_earlier(deadline, locator_deadline(itr->locator));
+    return instant_earlier(deadline, world_finder_deadline(&itr->finder));
 }
 
 static void core_tick(void *state, struct instant now)
@@ -396,8 +395,7 @@ static void core_tick(void *state, struct instant now)
     itr_tick(itr->itr, now);
     querier_tick(itr->querier, now);
     world_list_tick(&itr->list, now);
-    if (itr->locator != NULL)
-        world_locate(itr);
+    world_find(&itr->finder);
     drive(itr);
 }
 

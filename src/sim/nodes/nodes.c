@@ -22,6 +22,17 @@ struct world_list *world_list_of(struct world *world, size_t node)
     return list == NULL || list->list == NULL ? NULL : list;
 }
 
+struct world_finder *world_finder_of(struct world *world, size_t node)
+{
+    struct world_finder *finder = NULL;
+    size_t first_itr = world->qsa_count + world->qsr_count;
+    if (node >= first_itr && node - first_itr < world->itr_count)
+        finder = &world->itrs[node - first_itr].finder;
+    else if (node >= world->qsa_count && node < first_itr)
+        finder = &world->qsrs[node - world->qsa_count].finder;
+    return finder == NULL || finder->locator == NULL ? NULL : finder;
+}
+
 struct teller_config world_teller_limits(const struct world *world)
 {
     return (struct teller_config){
@@ -73,10 +84,11 @@ static size_t hops_of(const struct world *world, size_t node)
 {
     const struct world_node *config = &world->config.nodes[node];
     size_t most = config->discovers ? 1 : 0;
-    for (size_t i = 0; i < world->config.node_count && config->role == WORLD_ITR; i++)
-        if (config->discovers && world->config.nodes[i].role != WORLD_QSA &&
-            world->config.nodes[i].role != WORLD_ITR && 1 + hops_of(world, i) > most)
-            most = 1 + hops_of(world, i); // any that DNS may name
+    for (size_t i = 0; i < world->config.node_count && config->discovers; i++) {
+        enum world_role role = world->config.nodes[i].role; // DNS may name any between
+        if (role > WORLD_QSA && role < config->role && 1 + hops_of(world, i) > most)
+            most = 1 + hops_of(world, i);
+    }
     for (size_t i = 0; i < config->upstream_count; i++) {
         size_t hops = 1 + hops_of(world, config->upstreams[i]);
         most = hops > most ? hops : most;
@@ -109,6 +121,7 @@ static void add_node(struct world *world, size_t number)
         struct world_qsr *qsr = &world->qsrs[world->qsr_count++];
         qsr->world = world;
         qsr->name = node->name;
+        qsr->qsc = node->role == WORLD_QSC;
         qsr->discovers = node->discovers;
         qsr->upstreams = upstreams_of(node);
         qsr->node = engine_add_node(engine, node->name, &endpoint, &world_qsr_core, NULL);

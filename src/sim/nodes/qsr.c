@@ -52,17 +52,34 @@ void world_qsr_start(struct world_qsr *qsr)
     config.querier.cached_max = world->config.cached_max;
     qsr->qsr = qsr_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsr->node));
     world_note_discovery_start(qsr);
-    if (qsr->discovers)
+    if (qsr->discovers && !qsr->qsc)
         world_discovery_start(qsr);
     else
         world_list_start(&qsr->list, world, qsr->node, qsr->name, &qsr->upstreams);
+    if (qsr->discovers && qsr->qsc)
+        world_finder_start(&qsr->finder, world, qsr->node, qsr->name, false);
     engine_set_state(world->engine, qsr->node, qsr);
+}
+
+void world_qsr_take_servers(struct world_qsr *qsr)
+{
+    struct querier_server servers[LOCATOR_SERVERS_MAX];
+    struct endpoint endpoints[LOCATOR_SERVERS_MAX];
+    size_t count = 0;
+    const struct service_server *found = locator_servers(qsr->finder.locator, &count);
+    for (size_t i = 0; i < count; i++) {
+        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
+        endpoints[i] = found[i].endpoint;
+    }
+    qsr_set_group(qsr->qsr, engine_node_now(qsr->world->engine, qsr->node), 0, servers, count);
+    world_list_set_servers(&qsr->list, endpoints, count);
 }
 
 void world_qsr_stop(struct world_qsr *qsr)
 {
     world_note_discovery_stop(qsr);
     world_discovery_stop(qsr);
+    world_finder_stop(&qsr->finder);
     world_list_stop(&qsr->list);
     qsr_free(qsr->qsr);
     mab_table_free(qsr->mabs);
@@ -92,6 +109,7 @@ static struct instant qsr_core_deadline(const void *state)
     const struct world_qsr *qsr = state;
     struct instant deadline =
         instant_earlier(qsr_next_deadline(qsr->qsr), world_list_deadline(&qsr->list));
+    deadline = instant_earlier(deadline, world_finder_deadline(&qsr->finder));
     return qsr->discovery == NULL ? deadline
                                   : instant_earlier(deadline, discovery_deadline(qsr->discovery));
 }
@@ -101,6 +119,7 @@ static void qsr_core_tick(void *state, struct instant now)
     struct world_qsr *qsr = state;
     qsr_tick(qsr->qsr, now);
     world_list_tick(&qsr->list, now);
+    world_find(&qsr->finder);
     if (qsr->discovery != NULL)
         world_discover(qsr);
 }

@@ -24,9 +24,8 @@ static bool check_upstreams(const struct world_config *config, const struct worl
     if (node->configured && node->role != WORLD_ITR)
         return refuse(error, "only the MABs of ITRs are configured", node->name);
     if (node->discovers)
-        return ((node->role == WORLD_QSR || node->role == WORLD_ITR) &&
-                node->upstream_count == 0) ||
-               refuse(error, "only QSRs and ITRs discover, and then have no upstreams", node->name);
+        return node->upstream_count == 0 ||
+               refuse(error, "who discovers has no upstreams", node->name);
     if (node->upstream_count == 0)
         return refuse(error, "needs upstreams", node->name);
     for (size_t i = 0; i < node->upstream_count; i++)

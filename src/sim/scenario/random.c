@@ -103,9 +103,8 @@ static void connect_nodes(struct world_config *config, struct dice *dice, bool d
         enum world_role role = WORLD_QSA;
         if (node->role == WORLD_QSA)
             continue;
-        bool finds = node->role == WORLD_QSR || node->role == WORLD_ITR;
         node->configured = node->role == WORLD_ITR && one_in(dice, 3);
-        if (finds && discovery && one_in(dice, node->role == WORLD_QSR ? 2 : 3)) {
+        if (discovery && one_in(dice, node->role == WORLD_QSR ? 2 : 3)) {
             node->discovers = true;
             continue;
         }
