@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The teller's insides, shared by its files: teller.c admits requests, answers and remembers;
-// teller_update.c tells what changed, teller_pages.c which MABs there are.
+// teller_room.c makes room for that, teller_update.c tells what changed, teller_pages.c which MABs
+// there are.
 #ifndef IVIP_QUERY_TELLER_STATE_H
 #define IVIP_QUERY_TELLER_STATE_H
 
@@ -42,6 +43,12 @@ struct query_message teller_message_to(struct teller *teller, struct instant now
                                        const struct endpoint *to, struct account *account,
                                        enum message_type type);
 uint32_t teller_milliseconds_left(struct instant now, struct instant expires);
+
+// teller_room.c
+
+// Makes room for one more to be told to that account. False where all room is taken by what is not
+// yet confirmed.
+bool teller_make_room(struct teller *teller, struct instant now, struct account *account);
 
 // teller_update.c
 
