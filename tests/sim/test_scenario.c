@@ -178,6 +178,7 @@ static const struct expected expectations[] = {
     {"clock-steps", {.clock_steps = 10, .crashes = 1, .scheduled = 5}},
     {"dns-down", {.dns_failures = 15, .versions = 2, .lists = 2}},
     {"feed-cut", {.cuts = 1, .clock_steps = 1, .crashes = 1}},
+    {"mabs-listed", {.lists = 12, .passed = 100, .zones = 5, .attacks = 3000, .crashes = 2}},
     {"many-users", {.scheduled = 100, .refused = 500}},
     {"partition-heals", {.cuts = 4, .updates = 100}},
     {"qsa-killed", {.crashes = 1, .updates = 100}},
@@ -221,6 +222,8 @@ static void check_example(const struct expected *expected)
     assert_at_least(expected->name, "versions of the zone", report.zones, least->zones);
     assert_at_least(expected->name, "versions taken over", report.versions, least->versions);
     assert_at_least(expected->name, "sets of MABs learned", report.lists, least->lists);
+    assert_at_least(expected->name, "packets to no MAB that was known", report.passed,
+                    least->passed);
     assert_at_least(expected->name, "Cache Updates", report.updates, least->updates);
     assert_at_least(expected->name, "alive messages lost", report.muted, least->muted);
     assert_at_least(expected->name, "power cuts", report.power_cuts, least->power_cuts);
