@@ -3,6 +3,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -259,6 +260,22 @@ def test_manual_has_the_options() -> None:
     commands = set(re.findall(r"^  ([a-z]+) ", subprocess.run(
         [SIPP, "--help"], text=True, capture_output=True, check=True).stdout, re.MULTILINE))
     assert commands == set(re.findall(r"^\.It Cm ([a-z]+)", page("sipp.1"), re.MULTILINE))
+    for command in commands:
+        assert sipp(command, "--help")[1].startswith("usage: sipp ")
+
+
+@pytest.mark.parametrize("command", ["addr", "registry", "reverse"])
+def test_help_shows_what_is_printed(command: str, names: Path, tmp_path: Path) -> None:
+    """The examples that need no daemon, with the output that stands below each."""
+    example = re.compile(r"^    \$ sipp (.*)\n((?:    [^$\s].*\n)*)", re.MULTILINE)
+    found = example.findall(sipp(command, "--help")[1])
+    assert found
+    for words, output in found:
+        parts = [str(names) if word == "names" else str(tmp_path / "plan") if word == "plan" else word
+                 for word in shlex.split(words)]
+        code, printed, error = sipp(*parts)
+        assert (code, error) == (0, "")
+        assert printed == output.replace("    ", "") or output == ""
 
 
 def test_manual_has_the_statements() -> None:

@@ -36,6 +36,7 @@ static const char usage[] =
     "                                        the text form of Prometheus\n"
     "\n"
     "  --json      one JSON object instead of text, with \"v\": 1\n"
+    "  --help      this, or behind a command what that does\n"
     "  --version   the version\n"
     "  -s SOCKET   the daemon's control socket (" CONTROL_DEFAULT ", or SIPP_CONTROL)\n"
     "  -n FILE     a names file (or SIPP_NAMES)\n"
@@ -47,7 +48,8 @@ static const char usage[] =
     "  -w TIME     milliseconds to wait for each answer (2000)\n"
     "  -d SERVER   the IPv4 address of a name server, instead of the system's\n"
     "\n"
-    "For ping and trace, dns:NAME stands for the sequence of NAME in the DNS that matches best.\n";
+    "For ping and trace, dns:NAME stands for the sequence of NAME in the DNS that matches best.\n"
+    "\"sipp COMMAND --help\" says more of each, with examples.\n";
 
 int complain(int status, const char *format, ...)
 {
@@ -228,8 +230,8 @@ static int read_options(int count, char **words, struct options *options)
             options->dns = optarg;
             break;
         case 'h':
-            (void)fputs(usage, stdout);
-            return EXIT_DONE;
+            options->help = true;
+            break;
         default:
             (void)fputs(usage, stderr);
             return EXIT_USAGE;
@@ -259,6 +261,11 @@ int main(int count, char **words)
     int status = read_options(count, words, &options);
     if (status >= 0)
         return status;
+    if (options.help) {
+        if (optind == count || !help_print(words[optind]))
+            (void)fputs(usage, stdout);
+        return EXIT_DONE;
+    }
     status = EXIT_USAGE;
     if (!load_names(&options, &error))
         status = complain(EXIT_REFUSED, "%s", error.text);

@@ -24,6 +24,7 @@ struct options {
     int hop_limit;
     int wait; // milliseconds for each answer
     bool metrics;
+    bool help;
     bool printed;    // the command has written its own JSON
     json_t *results; // with --json: what is printed at the end; else NULL
 };
@@ -44,6 +45,8 @@ int command_reverse(struct options *options, char **words, int count);
 size_t dns_sequences(const struct options *options, const char *name, struct path *paths,
                      size_t size);
 
+// Prints what a command says of itself; false where there is none of that name.
+bool help_print(const char *word);
 // A whole file of text; the caller frees it with memory_free. NULL where it is none, or too long;
 // ERROR_NOT_FOUND where there is no such file.
 char *file_text(const char *file, struct error *error);
