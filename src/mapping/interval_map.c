@@ -6,10 +6,9 @@
 //          [7 20 33]-[40 55]-[90 91 95]        leaves: intervals in order, linked both ways
 //
 // A full leaf first shares with a sibling that has room, and splits only when neither has: so
-// leaves stay about four fifths full under random inserts, and memory below 24 bytes an interval (27
-// while the index is laid out anew).
-// A leaf that gets nearly empty is merged into a sibling. Intervals that arrive in order fill each
-// leaf to the end.
+// leaves stay about four fifths full under random inserts, and memory below 24 bytes an interval
+// (27 while the index is laid out anew). A leaf that gets nearly empty is merged into a sibling.
+// Intervals that arrive in order fill each leaf to the end.
 //
 // An interval lies in the leaf that its start leads to, and may run past the key that divides
 // that leaf from the next; so a search that finds no start at or below its key in a leaf looks at
