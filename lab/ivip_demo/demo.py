@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ivip_lab.lab import Lab
-
-if TYPE_CHECKING:
-    from .fresh import Fresh
 
 
 @dataclass
@@ -18,7 +15,8 @@ class Demo:
     folder: Path  # for captures and files of the demo
     # Where each network's space is mapped to, by network and family, once it was changed.
     mapped: dict[tuple[str, int], str] = field(default_factory=dict)
-    fresh: Fresh | None = None  # destinations that nobody asked for yet
+    # Destinations that nobody asked for yet, once they were made (fresh.py).
+    unasked: Iterator[str] | None = None
 
     def address(self, node: str, family: int) -> str:
         return str(self.lab.plan.address(node, family))

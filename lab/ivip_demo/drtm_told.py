@@ -11,7 +11,7 @@ from ivip_lab import ivip
 
 from . import tools
 from .demo import Demo
-from .fresh import Fresh
+from .fresh import make_destinations, show_first
 from .report import NotHeld, Step
 from .told import counted_updates, listening, queriers
 from .traffic import Flow, Traffic, flowing, report
@@ -115,9 +115,9 @@ def first_packets(demo: Demo, step: Step) -> None:
 
 def first_of_fresh(demo: Demo, step: Step, sources: list[str]) -> float:
     """The longest time, of several hosts, to the first answer from a new destination; milliseconds."""
-    if demo.fresh is None:
-        demo.fresh = Fresh(demo, "N7", "IH7")
-    return demo.fresh.show(step, sources)
+    if demo.unasked is None:
+        demo.unasked = make_destinations(demo, "N7", "IH7")
+    return show_first(demo, step, sources, demo.unasked)
 
 
 # ---- changes
