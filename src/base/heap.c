@@ -43,14 +43,24 @@ static void settle(struct heap *heap, size_t place, struct heap_node *node)
     put(heap, place, slot);
 }
 
+static void resize(struct heap *heap, size_t capacity)
+{
+    heap->slots = memory_resize(heap->slots, capacity * sizeof(struct heap_slot));
+    heap->capacity = capacity;
+}
+
+void heap_reserve(struct heap *heap, size_t count)
+{
+    if (count > heap->capacity)
+        resize(heap, count);
+}
+
 void heap_set(struct heap *heap, struct heap_node *node, struct instant deadline)
 {
     node->deadline = deadline;
     if (node->place == 0) {
-        if (heap->count == heap->capacity) {
-            heap->capacity = heap->capacity == 0 ? 64 : heap->capacity * 2;
-            heap->slots = memory_resize(heap->slots, heap->capacity * sizeof(struct heap_slot));
-        }
+        if (heap->count == heap->capacity)
+            resize(heap, heap->capacity == 0 ? 64 : heap->capacity * 2);
         heap->count++;
         node->place = heap->count;
     }

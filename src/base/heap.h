@@ -32,6 +32,10 @@ struct heap {
 void heap_init(struct heap *heap);
 void heap_release(struct heap *heap);
 
+// Makes room for that many at once, so that it need not move when it grows. Memory is used as it is
+// filled.
+void heap_reserve(struct heap *heap, size_t count);
+
 // Puts the node in, or moves it when it is in already.
 void heap_set(struct heap *heap, struct heap_node *node, struct instant deadline);
 // Takes the node out; nothing happens when it is in none.

@@ -4,14 +4,17 @@
 #include <assert.h>
 #include <string.h>
 
-void cache_init(struct cache *cache, struct hash_key key)
+void cache_init(struct cache *cache, struct hash_key key, size_t entries)
 {
     memset(cache, 0, sizeof(*cache));
     cache->key = key;
     slab_init(&cache->slab, sizeof(struct learned));
     range_map_init(&cache->ranges);
+    range_map_reserve(&cache->ranges, entries);
     table_init(&cache->nonces);
+    table_reserve(&cache->nonces, entries);
     heap_init(&cache->expiries);
+    heap_reserve(&cache->expiries, entries);
     list_init(&cache->uses);
 }
 
@@ -50,10 +53,19 @@ struct learned *cache_first_in(const struct cache *cache, const struct range *ra
     return range_map_first_in(&cache->ranges, range);
 }
 
-struct learned *cache_oldest(const struct cache *cache)
+struct learned *cache_oldest(struct cache *cache)
 {
-    struct list_node *node = list_first(&cache->uses);
-    return node == NULL ? NULL : container_of(node, struct learned, use);
+    for (unsigned spared = 0;; spared++) {
+        struct list_node *node = list_first(&cache->uses);
+        if (node == NULL)
+            return NULL;
+        struct learned *learned = container_of(node, struct learned, use);
+        if (!learned->used || spared == CACHE_SPARED_MAX)
+            return learned;
+        learned->used = false;
+        list_remove(node);
+        list_append(&cache->uses, node);
+    }
 }
 
 struct learned *cache_first_to_expire(const struct cache *cache)
@@ -90,11 +102,10 @@ void cache_renew(struct cache *cache, struct learned *learned, uint64_t nonce,
     heap_set(&cache->expiries, &learned->expiry, expires);
 }
 
-void cache_touch(struct cache *cache, struct learned *learned)
+void cache_touch(struct learned *learned)
 {
     assert(!learned->doomed);
-    list_remove(&learned->use);
-    list_append(&cache->uses, &learned->use);
+    learned->used = true;
 }
 
 void cache_doom(struct cache *cache, struct learned *learned)
@@ -120,5 +131,5 @@ size_t cache_memory(const struct cache *cache)
 {
     return range_map_memory(&cache->ranges) + cache->slab.used * cache->slab.size +
            cache->nonces.bucket_count * sizeof(void *) +
-           cache->expiries.capacity * sizeof(struct heap_slot);
+           cache->expiries.count * sizeof(struct heap_slot);
 }

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define CACHE_SPARED_MAX 16 // entries looked at for one eviction
+
 // A place in the querier's queue of events, in an entry or a question.
 struct event_link {
     struct list_node node;
@@ -36,9 +38,10 @@ struct learned {
     uint32_t server_sequence; // of the last reply or update accepted for it
     uint16_t upstream;        // index of the server that gave it
     bool doomed;
+    bool used; // since it came to its place in cache.uses
     struct heap_node expiry;
     struct table_node by_nonce;
-    struct list_node use;         // in cache.uses, least recently used first
+    struct list_node use;         // in cache.uses
     struct list_node of_upstream; // in the upstream's list
     struct event_link event;      // in the querier's queue of events
 };
@@ -49,11 +52,12 @@ struct cache {
     struct range_map ranges;
     struct table nonces;
     struct heap expiries;
-    struct list_node uses;
-    size_t count; // current entries
+    struct list_node uses; // in the order added, or last spared
+    size_t count;          // current entries
 };
 
-void cache_init(struct cache *cache, struct hash_key key);
+// For about so many entries.
+void cache_init(struct cache *cache, struct hash_key key, size_t entries);
 void cache_release(struct cache *cache);
 
 // The entry that covers a unit, or NULL.
@@ -62,8 +66,10 @@ struct learned *cache_find(const struct cache *cache, enum family family, struct
 struct learned *cache_find_nonce(const struct cache *cache, uint64_t nonce);
 // The first entry that overlaps the range, or NULL.
 struct learned *cache_first_in(const struct cache *cache, const struct range *range);
-// The least recently used entry, or NULL.
-struct learned *cache_oldest(const struct cache *cache);
+// The entry to be evicted, or NULL: about the least recently used. One that was used since it came
+// to its place is spared for a round, but no more than CACHE_SPARED_MAX at once. So a hit writes to
+// nothing but the entry found; in an exact order it would to three others, all over memory.
+struct learned *cache_oldest(struct cache *cache);
 // The entry that expires first, or NULL.
 struct learned *cache_first_to_expire(const struct cache *cache);
 
@@ -75,7 +81,7 @@ struct learned *cache_add(struct cache *cache, const struct range *range, uint64
 void cache_renew(struct cache *cache, struct learned *learned, uint64_t nonce,
                  struct instant expires);
 // The entry was used.
-void cache_touch(struct cache *cache, struct learned *learned);
+void cache_touch(struct learned *learned);
 // Takes an entry out; it stays allocated, doomed, until cache_free_doomed.
 void cache_doom(struct cache *cache, struct learned *learned);
 void cache_free_doomed(struct cache *cache, struct learned *learned);

@@ -51,7 +51,7 @@ struct querier *querier_new(const struct querier_config *config, struct random_s
     random_init(&querier->random, seed);
     querier->instance = random_nonzero(&querier->random);
     questions_init(&querier->questions, random_key(&querier->random));
-    cache_init(&querier->cache, random_key(&querier->random));
+    cache_init(&querier->cache, random_key(&querier->random), config->cached_max);
     list_init(&querier->events);
     outbox_init(&querier->outbox);
     querier->endpoint_key = random_key(&querier->random);
@@ -359,7 +359,7 @@ bool querier_find(struct querier *querier, const struct address *address,
         cache_find(&querier->cache, (enum family)address->family, unit_of_address(address));
     if (found == NULL)
         return false;
-    cache_touch(&querier->cache, found);
+    cache_touch(found);
     describe_learned(querier, found, learned);
     return true;
 }

@@ -60,7 +60,7 @@ static struct learned *learn(struct querier *querier, size_t upstream,
     if (learned != NULL && range_equal(&learned->range, &message->range)) {
         querier->upstreams[learned->upstream]->learned_count--;
         cache_renew(&querier->cache, learned, message->nonce, expires);
-        cache_touch(&querier->cache, learned);
+        cache_touch(learned);
     } else {
         for (; learned != NULL; learned = cache_first_in(&querier->cache, &message->range)) {
             querier->counters.flushed++;

@@ -27,13 +27,13 @@ void range_map_release(struct range_map *map)
 
 size_t range_map_count(const struct range_map *map)
 {
-    return map->capacity - map->free_count;
+    return map->numbered - map->free_count;
 }
 
 size_t range_map_memory(const struct range_map *map)
 {
     return interval_map_memory(map->families[0]) + interval_map_memory(map->families[1]) +
-           map->capacity * (sizeof(void *) + sizeof(uint32_t));
+           map->numbered * (sizeof(void *) + sizeof(uint32_t));
 }
 
 static struct interval_map *intervals(const struct range_map *map, enum family family)
@@ -47,7 +47,7 @@ void *range_map_find(const struct range_map *map, enum family family, struct uni
     struct interval found;
     if (!interval_map_find(intervals(map, family), unit.index, &found))
         return NULL;
-    assert(found.value < map->capacity);
+    assert(found.value < map->numbered);
     return map->objects[found.value];
 }
 
@@ -61,22 +61,34 @@ void *range_map_first_in(const struct range_map *map, const struct range *range)
     return map->objects[found.value];
 }
 
-static void grow(struct range_map *map)
+static void resize(struct range_map *map, uint32_t capacity)
 {
-    uint32_t capacity = map->capacity == 0 ? CAPACITY_FIRST : map->capacity * 2;
     assert(capacity > map->capacity);
     map->objects = memory_resize(map->objects, capacity * sizeof(void *));
     map->free_numbers = memory_resize(map->free_numbers, capacity * sizeof(uint32_t));
-    for (uint32_t number = capacity; number-- > map->capacity;)
-        map->free_numbers[map->free_count++] = number;
     map->capacity = capacity;
+}
+
+void range_map_reserve(struct range_map *map, size_t count)
+{
+    assert(map->numbered == 0 && count <= UINT32_MAX);
+    if (count > map->capacity)
+        resize(map, (uint32_t)count);
+}
+
+// A number that no object has: one given back, or else the next.
+static uint32_t take_number(struct range_map *map)
+{
+    if (map->free_count > 0)
+        return map->free_numbers[--map->free_count];
+    if (map->numbered == map->capacity)
+        resize(map, map->capacity == 0 ? CAPACITY_FIRST : map->capacity * 2);
+    return map->numbered++;
 }
 
 void range_map_insert(struct range_map *map, const struct range *range, void *object)
 {
-    if (map->free_count == 0)
-        grow(map);
-    uint32_t number = map->free_numbers[--map->free_count];
+    uint32_t number = take_number(map);
     map->objects[number] = object;
     struct interval interval = {range->start.index, range->length.units, number};
     bool inserted = interval_map_insert(intervals(map, range->family), &interval);

@@ -18,12 +18,17 @@ struct range_map {
     struct interval_map *families[2]; // IPv4, IPv6; owned
     void **objects;                   // owned array; what it points at belongs to the caller
     uint32_t *free_numbers;           // owned
-    uint32_t capacity;
+    uint32_t capacity;                // of both arrays
+    uint32_t numbered; // numbers ever given to an object: of these on, none is touched
     uint32_t free_count;
 };
 
 void range_map_init(struct range_map *map);
 void range_map_release(struct range_map *map);
+
+// Makes room for that many at once, so that it need not move when it grows. Memory is used as it is
+// filled. Only while the map never held anything.
+void range_map_reserve(struct range_map *map, size_t count);
 
 size_t range_map_count(const struct range_map *map);
 // Bytes of memory in use.

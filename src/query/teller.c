@@ -284,7 +284,7 @@ static struct subject *current_subject(struct teller *teller, struct instant now
             return subject;
         }
         if (range_equal(&subject->range, &answer->range)) {
-            teller_change(teller, now, answer);
+            teller_change_subject(teller, now, subject, answer);
             return subject;
         }
         teller_flush_subject(teller, now, subject);

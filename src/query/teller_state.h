@@ -54,6 +54,9 @@ bool teller_make_room(struct teller *teller, struct instant now, struct account 
 
 // The range is no longer what some were told: it is detached, and they get a flush.
 void teller_flush_subject(struct teller *teller, struct instant now, struct subject *subject);
+// As teller_change, of a subject that was found already.
+void teller_change_subject(struct teller *teller, struct instant now, struct subject *subject,
+                           const struct answer *answer);
 // Flushes one thing that was told.
 void teller_notify_flush(struct teller *teller, struct instant now, struct told *told);
 // Sets what is true of a subject.

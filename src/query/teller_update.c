@@ -60,11 +60,10 @@ static struct subject *find_exactly(const struct teller *teller, const struct ra
     return subject != NULL && range_equal(&subject->range, range) ? subject : NULL;
 }
 
-void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
+void teller_change_subject(struct teller *teller, struct instant now, struct subject *subject,
+                           const struct answer *answer)
 {
-    struct subject *subject = find_exactly(teller, &answer->range);
-    if (subject == NULL)
-        return;
+    assert(subject->current && range_equal(&subject->range, &answer->range));
     bool same = says_the_same(subject, answer);
     teller_set_subject(subject, answer);
     if (same)
@@ -75,6 +74,13 @@ void teller_change(struct teller *teller, struct instant now, const struct answe
         if (!told->flush && !told->account->forgotten)
             notify(teller, now, told);
     }
+}
+
+void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
+{
+    struct subject *subject = find_exactly(teller, &answer->range);
+    if (subject != NULL)
+        teller_change_subject(teller, now, subject, answer);
 }
 
 void teller_flush(struct teller *teller, struct instant now, const struct range *range)

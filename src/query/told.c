@@ -16,7 +16,9 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     table_reserve(&memory->by_endpoint, accounts);
     table_reserve(&memory->by_nonce, tellings);
     range_map_init(&memory->current);
+    range_map_reserve(&memory->current, tellings);
     heap_init(&memory->deadlines);
+    heap_reserve(&memory->deadlines, tellings);
     list_init(&memory->uses);
     list_init(&memory->waiting);
     list_init(&memory->forgotten);
@@ -49,8 +51,7 @@ size_t told_bytes(const struct told_memory *memory)
     return memory->accounts.used * memory->accounts.size +
            memory->subjects.used * memory->subjects.size +
            memory->tellings.used * memory->tellings.size + buckets * sizeof(void *) +
-           memory->deadlines.capacity * sizeof(struct heap_slot) +
-           range_map_memory(&memory->current);
+           memory->deadlines.count * sizeof(struct heap_slot) + range_map_memory(&memory->current);
 }
 
 // Accounts

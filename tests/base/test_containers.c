@@ -10,14 +10,14 @@
 #define ITEMS 300
 #define STEPS 20000
 
-static void test_heap_gives_the_earliest(void **state)
+static void churn_heap(size_t reserved)
 {
-    (void)state;
     struct random_source random;
     random_init(&random, random_seed_from_number(1));
     struct heap heap;
     heap_init(&heap);
-    static struct heap_node nodes[ITEMS];
+    heap_reserve(&heap, reserved);
+    struct heap_node nodes[ITEMS] = {0};
     for (int step = 0; step < STEPS; step++) {
         struct heap_node *node = &nodes[random_below(&random, ITEMS)];
         if (random_below(&random, 3) == 0)
@@ -36,6 +36,19 @@ static void test_heap_gives_the_earliest(void **state)
         assert_int_equal(heap_deadline(&heap).ns, earliest.ns);
     }
     heap_release(&heap);
+}
+
+static void test_heap_gives_the_earliest(void **state)
+{
+    (void)state;
+    churn_heap(0);
+}
+
+static void test_heap_with_room_made_before(void **state)
+{
+    (void)state;
+    churn_heap(ITEMS);
+    churn_heap(3); // and grows where that was too few
 }
 
 struct item {
@@ -86,6 +99,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heap_gives_the_earliest),
+        cmocka_unit_test(test_heap_with_room_made_before),
         cmocka_unit_test(test_table_finds_what_is_in_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
