@@ -276,11 +276,11 @@ void line_index_update(struct line_index *index, const struct leaf *leaf,
 // that still look find nothing.
 static void give_back(struct line_slots *given_up, size_t bytes_most)
 {
+    if (given_up->count == 0)
+        return; // and there may be no entries at all
     size_t bytes = array_bytes((uint64_t)given_up->count + 1);
     size_t from = bytes > bytes_most ? (bytes - bytes_most) / HUGE_PAGE * HUGE_PAGE : 0;
     char *memory = (char *)given_up->entries + from;
-    if (given_up->count == 0)
-        return;
     if (madvise(memory, bytes - from, MADV_DONTNEED) != 0)
         memset(memory, 0, bytes - from); // locked memory
     given_up->count = from == 0 ? 0 : (uint32_t)(from / sizeof(uint64_t)) - 1;
