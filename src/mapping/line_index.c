@@ -326,7 +326,7 @@ static size_t slots_a_leaf(const struct interval_map *map)
 {
     const struct inner *root = map->root;
     size_t slots = 0;
-    assert(map->height > 0);
+    assert(map->height > 0 && root->count > 0); // an inner node has children
     for (unsigned i = 0; i < root->count; i++) {
         const void *node = inner_get(root, i).child;
         for (unsigned level = 1; level < map->height; level++)
