@@ -54,13 +54,24 @@ static void give_leaf(struct interval_map *map, struct leaf *leaf)
     map->index.changes++;
 }
 
-struct interval_map *interval_map_new(void)
+static struct interval_map *new_map(bool small_pages)
 {
     struct interval_map *map = memory_new(sizeof(*map));
-    pool_init(&map->pool);
+    pool_init(&map->pool, small_pages);
+    map->index.small_pages = small_pages;
     map->finder = interval_finder_pick();
     map->root = new_leaf(map);
     return map;
+}
+
+struct interval_map *interval_map_new(void)
+{
+    return new_map(false);
+}
+
+struct interval_map *interval_map_new_growing(void)
+{
+    return new_map(true);
 }
 
 void interval_map_free(struct interval_map *map)

@@ -21,6 +21,10 @@ struct interval_map;
 
 // The caller owns the map and gives it back to interval_map_free.
 struct interval_map *interval_map_new(void);
+// The same for a map that grows by an interval now and then while packets wait: it does without
+// huge pages, of which the kernel would clear one now and then in the middle of an insertion
+// (pool.h).
+struct interval_map *interval_map_new_growing(void);
 void interval_map_free(struct interval_map *map);
 
 size_t interval_map_count(const struct interval_map *map);

@@ -30,10 +30,10 @@ static size_t array_bytes(uint64_t entries)
     return entries * sizeof(uint64_t);
 }
 
-// Zeroed address space; large arrays begin at a huge page, and ask for such.
-static void *array_new(size_t bytes)
+// Zeroed address space; large arrays begin at a huge page and ask for such, where they may.
+static void *array_new(size_t bytes, bool small_pages)
 {
-    size_t slack = bytes >= HUGE_PAGE ? HUGE_PAGE : 0;
+    size_t slack = bytes >= HUGE_PAGE && !small_pages ? HUGE_PAGE : 0;
     char *memory = mmap(NULL, bytes + slack, PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) {
@@ -343,7 +343,7 @@ static uint64_t *array_for(struct line_index *index, uint32_t count)
     void **arrays = index->arrays[bits];
     unsigned i = arrays[0] != NULL && arrays[0] == (void *)index->slots.entries;
     if (arrays[i] == NULL)
-        arrays[i] = array_new(array_bytes((uint64_t)1 << bits));
+        arrays[i] = array_new(array_bytes((uint64_t)1 << bits), index->small_pages);
     return arrays[i];
 }
 

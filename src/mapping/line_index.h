@@ -66,9 +66,10 @@ struct line_index {
     uint64_t next_key;          // leads to the last leaf that is not yet put into `next`
     size_t next_starts;         // slots of `next` in which a line starts
     void *arrays[LINE_INDEX_BITS_MAX + 1][2];
-    size_t leaves;   // in the tree
-    size_t laid_out; // of these, when they were laid out last
-    size_t changes;  // leaves added or dropped since
+    size_t leaves;    // in the tree
+    size_t laid_out;  // of these, when they were laid out last
+    size_t changes;   // leaves added or dropped since
+    bool small_pages; // the arrays do without huge ones; set at first
 };
 
 struct interval_map;

@@ -19,9 +19,9 @@ struct pool_chunk {
     size_t taken;
 };
 
-void pool_init(struct pool *pool)
+void pool_init(struct pool *pool, bool small_pages)
 {
-    memset(pool, 0, sizeof(*pool));
+    *pool = (struct pool){.small_pages = small_pages};
 }
 
 void pool_release(struct pool *pool)
@@ -32,20 +32,19 @@ void pool_release(struct pool *pool)
         memory_free(chunk);
         chunk = next;
     }
-    pool_init(pool);
+    pool_init(pool, pool->small_pages);
 }
 
-// Big chunks lie on huge pages: random lookups in millions of nodes would otherwise spend as much
-// on address translation as on the nodes. Pages not yet touched cost nothing.
-static char *chunk_memory(size_t bytes)
+// Pages not yet touched cost nothing.
+static char *chunk_memory(size_t bytes, bool huge_pages)
 {
-    size_t alignment = bytes >= HUGE_PAGE ? HUGE_PAGE : POOL_NODE_BYTES;
+    size_t alignment = huge_pages ? HUGE_PAGE : POOL_NODE_BYTES;
     void *memory = NULL;
     if (posix_memalign(&memory, alignment, bytes) != 0) {
         (void)fprintf(stderr, "ivip: out of memory: %zu bytes more could not be had\n", bytes);
         abort();
     }
-    if (bytes >= HUGE_PAGE)
+    if (huge_pages)
         (void)madvise(memory, bytes, MADV_HUGEPAGE);
     return memory;
 }
@@ -55,7 +54,8 @@ static void grow(struct pool *pool)
     size_t count = pool->nodes < CHUNK_NODES_FIRST ? CHUNK_NODES_FIRST : pool->nodes;
     struct pool_chunk *chunk = memory_new(sizeof(*chunk));
     chunk->count = count < CHUNK_NODES_MAX ? count : CHUNK_NODES_MAX;
-    chunk->nodes = chunk_memory(chunk->count * POOL_NODE_BYTES);
+    size_t bytes = chunk->count * POOL_NODE_BYTES;
+    chunk->nodes = chunk_memory(bytes, bytes >= HUGE_PAGE && !pool->small_pages);
     chunk->next = pool->chunks;
     pool->chunks = chunk;
     pool->nodes += chunk->count;

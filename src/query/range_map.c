@@ -12,8 +12,8 @@
 void range_map_init(struct range_map *map)
 {
     memset(map, 0, sizeof(*map));
-    map->families[0] = interval_map_new();
-    map->families[1] = interval_map_new();
+    map->families[0] = interval_map_new_growing();
+    map->families[1] = interval_map_new_growing();
 }
 
 void range_map_release(struct range_map *map)

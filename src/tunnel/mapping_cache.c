@@ -46,8 +46,8 @@ struct mapping_cache *mapping_cache_new(size_t limit)
         list_init(&cache->entries[i].renewal);
     }
     heap_init(&cache->deadlines);
-    cache->ipv4 = interval_map_new();
-    cache->ipv6 = interval_map_new();
+    cache->ipv4 = interval_map_new_growing();
+    cache->ipv6 = interval_map_new_growing();
     return cache;
 }
 
