@@ -233,7 +233,6 @@ enum teller_verdict teller_admit(struct teller *teller, struct instant now,
     struct account *account = told_find_account(&teller->memory, from);
     bool proven = address_token_valid(&teller->token_maker, now, from, request->token);
     teller->counters.requests++;
-    told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
     // The octets stay with the request until it is answered: by then the account may be another.
     if (account != NULL)
         teller_book(teller, now, account, proven, 0);

@@ -10,9 +10,11 @@
 #include "query/token.h"
 #include "query/told.h"
 
-// What queriers that were given up were told is removed little by little: so much with each
-// message. A querier may have been told hundreds of thousands of ranges.
-#define TOLD_REAPED_AT_ONCE 16
+// What queriers that were given up were told is removed little by little: so much each time that
+// all is sent. A querier may have been told hundreds of thousands of ranges, and each takes about
+// as long to remove as a question to answer. So whoever has many questions at once to answer
+// removes little, and whoever has few, more.
+#define TOLD_REAPED_AT_ONCE 8
 
 struct teller {
     struct teller_config config;

@@ -140,7 +140,6 @@ static void receive_alive(struct teller *teller, struct instant now, const struc
 void teller_input(struct teller *teller, struct instant now, const struct endpoint *from,
                   const struct query_message *message, size_t length)
 {
-    told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
     struct account *account = told_find_account(&teller->memory, from);
     if (account != NULL)
         teller_book(teller, now, account,
@@ -236,12 +235,15 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
         } else if (is_given_up(teller, told)) {
             teller->counters.queriers_lost++;
             told_give_up_account(&teller->memory, told->account);
-            told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
         } else {
             length = send_update(teller, now, told, to, buffer);
         }
     }
-    return length > 0 ? length : page_teller_next_output(&teller->pages, to, buffer);
+    if (length == 0)
+        length = page_teller_next_output(&teller->pages, to, buffer);
+    if (length == 0)
+        told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
+    return length;
 }
 
 struct instant teller_next_deadline(const struct teller *teller)
