@@ -433,27 +433,31 @@ static void shrink(struct interval_map *map, uint64_t start, struct leaf *leaf)
         (void)merge_leaves(map, &path, place - 1);
 }
 
-// The place of the interval that starts at `start`, if the index knows its line.
-static struct leaf *exact_by_index(const struct interval_map *map, uint64_t start, int *place)
+// The line that the index names, where an interval in it starts at `start`, and its place in the
+// line; NULL where none does. Of the leaf nothing else is read: that would be one more miss.
+static struct leaf_line *exact_by_index(const struct interval_map *map, uint64_t start,
+                                        unsigned *within)
 {
-    uint64_t entry = line_slots_find(&map->index.slots, start);
-    const struct leaf_line *line = line_of_entry(entry);
+    struct leaf_line *line = line_of_entry(line_slots_find(&map->index.slots, start));
     uint64_t first = 0;
     unsigned holding = line == NULL ? 0 : line_find(line, start, &first);
     if (holding == 0 || line_get(line, holding, first).start != start)
         return NULL;
-    struct leaf *leaf = leaf_of_entry(entry);
-    *place = (int)(line - leaf->narrow.lines) * LINE_INTERVALS + __builtin_ctz(holding);
-    return leaf;
+    *within = (unsigned)__builtin_ctz(holding);
+    return line;
 }
 
 // The leaf and place of the interval that starts at `start`; NULL where none does.
 static struct leaf *exact(const struct interval_map *map, uint64_t start, int *place)
 {
-    struct leaf *leaf = exact_by_index(map, start, place);
-    if (leaf != NULL)
+    unsigned within = 0;
+    const struct leaf_line *line = exact_by_index(map, start, &within);
+    if (line != NULL) {
+        struct leaf *leaf = leaf_of_entry((uintptr_t)line);
+        *place = (int)(line - leaf->narrow.lines) * LINE_INTERVALS + (int)within;
         return leaf;
-    leaf = leaf_for(map, start, place);
+    }
+    struct leaf *leaf = leaf_for(map, start, place);
     if (*place == LEAF_BEFORE || leaf_get(leaf, *place).start != start)
         return NULL;
     return leaf;
@@ -477,12 +481,17 @@ bool interval_map_remove(struct interval_map *map, uint64_t start)
 
 bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t value)
 {
+    unsigned within = 0;
     int place = 0;
-    struct leaf *leaf = exact(map, start, &place);
-    if (leaf == NULL)
+    struct leaf_line *line = exact_by_index(map, start, &within);
+    struct leaf *leaf = line == NULL ? exact(map, start, &place) : NULL;
+    if (line == NULL && leaf == NULL)
         return false;
     sequence_write_begin(&map->sequence);
-    leaf_set_value(leaf, place, value);
+    if (line != NULL)
+        line->values[within] = value;
+    else
+        leaf_set_value(leaf, place, value);
     sequence_write_end(&map->sequence);
     return true;
 }

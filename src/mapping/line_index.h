@@ -137,11 +137,11 @@ INTERVAL_SEARCH uint64_t line_slots_find(const struct line_slots *slots, uint64_
 }
 
 // The line that an entry names; NULL where it names none, or a wide leaf.
-INTERVAL_SEARCH const struct leaf_line *line_of_entry(uint64_t entry)
+INTERVAL_SEARCH struct leaf_line *line_of_entry(uint64_t entry)
 {
     if (__builtin_expect((entry & LINE_WIDE) != 0, 0))
         return NULL;
-    return (const struct leaf_line *)(uintptr_t)(entry & LINE_ADDRESS); // NOLINT: an address
+    return (struct leaf_line *)(uintptr_t)(entry & LINE_ADDRESS); // NOLINT: an address
 }
 
 // The leaf that an entry names a line of, or NULL. Nodes are aligned to their size.
