@@ -102,13 +102,18 @@ static uint32_t new_index(struct etr_table *table)
     return table->used++;
 }
 
+static void add_references(struct etr_slot *slot, uint64_t references)
+{
+    slot->references = (slot->references + references) & REFERENCES;
+}
+
 uint32_t etr_table_take(struct etr_table *table, const struct address *address, uint64_t references)
 {
     if (address_is_zero(address))
         return ETR_ZERO;
     for (uint32_t i = *bucket_of(table, address); i != 0; i = table->slots[i].next)
         if (address_equal(&table->addresses[i], address)) {
-            table->slots[i].references = (table->slots[i].references + references) & REFERENCES;
+            add_references(&table->slots[i], references);
             return i;
         }
     uint32_t index = new_index(table);
@@ -120,10 +125,10 @@ uint32_t etr_table_take(struct etr_table *table, const struct address *address, 
     return index;
 }
 
-void etr_table_hold(struct etr_table *table, uint32_t index)
+void etr_table_hold(struct etr_table *table, uint32_t index, uint64_t references)
 {
     if (index >= ETR_FIRST)
-        table->slots[index].references++;
+        add_references(&table->slots[index], references);
 }
 
 void etr_table_drop(struct etr_table *table, uint32_t index)

@@ -52,8 +52,8 @@ size_t etr_table_memory(const struct etr_table *table);
 // The index of an address, with `references` more held on it; ETR_ZERO for the address zero.
 uint32_t etr_table_take(struct etr_table *table, const struct address *address,
                         uint64_t references);
-// One more reference, one less; nothing to do for ETR_GAP and ETR_ZERO.
-void etr_table_hold(struct etr_table *table, uint32_t index);
+// More references, one less; nothing to do for ETR_GAP and ETR_ZERO.
+void etr_table_hold(struct etr_table *table, uint32_t index, uint64_t references);
 void etr_table_drop(struct etr_table *table, uint32_t index);
 // Forgets the addresses that nothing refers to any more.
 void etr_table_sweep(struct etr_table *table);

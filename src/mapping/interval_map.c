@@ -502,26 +502,36 @@ const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t k
     return leaf_for(map, key, &place);
 }
 
+// Adds intervals behind those of the last leaf as far as it takes them. Returns how many.
+static unsigned append_to_leaf(struct interval_map *map, struct leaf *last,
+                               const struct interval *intervals, unsigned count)
+{
+    unsigned room = last->wide ? LEAF_WIDE_FILL : LEAF_NARROW_FILL;
+    if (last->count >= room)
+        return 0;
+    unsigned taken = 0;
+    struct leaf_shape before = leaf_shape(last);
+    while (taken < count && last->count < room &&
+           leaf_insert(last, leaf_last(last), &intervals[taken]))
+        taken++;
+    line_index_update(&map->index, last, &before);
+    return taken;
+}
+
 unsigned interval_tree_append(struct interval_map *map, const struct interval *intervals,
                               unsigned count)
 {
     struct path path;
     struct leaf *last = descend(map, UINT64_MAX, &path);
-    unsigned taken = 0;
-    struct leaf_shape before = leaf_shape(last);
-    while (taken < count && last->count < (last->wide ? LEAF_WIDE_FILL : LEAF_NARROW_FILL) &&
-           leaf_insert(last, leaf_last(last), &intervals[taken]))
-        taken++;
-    if (taken > 0) {
-        line_index_update(&map->index, last, &before);
+    bool empty = last->count == 0;
+    unsigned taken = empty ? 0 : append_to_leaf(map, last, intervals, count);
+    if (taken > 0)
         return taken;
-    }
-    if (last->count == 0) {
-        rewrite(map, last, NULL, intervals, count, count);
+    struct leaf *leaf = empty ? last : new_leaf(map);
+    leaf_write(leaf, intervals, count);
+    line_index_put(&map->index, leaf);
+    if (empty)
         return count;
-    }
-    struct leaf *leaf = new_leaf(map);
-    rewrite(map, leaf, NULL, intervals, count, count);
     link_behind(last, leaf);
     add_leaf(map, &path, intervals[0].start, leaf);
     return count;

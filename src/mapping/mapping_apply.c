@@ -45,7 +45,7 @@ static void make(struct mapping *mapping, const struct change *change)
     } else {
         store_set(&mapping->store, &micronet, change->after);
     }
-    etr_table_hold(&mapping->etrs, change->after);
+    etr_table_hold(&mapping->etrs, change->after, 1);
     etr_table_drop(&mapping->etrs, change->before);
 }
 

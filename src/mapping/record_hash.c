@@ -14,6 +14,7 @@ typedef uint64_t lanes __attribute__((vector_size(8 * RECORD_LANES)));
 // One word of each record side by side, as SipHash reads them: little-endian.
 struct words {
     uint64_t word[RECORD_WORDS][RECORD_LANES] __attribute__((aligned(64)));
+    uint64_t gone[RECORD_LANES] __attribute__((aligned(64)));
 };
 
 static uint64_t little_endian(const uint8_t *octets)
@@ -35,6 +36,7 @@ static void load_record(struct words *words, size_t lane, const struct record *r
     words->word[2][lane] = little_endian(etr);
     words->word[3][lane] = little_endian(etr + 8);
     words->word[4][lane] = (uint64_t)RECORD_BYTES << 56 | etr[16];
+    words->gone[lane] = -(uint64_t)record->gone;
 }
 
 #define ROTATE(x, bits) ((x) << (bits) | (x) >> (64 - (bits)))
@@ -107,10 +109,14 @@ sum_lanes(const struct record *records)
     lanes first;
     lanes second;
     SIPHASH(lanes, v, input, first, second);
+    lanes gone; // all bits where the record is taken away: (x ^ gone) - gone is x or -x
+    memcpy(&gone, words.gone, sizeof(gone));
+    first = (first ^ gone) - gone;
+    second = (second ^ gone) - gone;
     struct mapping_hash sum = {{0, 0}};
     for (size_t lane = 0; lane < RECORD_LANES; lane++) {
-        sum.lanes[0] += records[lane].gone ? -first[lane] : first[lane];
-        sum.lanes[1] += records[lane].gone ? -second[lane] : second[lane];
+        sum.lanes[0] += first[lane];
+        sum.lanes[1] += second[lane];
     }
     return sum;
 }

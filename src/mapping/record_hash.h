@@ -12,7 +12,7 @@
 #define RECORD_HASH_KEY "ivip mapping v1" // and its final NUL: 16 octets
 
 // Records hashed side by side.
-#define RECORD_LANES 8
+#define RECORD_LANES 16
 
 struct record {
     uint64_t start;

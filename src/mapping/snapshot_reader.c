@@ -12,8 +12,9 @@
 #include <string.h>
 #include <zstd.h>
 
-// Micronets taken from the columns at a time: a few arrays that stay in the first-level cache.
-#define CHUNK 512
+// Micronets taken from the columns at a time: a few arrays that stay in the first-level cache. A
+// multiple of those that a leaf of the interval map is filled with, and of those hashed together.
+#define CHUNK 480
 
 #define BLOCK_CRITICAL 1
 
@@ -25,6 +26,7 @@ struct blocks_reader {
     uint8_t *plain;       // SNAPSHOT_BLOCK_BYTES
     struct address *etrs; // by number in the snapshot; 0 is zero
     uint32_t *values;     // by number: index in the mapping's table
+    uint32_t *held;       // by number: micronets read, each of which holds its ETR
     size_t etr_count;     // numbers known, 0 included
     uint64_t end;         // of the last micronet: the first unit not yet filled
     uint64_t units_left;  // from there to the end of the MAB
@@ -59,6 +61,7 @@ static bool read_etrs(struct blocks_reader *from, struct reader *plain)
     size_t total = from->etr_count + count;
     from->etrs = memory_resize(from->etrs, total * sizeof(*from->etrs));
     from->values = memory_resize(from->values, total * sizeof(*from->values));
+    from->held = memory_resize(from->held, total * sizeof(*from->held));
     for (; from->etr_count < total; from->etr_count++) {
         enum family family = (enum family)reader_u8(plain);
         struct address etr = reader_address(plain, family);
@@ -67,6 +70,7 @@ static bool read_etrs(struct blocks_reader *from, struct reader *plain)
         // Held by one more reference until all micronets are read.
         from->etrs[from->etr_count] = etr;
         from->values[from->etr_count] = etr_table_take(&from->mapping->etrs, &etr, 1);
+        from->held[from->etr_count] = 0;
     }
     return reader_left(plain) == 0 || corrupt(from, "there is more behind the last ETR");
 }
@@ -90,7 +94,7 @@ static bool take_chunk(struct blocks_reader *from, const struct column columns[3
         uint64_t length = lengths[i] + 1;
         micronets[i] = (struct interval){start, length, from->values[etrs[i]]};
         records[i] = (struct record){start, length, from->etrs[etrs[i]], false};
-        etr_table_hold(&from->mapping->etrs, micronets[i].value);
+        from->held[etrs[i]]++; // the table is told at the end, once for each ETR
         from->end = start + length;
         from->units_left -= gaps[i] + length;
     }
@@ -165,6 +169,7 @@ bool snapshot_blocks_read(struct reader *reader, uint64_t micronets_max, struct 
         .plain = memory_new(SNAPSHOT_BLOCK_BYTES),
         .etrs = memory_new(sizeof(*from.etrs)),
         .values = memory_new(sizeof(*from.values)),
+        .held = memory_new(sizeof(*from.held)),
         .etr_count = 1,
         .end = mapping->store.units.start.index,
         .units_left = mapping->store.units.length.units,
@@ -174,13 +179,16 @@ bool snapshot_blocks_read(struct reader *reader, uint64_t micronets_max, struct 
     bool good = from.unpacker != NULL ||
                 error_set(error, ERROR_SYSTEM, "compression-failed", "zstd: out of memory");
     good = good && read_all(&from, reader);
-    for (size_t i = 1; i < from.etr_count; i++)
+    for (size_t i = 1; i < from.etr_count; i++) {
+        etr_table_hold(&mapping->etrs, from.values[i], from.held[i]);
         etr_table_drop(&mapping->etrs, from.values[i]);
+    }
     etr_table_sweep(&mapping->etrs);
     store_end_bulk(&mapping->store);
     (void)ZSTD_freeDCtx(from.unpacker);
     memory_free(from.plain);
     memory_free(from.etrs);
     memory_free(from.values);
+    memory_free(from.held);
     return good;
 }
