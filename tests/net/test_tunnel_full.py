@@ -58,8 +58,8 @@ def full(network: Network) -> Iterator[FullInternet]:
 
 
 def test_ping_and_remap(full: FullInternet) -> None:
-    assert " 0% packet loss" in full.ping(SITE).stdout
-    assert " 0% packet loss" in full.ping(SITE6).stdout
+    assert full.loses_nothing(SITE)
+    assert full.loses_nothing(SITE6)
     full.command("map", "20.1.0.16/28", ETR2)
     before = full.nodes[1].metrics()["ivip_etr_delivered_total"]
     await_that("packets through the other ETR", lambda: full.ping(SITE).returncode == 0 and
@@ -74,16 +74,17 @@ def test_routes_wait_for_the_databases(full: FullInternet) -> None:
     def routes() -> str:
         return "".join(full.itr.run("ip", family, "route", "show", "proto", "155").stdout
                        for family in ("-4", "-6"))
-    assert "20.0.0.0/14" in routes() and "2001:db8::/32" in routes()
+    def announced() -> bool:
+        return "20.0.0.0/14" in routes() and "2001:db8::/32" in routes()
+    await_that("the routes are there", announced)
     full.ruas.stop(signal.SIGKILL)
     # The RUAS gone changes nothing for packets.
-    assert " 0% packet loss" in full.ping(SITE).stdout
+    assert full.loses_nothing(SITE)
     full.node.stop(signal.SIGKILL)
     await_that("the routes are gone", lambda: routes() == "")
     full.node.start()
     await_that("the node runs", lambda: answers(full.node))
     assert routes() == ""  # nothing to announce without a database
     full.ruas.start()
-    await_that("the routes are back", lambda: "20.0.0.0/14" in routes() and
-               "2001:db8::/32" in routes())
-    assert " 0% packet loss" in full.ping(SITE).stdout
+    await_that("the routes are back", announced)
+    assert full.loses_nothing(SITE)

@@ -97,7 +97,7 @@ def test_reports_count_once(reporting: Reporting) -> None:
             node.start()
             if node is net.ruas:
                 node.await_healthy()
-        await_that("the ITR works", lambda: " 0% packet loss" in net.ping(SITE, check=False).stdout)
+        await_that("the ITR works", lambda: net.loses_nothing(SITE))
         # What the ETR delivered is what the ITR tunnelled; links lose nothing here.
         await_that("all is reported", lambda: net.packets() == net.delivered(), 90)
         await_that("nothing waits", lambda: net.waiting() == 0, 90)
@@ -144,7 +144,7 @@ def test_forged_reports_are_refused(reporting: Reporting) -> None:
 def restart_killed(net: Reporting) -> None:
     net.node.stop(signal.SIGKILL)
     net.node.start()
-    await_that("the ITR works", lambda: " 0% packet loss" in net.ping(SITE, check=False).stdout)
+    await_that("the ITR works", lambda: net.loses_nothing(SITE))
 
 
 def test_what_was_counted_outlives_a_kill(reporting_seldom: Reporting) -> None:
