@@ -142,6 +142,8 @@ static void run(struct world *world, unsigned seconds)
             carry_up(world, querier);
         }
         for (size_t i = 0; i < QUERIERS; i++) {
+            if (instant_before(world->now, querier_next_deadline(world->queriers[i])))
+                continue;
             querier_tick(world->queriers[i], world->now);
             carry_up(world, i);
         }
