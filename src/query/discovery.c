@@ -152,7 +152,7 @@ static bool ask_page(struct discovery *discovery, struct dns_question *question)
 static bool ask_service(struct discovery *discovery, struct instant now,
                         struct dns_question *question)
 {
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++) {
+    for (size_t i = 0; i < discovery->dsocs_end; i++) {
         struct dsoc *dsoc = discovery->dsocs[i];
         if (dsoc == NULL || !service_next_question(dsoc->service, now, question))
             continue;
@@ -207,7 +207,7 @@ struct instant discovery_deadline(const struct discovery *discovery)
         return deadline;
     if (!discovery->root_open && !discovery->gathering && mab_index_idle(&discovery->index))
         deadline = discovery->root_due;
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++)
+    for (size_t i = 0; i < discovery->dsocs_end; i++)
         if (discovery->dsocs[i] != NULL)
             deadline = instant_earlier(deadline, service_deadline(discovery->dsocs[i]->service));
     return deadline;
@@ -218,7 +218,7 @@ struct instant discovery_deadline(const struct discovery *discovery)
 static bool next_used_of_dsocs(const struct discovery *discovery, struct discovery_place *place,
                                struct dns_question *question)
 {
-    for (; place->dsoc < DISCOVERY_DSOCS_MAX; place->dsoc++, place->step = 0) {
+    for (; place->dsoc < discovery->dsocs_end; place->dsoc++, place->step = 0) {
         const struct dsoc *dsoc = discovery->dsocs[place->dsoc];
         if (dsoc != NULL && service_question(dsoc->service, place->step, question)) {
             place->step++;
@@ -250,7 +250,7 @@ void discovery_ask_again(struct discovery *discovery, struct instant now)
     assert(discovery->open == 0);
     discovery->failures = 0;
     discovery->root_due = now;
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++)
+    for (size_t i = 0; i < discovery->dsocs_end; i++)
         if (discovery->dsocs[i] != NULL)
             service_ask_again(discovery->dsocs[i]->service, now);
     discovery->counters = (struct discovery_counters){0};
@@ -264,7 +264,7 @@ bool discovery_next_event(struct discovery *discovery, struct discovery_event *e
         *event = discovery->changes[discovery->change_next++];
         return true;
     }
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++) {
+    for (size_t i = 0; i < discovery->dsocs_end; i++) {
         struct dsoc *dsoc = discovery->dsocs[i];
         if (dsoc == NULL || !dsoc->changed)
             continue;

@@ -40,6 +40,7 @@ struct discovery {
     size_t refused_count;
     struct prefix *refused;                  // owned
     struct dsoc *dsocs[DISCOVERY_DSOCS_MAX]; // owned; NULL where a number is free
+    size_t dsocs_end;                        // all numbers from here on are free
     // Changes not told yet
     size_t change_count;
     size_t change_next;

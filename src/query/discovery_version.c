@@ -17,11 +17,13 @@ static void free_dsoc(struct discovery *discovery, size_t number)
     service_free(discovery->dsocs[number]->service);
     memory_free(discovery->dsocs[number]);
     discovery->dsocs[number] = NULL;
+    while (discovery->dsocs_end > 0 && discovery->dsocs[discovery->dsocs_end - 1] == NULL)
+        discovery->dsocs_end--;
 }
 
 void discovery_release_dsocs(struct discovery *discovery)
 {
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++)
+    for (size_t i = 0; i < discovery->dsocs_end; i++)
         if (discovery->dsocs[i] != NULL)
             free_dsoc(discovery, i);
 }
@@ -63,6 +65,8 @@ static size_t add_dsoc(struct discovery *discovery, struct instant now, const ch
     dsoc->number = (uint32_t)number;
     table_insert(&discovery->labels, &dsoc->by_label, label_hash(discovery, label));
     discovery->dsocs[number] = dsoc;
+    if (discovery->dsocs_end <= number)
+        discovery->dsocs_end = number + 1;
     return number;
 }
 
@@ -70,7 +74,7 @@ static size_t add_dsoc(struct discovery *discovery, struct instant now, const ch
 // many.
 static bool keep_dsocs(struct discovery *discovery, struct instant now, struct mab_entries *entries)
 {
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++)
+    for (size_t i = 0; i < discovery->dsocs_end; i++)
         if (discovery->dsocs[i] != NULL)
             discovery->dsocs[i]->kept = false;
     for (size_t i = 0; i < entries->count; i++) {
@@ -136,7 +140,7 @@ static void list_refused(struct discovery *discovery)
 // DSOCs without MABs go.
 static void drop_dsocs(struct discovery *discovery)
 {
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++) {
+    for (size_t i = 0; i < discovery->dsocs_end; i++) {
         if (discovery->dsocs[i] == NULL || discovery->dsocs[i]->kept)
             continue;
         free_dsoc(discovery, i);
@@ -149,7 +153,7 @@ static void drop_dsocs(struct discovery *discovery)
 static void drop_new_dsocs(struct discovery *discovery, struct mab_entries *entries)
 {
     (void)keep_dsocs(discovery, (struct instant){0}, entries);
-    for (size_t i = 0; i < DISCOVERY_DSOCS_MAX; i++)
+    for (size_t i = 0; i < discovery->dsocs_end; i++)
         if (discovery->dsocs[i] != NULL && !discovery->dsocs[i]->kept)
             free_dsoc(discovery, i);
 }
