@@ -2,20 +2,13 @@
 // Any octets as the commands of an end user. A set that can be read is written and read again as
 // the same; whatever it asks for, it changes nothing outside its user's UABs, and nothing at all
 // once it is aborted or taken back.
+#include "fuzzer.h"
+
 #include "authority/ruas.h"
 #include "node/authority/command_json.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 static struct instant now;
 

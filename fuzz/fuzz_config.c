@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any octets as a config file. One that is taken can be written down with all its defaults, and is
 // then taken again with the same meaning; one that is refused names its place.
+#include "fuzzer.h"
+
 #include "node/config/config.h"
 
 #include <stdio.h>
@@ -8,15 +10,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 static struct config *load(const void *bytes, size_t length, struct error *error)
 {

@@ -2,6 +2,8 @@
 // Any octets as the directory of a RUAS: as they are, and, where they are a JSON object, signed
 // anew, so that what stands behind the signature is reached. What is read must be written and read
 // again as the same.
+#include "fuzzer.h"
+
 #include "base/memory.h"
 #include "push/directory.h"
 
@@ -9,15 +11,6 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 // The object with the key's name and signature in it; NULL where the octets are no object. The
 // caller frees it with free().

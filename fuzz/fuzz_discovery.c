@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any octets as what DNS answers: the first decides what is made of each question, the rest is the
 // RDATA of every answer. Discovery must stay whole, and believe nothing that was not validated.
+#include "fuzzer.h"
+
 #include "query/discovery.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 #define QUESTIONS_MAX 200
 

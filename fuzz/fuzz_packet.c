@@ -7,6 +7,8 @@
 //
 // Whatever leaves must be well formed, fit the path, and go to the ETR; an ICMP error must not be
 // longer than what it is about and its headers.
+#include "fuzzer.h"
+
 #include "tunnel/etr.h"
 #include "tunnel/itr.h"
 
@@ -14,15 +16,6 @@
 #include <string.h>
 
 #define CONTROL_BYTES 9
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 static const struct instant now = {1000};
 static struct itr *itr;

@@ -2,19 +2,11 @@
 // Any octets as a Page Request or Reply; and as the replies that a list gets from its servers, one
 // behind the other, each with the nonce and the page of a request that it sent, so that they count.
 // A message that is read and written again means the same.
+#include "fuzzer.h"
+
 #include "query/mab_list.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 #define STEPS_MAX 200
 

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any octets as a payload. What is read without complaint, and holds only what this program knows,
 // must be written back as the very same octets: there is one way to write each payload.
+#include "fuzzer.h"
+
 #include "wire/payload.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 // Reads the updates of a section and writes them again. False where they are malformed.
 static bool copy_updates(struct payload_writer *copy, struct payload_section *section)

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any octets as a query message, and then to a caching server and a querier, which must stay whole
 // whatever comes. A message that is read and written again means the same.
+#include "fuzzer.h"
+
 #include "query/qsr.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 static void read_and_write(const uint8_t *bytes, size_t length)
 {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // sippd's file from any text: it is refused with a reason, or makes a node that runs. What it would
 // open is not opened: devices, tunnels and files that it names are stood in for here.
+#include "fuzzer.h"
+
 #include "base/memory.h"
 #include "sipp/daemon/sippd.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char port_names[NODE_INTERFACES_MAX][16];
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Commands of sippd's control socket from any lines: each is answered by one JSON object, at once,
 // or later when it is an echo.
+#include "fuzzer.h"
+
 #include "base/memory.h"
 #include "sipp/daemon/control_internal.h"
 
 #include <assert.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t answers;
 

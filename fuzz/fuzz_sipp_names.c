@@ -5,6 +5,8 @@
 //
 // Input: lines. One that begins with '!' is a command for the registry, one that begins with '=' is
 // read as a sequence and as a route; the rest is the names file.
+#include "fuzzer.h"
+
 #include "base/memory.h"
 #include "sipp/lib/notation.h"
 #include "sipp/lib/registry.h"
@@ -12,8 +14,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_notation(const struct names *names, const char *text)
 {

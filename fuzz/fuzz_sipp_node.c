@@ -3,12 +3,12 @@
 //
 // Input: packets, each with three octets in front: interface and link address of the sender (two
 // numbers in one octet), milliseconds that pass, and length.
+#include "fuzzer.h"
+
 #include "sipp/lib/node.h"
 
 #include <assert.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct node *router_new(struct instant now)
 {

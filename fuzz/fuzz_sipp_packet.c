@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // SIPP headers, Routing Headers, route sequences and ICMP messages from any octets: what decodes
 // encodes to the same, and can be advanced to its end and reversed.
+#include "fuzzer.h"
+
 #include "sipp/lib/checksum.h"
 #include "sipp/lib/icmp.h"
 
 #include <assert.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_packet(const uint8_t *data, size_t size)
 {

@@ -4,28 +4,20 @@
 // The first octet says what the rest is: 0 a whole snapshot but for RUAS and signature, which are
 // put in; others the blocks alone, of a MAB of that kind. What is read without complaint must be
 // written again as a snapshot that reads as the same database.
+#include "fuzzer.h"
+
 #include "base/memory.h"
 #include "mapping/mapping_state.h"
 #include "mapping/snapshot.h"
 #include "mapping/snapshot_blocks.h"
 
 #include <sodium.h>
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 #define RUAS_AT       24 // in the header of a snapshot
 #define HEADER_BYTES  80
 #define LENGTH_MAX    ((size_t)1 << 20)
 #define MICRONETS_MAX (1 << 18) // so that one input takes no minute
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 static const char *const mabs[] = {"20.1.0.0/22", "20.0.0.0/16", "2001:db8:7::/48", "2001:db8::/32",
                                    "ffff::/16"};

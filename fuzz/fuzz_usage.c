@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Any octets as a usage report: as they are, and signed anew, so that what stands behind the
 // signature is reached. What is read must be written and read again as the same.
+#include "fuzzer.h"
+
 #include "wire/usage_report.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
-
-// Aborts also where asserts are off.
-#define REQUIRE(condition)                                                                         \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
 
 #define KEY_OFFSET 8 // behind magic, version and count
 

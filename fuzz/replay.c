@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Runs one fuzzer over the files and folders named, for compilers without libFuzzer and as a test
 // that what was once found stays mended: each finding is kept in fuzz/corpus.
+#include "fuzzer.h"
+
 #include <dirent.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static size_t replayed;
 

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "../../fuzz/fuzzer.h"
 #include "../check.h"
 #include "base/random.h"
 #include "vectors.h"
 #include "wire/payload.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static struct secret_key test_key(void)
 {
@@ -21,46 +19,29 @@ static struct secret_key test_key(void)
     return key;
 }
 
-// Text in the form of the vectors' meaning.
-struct text {
-    char bytes[VECTOR_TEXT_MAX];
-    size_t used;
-};
-
-static void __attribute__((format(printf, 2, 3))) say(struct text *text, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    int length =
-        vsnprintf(text->bytes + text->used, sizeof(text->bytes) - text->used, format, arguments);
-    va_end(arguments);
-    assert_true(length >= 0 && text->used + (size_t)length < sizeof(text->bytes));
-    text->used += (size_t)length;
-}
-
 static void say_update(struct text *text, const struct update *update)
 {
     static const char *const kinds[] = {"", "map", "define", "split", "join", "delete"};
     char range[RANGE_TEXT_MAX];
     char address[ADDRESS_TEXT_MAX];
-    say(text, "update: %s %s", kinds[update->kind], range_print(&update->range, range));
+    text_add(text, "update: %s %s", kinds[update->kind], range_print(&update->range, range));
     if (update->kind == UPDATE_SPLIT) {
         struct address at = unit_address(update->range.family, update->at);
-        say(text, " at=%s", address_print(&at, address));
+        text_add(text, " at=%s", address_print(&at, address));
     } else if (update->kind == UPDATE_MAP || update->kind == UPDATE_DEFINE)
-        say(text, " etr=%s", address_print(&update->etr, address));
-    say(text, "\n");
+        text_add(text, " etr=%s", address_print(&update->etr, address));
+    text_add(text, "\n");
 }
 
 static void say_updates(struct text *text, struct payload_section *section, const char *mab)
 {
-    say(text, "section: updates %s sequence=%" PRIu64 " part=%u/%u\n", mab, section->mab_sequence,
-        section->part, section->parts);
+    text_add(text, "section: updates %s sequence=%" PRIu64 " part=%u/%u\n", mab,
+             section->mab_sequence, section->part, section->parts);
     struct update update;
     while (update_decode(&section->updates, (enum family)section->mab.address.family, &update))
         say_update(text, &update);
     if (section->updates.failed)
-        say(text, "update: malformed\n");
+        text_add(text, "update: malformed\n");
 }
 
 static void say_section(struct text *text, struct payload_section *section)
@@ -68,20 +49,21 @@ static void say_section(struct text *text, struct payload_section *section)
     char mab[PREFIX_TEXT_MAX];
     bool unknown = section->type < SECTION_UPDATES || section->type > SECTION_STATE;
     if (unknown)
-        say(text, "section: unknown type=%u%s\n", section->type,
-            section->critical ? " critical" : "");
+        text_add(text, "section: unknown type=%u%s\n", section->type,
+                 section->critical ? " critical" : "");
     else if (section->type == SECTION_HEARTBEAT)
-        say(text, "section: heartbeat\n");
+        text_add(text, "section: heartbeat\n");
     else if (section->type == SECTION_UPDATES)
         say_updates(text, section, prefix_print(&section->mab, mab));
     else {
         bool snapshot = section->type == SECTION_SNAPSHOT;
-        say(text, "section: %s %s sequence=%" PRIu64 " hash=%016" PRIx64 "%016" PRIx64,
-            snapshot ? "snapshot" : "state", prefix_print(&section->mab, mab),
-            section->mab_sequence, section->hash.lanes[0], section->hash.lanes[1]);
+        text_add(text, "section: %s %s sequence=%" PRIu64 " hash=%016" PRIx64 "%016" PRIx64,
+                 snapshot ? "snapshot" : "state", prefix_print(&section->mab, mab),
+                 section->mab_sequence, section->hash.lanes[0], section->hash.lanes[1]);
         if (snapshot)
-            say(text, " time=%" PRIu64 " micronets=%" PRIu64, section->time.ms, section->micronets);
-        say(text, "\n");
+            text_add(text, " time=%" PRIu64 " micronets=%" PRIu64, section->time.ms,
+                     section->micronets);
+        text_add(text, "\n");
     }
 }
 
@@ -92,18 +74,19 @@ static void say_payload(struct text *text, const uint8_t *bytes, size_t length,
     struct reader sections;
     enum decode_reason reason = payload_open(bytes, length, &header, &sections);
     if (reason != DECODE_OK) {
-        say(text, "refused: %s\n", decode_reason_name(reason));
+        text_add(text, "refused: %s\n", decode_reason_name(reason));
         return;
     }
-    say(text,
-        "payload: ruas=%016" PRIx64 " epoch=%" PRIu64 " sequence=%" PRIu64 " time=%" PRIu64 "\n",
-        header.ruas, header.epoch, header.sequence, header.time.ms);
+    text_add(text,
+             "payload: ruas=%016" PRIx64 " epoch=%" PRIu64 " sequence=%" PRIu64 " time=%" PRIu64
+             "\n",
+             header.ruas, header.epoch, header.sequence, header.time.ms);
     struct payload_section section;
     while (payload_next_section(&sections, &section))
         say_section(text, &section);
     if (sections.failed)
-        say(text, "section: malformed\n");
-    say(text, "signature: %s\n", payload_verify(bytes, length, key) ? "good" : "bad");
+        text_add(text, "section: malformed\n");
+    text_add(text, "signature: %s\n", payload_verify(bytes, length, key) ? "good" : "bad");
 }
 
 static void test_vectors(void **state)

@@ -4,7 +4,23 @@
 #include "../check.h"
 
 #include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define LENGTH_AT    4 // in the header of every message
+#define HEADER_BYTES 8
+
+void text_add(struct text *text, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    int length =
+        vsnprintf(text->bytes + text->used, sizeof(text->bytes) - text->used, format, arguments);
+    va_end(arguments);
+    assert_true(length >= 0 && text->used + (size_t)length < sizeof(text->bytes));
+    text->used += (size_t)length;
+}
 
 FILE *vectors_open(const char *name)
 {
@@ -53,4 +69,26 @@ bool vectors_next(FILE *file, struct vector *vector)
         }
     }
     return false;
+}
+
+void vectors_cut_anywhere(const char *name, bool (*decodes)(const uint8_t *bytes, size_t length))
+{
+    FILE *file = vectors_open(name);
+    static struct vector vector;
+    while (vectors_next(file, &vector)) {
+        bool good = strstr(vector.meaning, "refused") == NULL;
+        for (size_t length = 0; good && length < vector.length; length++) {
+            uint8_t *bytes = malloc(length == 0 ? 1 : length);
+            assert_non_null(bytes);
+            memcpy(bytes, vector.bytes, length);
+            assert_false(decodes(bytes, length));
+            if (length >= HEADER_BYTES) {
+                bytes[LENGTH_AT] = (uint8_t)(length >> 8);
+                bytes[LENGTH_AT + 1] = (uint8_t)length;
+                (void)decodes(bytes, length);
+            }
+            free(bytes);
+        }
+    }
+    (void)fclose(file);
 }
