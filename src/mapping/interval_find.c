@@ -314,6 +314,22 @@ static void finder_find_many(const struct interval_map *map, const uint64_t *key
     }
 }
 
+// Nothing that is found here counts, so it does not matter whether a change goes on.
+static void finder_warm(const struct interval_map *map, const uint64_t *keys, size_t count)
+{
+    struct interval found[BATCH];
+    uint8_t unknown[BATCH];
+    for (size_t done = 0; done < count; done += BATCH) {
+        unsigned batch = count - done < BATCH ? (unsigned)(count - done) : BATCH;
+        const struct line_slots *slots = &map->index.slots;
+        if (slots->count == 0)
+            (void)find_batch_by_tree(map, sequence_begin(&map->sequence), keys + done, batch,
+                                     found);
+        else
+            (void)find_batch_by_index(slots, keys + done, batch, found, NULL, unknown);
+    }
+}
+
 // Where the index does not know the key.
 static __attribute__((noinline)) uint32_t value_beyond_index(const struct interval_map *map,
                                                              uint64_t key)
@@ -383,5 +399,6 @@ SEQUENCE_READER static bool finder_previous(const struct interval_map *map, uint
     }
 }
 
-const struct interval_finder INTERVAL_FINDER = {
-    finder_find, finder_find_many, finder_value, finder_value_many, finder_next, finder_previous};
+const struct interval_finder INTERVAL_FINDER = {finder_find,       finder_find_many, finder_value,
+                                                finder_value_many, finder_warm,      finder_next,
+                                                finder_previous};

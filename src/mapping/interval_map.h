@@ -44,6 +44,9 @@ void interval_map_value_many(const struct interval_map *map, const uint64_t *key
 // memory latency of one key behind the others.
 void interval_map_find_many(const struct interval_map *map, const uint64_t *keys, size_t count,
                             struct interval *found);
+// For the writer: brings what is needed to change intervals at these keys into the cache, side by
+// side.
+void interval_map_warm(const struct interval_map *map, const uint64_t *keys, size_t count);
 // The first interval that contains `key` or starts after it.
 bool interval_map_next(const struct interval_map *map, uint64_t key, struct interval *found);
 // The last interval that contains `key` or ends before it.

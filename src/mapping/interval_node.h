@@ -333,6 +333,13 @@ SEQUENCE_READER static inline bool interval_holds(const struct interval *interva
 
 // Writing. The caller has begun a change (sequence.h).
 
+// Asks for all lines of a leaf at once.
+static inline void leaf_warm(const struct leaf *leaf)
+{
+    for (size_t line = 0; line <= NODE_LINES; line++)
+        __builtin_prefetch((const char *)leaf + line * sizeof(struct leaf_line), 1);
+}
+
 // Makes the leaf empty; links are left alone.
 void leaf_clear(struct leaf *leaf);
 // The intervals that the leaf, being of the kind it is, can hold.

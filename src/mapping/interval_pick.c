@@ -34,6 +34,11 @@ void interval_map_value_many(const struct interval_map *map, const uint64_t *key
     map->finder->value_many(map, keys, count, values);
 }
 
+void interval_map_warm(const struct interval_map *map, const uint64_t *keys, size_t count)
+{
+    map->finder->warm(map, keys, count);
+}
+
 bool interval_map_next(const struct interval_map *map, uint64_t key, struct interval *found)
 {
     return map->finder->next(map, key, found);

@@ -7,9 +7,6 @@
 #include <assert.h>
 #include <string.h>
 
-// Units looked up side by side.
-#define BATCH 32
-
 void store_init(struct store *store, const struct range *units)
 {
     memset(store, 0, sizeof(*store));
@@ -110,16 +107,10 @@ SEQUENCE_READER bool store_next(const struct store *store, uint64_t unit, struct
 
 void store_warm(const struct store *store, const uint64_t *units, size_t count)
 {
-    struct interval found[BATCH];
-    for (size_t done = 0; done < count; done += BATCH) {
-        size_t batch = count - done < BATCH ? count - done : BATCH;
-        if (store->tree != NULL) {
-            interval_map_find_many(store->tree, units + done, batch, found);
-            continue;
-        }
-        for (size_t i = done; i < done + batch; i++)
-            flat_map_warm(&store->flat, place_of(store, units[i]));
-    }
+    if (store->tree != NULL)
+        interval_map_warm(store->tree, units, count);
+    for (size_t i = 0; i < count && store->tree == NULL; i++)
+        flat_map_warm(&store->flat, place_of(store, units[i]));
 }
 
 void store_add(struct store *store, const struct interval *micronet)
