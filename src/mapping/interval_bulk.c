@@ -18,16 +18,25 @@ static bool in_order(const struct interval_map *map, const struct interval *inte
     return true;
 }
 
+// How many of the intervals make the first leaf: of the densest kind that can be.
+static unsigned first_leaf(const struct interval *intervals, size_t count)
+{
+    enum leaf_kind kind = LEAF_NARROW;
+    for (;; kind++) {
+        unsigned fill = interval_leaf_fill(kind);
+        unsigned take = count < fill ? (unsigned)count : fill;
+        if (kind == LEAF_WIDE || leaf_kind_for(intervals, take) <= kind)
+            return take;
+    }
+}
+
 bool interval_map_append(struct interval_map *map, const struct interval *intervals, size_t count)
 {
     if (!in_order(map, intervals, count))
         return false;
     sequence_write_begin(&map->sequence);
     for (size_t done = 0; done < count;) {
-        size_t left = count - done;
-        unsigned take = left < LEAF_NARROW_FILL ? (unsigned)left : LEAF_NARROW_FILL;
-        if (!leaf_fits(intervals + done, take))
-            take = LEAF_WIDE_FILL;
+        unsigned take = first_leaf(intervals + done, count - done);
         done += interval_tree_append(map, intervals + done, take);
     }
     map->count += count;

@@ -123,7 +123,7 @@ INTERVAL_SEARCH bool leaf_at(const struct interval_map *map, uint64_t begun,
                              const struct leaf *leaf, unsigned line, uint64_t key,
                              struct interval *found)
 {
-    if (__builtin_expect(leaf->wide == 0, 1)) {
+    if (__builtin_expect(leaf->kind == LEAF_NARROW, 1)) {
         if (__builtin_expect(leaf_narrow_at(leaf, line, key, found), 1))
             return true;
     } else {
@@ -314,19 +314,26 @@ static void finder_find_many(const struct interval_map *map, const uint64_t *key
     }
 }
 
-// Nothing that is found here counts, so it does not matter whether a change goes on.
+// Nothing that is found here counts. Where no line holds the key, the interval is in a leaf of
+// another kind, or there is none and one may be added: all of the leaf is wanted.
 static void finder_warm(const struct interval_map *map, const uint64_t *keys, size_t count)
 {
     struct interval found[BATCH];
     uint8_t unknown[BATCH];
+    const struct line_slots *slots = &map->index.slots;
     for (size_t done = 0; done < count; done += BATCH) {
+        const uint64_t *at = keys + done;
         unsigned batch = count - done < BATCH ? (unsigned)(count - done) : BATCH;
-        const struct line_slots *slots = &map->index.slots;
-        if (slots->count == 0)
-            (void)find_batch_by_tree(map, sequence_begin(&map->sequence), keys + done, batch,
-                                     found);
-        else
-            (void)find_batch_by_index(slots, keys + done, batch, found, NULL, unknown);
+        if (slots->count == 0) {
+            (void)find_batch_by_tree(map, sequence_begin(&map->sequence), at, batch, found);
+            continue;
+        }
+        unsigned unknown_count = find_batch_by_index(slots, at, batch, found, NULL, unknown);
+        for (unsigned i = 0; i < unknown_count; i++) {
+            const struct leaf *leaf = leaf_of_entry(line_slots_find(slots, at[unknown[i]]));
+            if (leaf != NULL)
+                leaf_warm(leaf);
+        }
     }
 }
 

@@ -9,12 +9,16 @@
 #define LEAF_FEW    9
 #define LEAF_MERGED 26
 // A sibling takes intervals from a full leaf while it has at least this many places free. Fewer
-// make leaves fuller (with 4: 86 % instead of 88 %), and make them share more often.
+// make leaves fuller (with 4: 87 % instead of 88 %), and make them share more often.
 #define SHARE_FREE 2
+// Bulk building fills leaves this far, so that the first updates find room.
+#define FILL_NARROW 30
+#define FILL_FAR    26
+#define FILL_WIDE   22
 // Full leaves that are split together into one more: with 3 leaves they are 87 % full in the long
 // run, with 1, 82 %; it takes no longer, since splits get fewer.
 #define ROW_LEAVES    5
-#define ROW_INTERVALS (ROW_LEAVES * LEAF_NARROW + 1)
+#define ROW_INTERVALS (ROW_LEAVES * NARROW_INTERVALS + 1)
 
 struct leaf *interval_leaf_new(struct interval_map *map)
 {
@@ -245,7 +249,7 @@ static bool merge_leaves(struct interval_map *map, const struct interval_path *p
     struct leaf *right = inner_get(parent, place + 1).child;
     if (left->count + right->count > LEAF_MERGED)
         return false;
-    struct interval intervals[2 * LEAF_NARROW];
+    struct interval intervals[2 * NARROW_INTERVALS];
     unsigned count = leaf_read(left, intervals);
     count += leaf_read(right, intervals + count);
     if (!leaf_fits(intervals, count))
@@ -284,11 +288,16 @@ void interval_leaf_shrunk(struct interval_map *map, uint64_t start, struct leaf 
         (void)merge_leaves(map, &path, place - 1);
 }
 
+unsigned interval_leaf_fill(enum leaf_kind kind)
+{
+    return kind == LEAF_NARROW ? FILL_NARROW : kind == LEAF_FAR ? FILL_FAR : FILL_WIDE;
+}
+
 // Adds intervals behind those of the last leaf as far as it takes them. Returns how many.
 static unsigned append_to_leaf(struct interval_map *map, struct leaf *last,
                                const struct interval *intervals, unsigned count)
 {
-    unsigned room = last->wide ? LEAF_WIDE_FILL : LEAF_NARROW_FILL;
+    unsigned room = interval_leaf_fill((enum leaf_kind)last->kind);
     if (last->count >= room)
         return 0;
     unsigned taken = 0;

@@ -8,7 +8,7 @@ void leaf_clear(struct leaf *leaf)
 {
     leaf->base = 0;
     leaf->count = 0;
-    leaf->wide = 0;
+    leaf->kind = LEAF_NARROW;
     memset(&leaf->narrow, 0xff, sizeof(leaf->narrow));
     for (unsigned i = 0; i < NODE_LINES; i++)
         leaf->narrow.lines[i].tail = 0;
@@ -16,23 +16,29 @@ void leaf_clear(struct leaf *leaf)
 
 unsigned leaf_capacity(const struct leaf *leaf)
 {
-    return leaf->wide ? LEAF_WIDE : LEAF_NARROW;
+    return leaf->kind == LEAF_NARROW ? NARROW_INTERVALS
+           : leaf->kind == LEAF_FAR  ? FAR_INTERVALS
+                                     : WIDE_INTERVALS;
 }
 
-// UINT32_MAX is the offset of lines without intervals.
-static bool fits_narrow(const struct interval *intervals, unsigned count)
+enum leaf_kind leaf_kind_for(const struct interval *intervals, unsigned count)
 {
-    if (count > LEAF_NARROW || intervals[count - 1].start - intervals[0].start >= UINT32_MAX)
-        return false;
     uint64_t longest = 0;
     for (unsigned i = 0; i < count; i++)
         longest |= intervals[i].length;
-    return longest <= UINT32_MAX;
+    bool is_short = longest <= UINT32_MAX;
+    // UINT32_MAX is the offset of lines without intervals.
+    bool near = intervals[count - 1].start - intervals[0].start < UINT32_MAX;
+    if (is_short && near && count <= NARROW_INTERVALS)
+        return LEAF_NARROW;
+    if (is_short && count <= FAR_INTERVALS)
+        return LEAF_FAR;
+    return count <= WIDE_INTERVALS ? LEAF_WIDE : LEAF_NONE;
 }
 
 bool leaf_fits(const struct interval *intervals, unsigned count)
 {
-    return count <= LEAF_WIDE || fits_narrow(intervals, count);
+    return leaf_kind_for(intervals, count) != LEAF_NONE;
 }
 
 // Notes how many intervals a line has, and where it starts, after its lows were written.
@@ -79,9 +85,19 @@ static void write_narrow(struct leaf *leaf, const struct interval *intervals, un
     leaf->narrow.firsts[NODE_LINES] = UINT32_MAX;
 }
 
+static void write_far(struct leaf *leaf, const struct interval *intervals, unsigned count)
+{
+    struct leaf_far *far = &leaf->far;
+    for (unsigned i = 0; i < count; i++) {
+        far->starts[i] = intervals[i].start;
+        far->lengths[i] = (uint32_t)intervals[i].length;
+        far->values[i] = intervals[i].value;
+    }
+}
+
 static void write_wide(struct leaf *leaf, const struct interval *intervals, unsigned count)
 {
-    struct leaf_wide *wide = &leaf->wides;
+    struct leaf_wide *wide = &leaf->wide;
     for (unsigned i = 0; i < count; i++) {
         wide->starts[i] = intervals[i].start;
         wide->lengths[i] = intervals[i].length;
@@ -94,17 +110,19 @@ void leaf_write(struct leaf *leaf, const struct interval *intervals, unsigned co
     assert(count > 0 && leaf_fits(intervals, count));
     leaf->base = intervals[0].start;
     leaf->count = count;
-    leaf->wide = !fits_narrow(intervals, count);
-    if (leaf->wide)
-        write_wide(leaf, intervals, count);
-    else
+    leaf->kind = leaf_kind_for(intervals, count);
+    if (leaf->kind == LEAF_NARROW)
         write_narrow(leaf, intervals, count);
+    else if (leaf->kind == LEAF_FAR)
+        write_far(leaf, intervals, count);
+    else
+        write_wide(leaf, intervals, count);
 }
 
-unsigned leaf_read(const struct leaf *leaf, struct interval intervals[LEAF_NARROW])
+unsigned leaf_read(const struct leaf *leaf, struct interval intervals[NARROW_INTERVALS])
 {
     unsigned count = 0;
-    if (leaf->wide) {
+    if (leaf->kind != LEAF_NARROW) {
         for (; count < leaf->count; count++)
             intervals[count] = leaf_get(leaf, (int)count);
         return count;
@@ -125,9 +143,21 @@ unsigned leaf_read(const struct leaf *leaf, struct interval intervals[LEAF_NARRO
 #define CLOSE_PLACE(array, place, count)                                                           \
     memmove((array) + (place), (array) + (place) + 1, ((count) - (place)-1) * sizeof(*(array)))
 
+static void insert_far(struct leaf *leaf, unsigned place, const struct interval *interval)
+{
+    struct leaf_far *far = &leaf->far;
+    unsigned count = leaf->count;
+    OPEN_PLACE(far->starts, place, count);
+    OPEN_PLACE(far->lengths, place, count);
+    OPEN_PLACE(far->values, place, count);
+    far->starts[place] = interval->start;
+    far->lengths[place] = (uint32_t)interval->length;
+    far->values[place] = interval->value;
+}
+
 static void insert_wide(struct leaf *leaf, unsigned place, const struct interval *interval)
 {
-    struct leaf_wide *wide = &leaf->wides;
+    struct leaf_wide *wide = &leaf->wide;
     unsigned count = leaf->count;
     OPEN_PLACE(wide->starts, place, count);
     OPEN_PLACE(wide->lengths, place, count);
@@ -152,7 +182,7 @@ static void insert_in_line(struct leaf *leaf, unsigned number, unsigned place,
 // Spreads a narrow leaf's intervals anew, with one more at rank `rank`.
 static void insert_spread(struct leaf *leaf, unsigned rank, const struct interval *interval)
 {
-    struct interval intervals[LEAF_NARROW + 1];
+    struct interval intervals[NARROW_INTERVALS + 1];
     unsigned count = leaf_read(leaf, intervals);
     OPEN_PLACE(intervals, rank, count);
     intervals[rank] = *interval;
@@ -224,8 +254,12 @@ bool leaf_insert(struct leaf *leaf, int place, const struct interval *interval)
 {
     if (leaf->count == leaf_capacity(leaf))
         return false;
-    if (leaf->wide) {
+    if (leaf->kind == LEAF_WIDE) {
         insert_wide(leaf, (unsigned)(place + 1), interval);
+    } else if (leaf->kind == LEAF_FAR) {
+        if (interval->length > UINT32_MAX)
+            return false;
+        insert_far(leaf, (unsigned)(place + 1), interval);
     } else {
         if (leaf->count == 0)
             leaf->base = interval->start;
@@ -238,9 +272,18 @@ bool leaf_insert(struct leaf *leaf, int place, const struct interval *interval)
     return true;
 }
 
+static void erase_far(struct leaf *leaf, unsigned place)
+{
+    struct leaf_far *far = &leaf->far;
+    unsigned count = leaf->count;
+    CLOSE_PLACE(far->starts, place, count);
+    CLOSE_PLACE(far->lengths, place, count);
+    CLOSE_PLACE(far->values, place, count);
+}
+
 static void erase_wide(struct leaf *leaf, unsigned place)
 {
-    struct leaf_wide *wide = &leaf->wides;
+    struct leaf_wide *wide = &leaf->wide;
     unsigned count = leaf->count;
     CLOSE_PLACE(wide->starts, place, count);
     CLOSE_PLACE(wide->lengths, place, count);
@@ -250,8 +293,8 @@ static void erase_wide(struct leaf *leaf, unsigned place)
 void leaf_erase(struct leaf *leaf, int place)
 {
     assert(leaf->count > 0);
-    if (leaf->wide) {
-        erase_wide(leaf, (unsigned)place);
+    if (leaf->kind != LEAF_NARROW) {
+        (leaf->kind == LEAF_FAR ? erase_far : erase_wide)(leaf, (unsigned)place);
         leaf->count--;
         return;
     }
@@ -260,7 +303,7 @@ void leaf_erase(struct leaf *leaf, int place)
     leaf->count--;
     // A line that gets empty is filled from the others.
     if (line_count(&leaf->narrow.lines[number]) == 0 && leaf->count > 0) {
-        struct interval intervals[LEAF_NARROW];
+        struct interval intervals[NARROW_INTERVALS];
         write_narrow(leaf, intervals, leaf_read(leaf, intervals));
     }
 }
@@ -268,8 +311,10 @@ void leaf_erase(struct leaf *leaf, int place)
 void leaf_set_value(struct leaf *leaf, int place, uint32_t value)
 {
     unsigned at = (unsigned)place;
-    if (leaf->wide)
-        leaf->wides.values[at] = value;
+    if (leaf->kind == LEAF_WIDE)
+        leaf->wide.values[at] = value;
+    else if (leaf->kind == LEAF_FAR)
+        leaf->far.values[at] = value;
     else
         leaf->narrow.lines[at / LINE_INTERVALS].values[at % LINE_INTERVALS] = value;
 }

@@ -5,12 +5,14 @@
 //     inner    line 0     firsts[7], count          firsts[g] is keys[0] of group g
 //              group g    keys[4] | children[4]     keys: where the child's intervals may start
 //
-//     leaf     line 0     base, count, wide, previous, next, firsts[7]
+//     leaf     line 0     base, count, kind, previous, next, firsts[7]
 //       narrow line l     lows[5] | lengths[5] | values[5] | high, count      12 bytes an interval
+//       far    the rest   starts[30] | lengths[30] | values[30]               16 bytes an interval
 //       wide   the rest   starts[24] | lengths[24] | values[24]               20 bytes an interval
 //
 // A narrow leaf's intervals start less than 2^32 behind its base and are less than 2^32 long, which
-// is nearly everything; so the lower halves of their starts suffice. Its lines are filled evenly,
+// is nearly everything; so the lower halves of their starts suffice. Where they lie further apart
+// but are as short, the leaf is far; where one is longer, it is wide. Its lines are filled evenly,
 // so that most inserts move a few numbers within one line, and those with intervals come first. A
 // line also knows the upper half of its first start, but for the three highest bits: who comes to
 // it by the line index needs nothing else of the leaf.
@@ -30,8 +32,14 @@
 #define GROUP_CHILDREN 4
 #define INNER_CHILDREN (NODE_LINES * GROUP_CHILDREN)
 #define LINE_INTERVALS 5
-#define LEAF_NARROW    (NODE_LINES * LINE_INTERVALS)
-#define LEAF_WIDE      24
+
+// The most intervals that a leaf of each kind holds.
+#define NARROW_INTERVALS (NODE_LINES * LINE_INTERVALS)
+#define FAR_INTERVALS    30
+#define WIDE_INTERVALS   24
+
+// Kinds of leaves, the densest first.
+enum leaf_kind { LEAF_NARROW, LEAF_FAR, LEAF_WIDE, LEAF_NONE };
 
 struct inner_group {
     uint64_t keys[GROUP_CHILDREN];
@@ -59,21 +67,28 @@ struct leaf_narrow {
     struct leaf_line lines[NODE_LINES];
 };
 
-struct leaf_wide {
-    uint64_t starts[LEAF_WIDE];
-    uint64_t lengths[LEAF_WIDE];
-    uint32_t values[LEAF_WIDE];
+struct leaf_far {
+    uint64_t starts[FAR_INTERVALS];
+    uint32_t lengths[FAR_INTERVALS];
+    uint32_t values[FAR_INTERVALS];
+};
+
+struct leaf_wide { // its starts lie where those of a far leaf do
+    uint64_t starts[WIDE_INTERVALS];
+    uint64_t lengths[WIDE_INTERVALS];
+    uint32_t values[WIDE_INTERVALS];
 };
 
 struct leaf {
     uint64_t base; // of narrow offsets: the start of the first interval when it was written
     uint32_t count;
-    uint32_t wide; // 0 or 1
+    uint32_t kind; // enum leaf_kind
     struct leaf *previous;
     struct leaf *next;
     union {
         struct leaf_narrow narrow;
-        struct leaf_wide wides;
+        struct leaf_far far;
+        struct leaf_wide wide;
     };
 };
 
@@ -276,11 +291,11 @@ INTERVAL_SEARCH bool leaf_narrow_at(const struct leaf *leaf, unsigned number, ui
 // The place of the last interval that starts at `key` or before it; LEAF_BEFORE where none does.
 INTERVAL_SEARCH int leaf_find(const struct leaf *leaf, uint64_t key)
 {
-    if (__builtin_expect(leaf->wide != 0, 0)) {
+    if (__builtin_expect(leaf->kind != LEAF_NARROW, 0)) {
         int place = LEAF_BEFORE;
-        uint32_t count = leaf->count < LEAF_WIDE ? leaf->count : LEAF_WIDE;
+        uint32_t count = leaf->count < FAR_INTERVALS ? leaf->count : FAR_INTERVALS;
         for (uint32_t i = 0; i < count; i++)
-            place += leaf->wides.starts[i] <= key;
+            place += leaf->far.starts[i] <= key;
         return place;
     }
     unsigned number = leaf_line_of(leaf, key);
@@ -293,12 +308,17 @@ INTERVAL_SEARCH int leaf_find(const struct leaf *leaf, uint64_t key)
 // The interval at a place.
 INTERVAL_SEARCH struct interval leaf_get(const struct leaf *leaf, int place)
 {
-    if (__builtin_expect(leaf->wide != 0, 0)) {
-        unsigned within = (unsigned)place % LEAF_WIDE;
-        return (struct interval){leaf->wides.starts[within], leaf->wides.lengths[within],
-                                 leaf->wides.values[within]};
+    if (__builtin_expect(leaf->kind == LEAF_FAR, 0)) {
+        unsigned within = (unsigned)place % FAR_INTERVALS;
+        return (struct interval){leaf->far.starts[within], leaf->far.lengths[within],
+                                 leaf->far.values[within]};
     }
-    unsigned within = (unsigned)place % LEAF_NARROW;
+    if (__builtin_expect(leaf->kind == LEAF_WIDE, 0)) {
+        unsigned within = (unsigned)place % WIDE_INTERVALS;
+        return (struct interval){leaf->wide.starts[within], leaf->wide.lengths[within],
+                                 leaf->wide.values[within]};
+    }
+    unsigned within = (unsigned)place % NARROW_INTERVALS;
     const struct leaf_line *line = &leaf->narrow.lines[within / LINE_INTERVALS];
     unsigned i = within % LINE_INTERVALS;
     return (struct interval){leaf_start_in(leaf, line, i), line->lengths[i], line->values[i]};
@@ -307,7 +327,7 @@ INTERVAL_SEARCH struct interval leaf_get(const struct leaf *leaf, int place)
 // The place behind a place (or behind LEAF_BEFORE), or LEAF_BEHIND.
 INTERVAL_SEARCH int leaf_next(const struct leaf *leaf, int place)
 {
-    if (leaf->wide != 0)
+    if (leaf->kind != LEAF_NARROW)
         return (uint32_t)(place + 1) < leaf->count ? place + 1 : LEAF_BEHIND;
     if (place == LEAF_BEFORE)
         return leaf->count > 0 ? 0 : LEAF_BEHIND;
@@ -344,12 +364,14 @@ static inline void leaf_warm(const struct leaf *leaf)
 void leaf_clear(struct leaf *leaf);
 // The intervals that the leaf, being of the kind it is, can hold.
 unsigned leaf_capacity(const struct leaf *leaf);
-// True when one leaf can hold these intervals (sorted, at least one).
+// The densest kind of leaf that can hold these intervals (sorted, at least one), or LEAF_NONE.
+enum leaf_kind leaf_kind_for(const struct interval *intervals, unsigned count);
+// True when one leaf can hold them.
 bool leaf_fits(const struct interval *intervals, unsigned count);
 // Fills the leaf with intervals that fit.
 void leaf_write(struct leaf *leaf, const struct interval *intervals, unsigned count);
 // Copies all intervals out and returns how many there are.
-unsigned leaf_read(const struct leaf *leaf, struct interval intervals[LEAF_NARROW]);
+unsigned leaf_read(const struct leaf *leaf, struct interval intervals[NARROW_INTERVALS]);
 // Puts an interval in behind `place` (which may be LEAF_BEFORE) without changing the kind of leaf;
 // false where that cannot be.
 bool leaf_insert(struct leaf *leaf, int place, const struct interval *interval);

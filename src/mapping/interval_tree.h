@@ -12,10 +12,6 @@
 // with few children each, 16 levels hold more than 2^64 keys.
 #define INTERVAL_HEIGHT_MAX 16
 
-// Bulk building fills leaves this far, so that the first updates find room.
-#define LEAF_NARROW_FILL 30
-#define LEAF_WIDE_FILL   22
-
 // The looking half, compiled for one kind of machine; the functions are those of interval_map.h.
 struct interval_finder {
     bool (*find)(const struct interval_map *map, uint64_t key, struct interval *found);
@@ -67,6 +63,9 @@ void interval_leaf_overflow(struct interval_map *map, struct leaf *leaf,
                             const struct interval *added);
 // Mends the tree after the interval at `start` was taken out of the leaf.
 void interval_leaf_shrunk(struct interval_map *map, uint64_t start, struct leaf *leaf);
+
+// How many intervals bulk building puts into a leaf of some kind.
+unsigned interval_leaf_fill(enum leaf_kind kind);
 
 // The leaf that a key leads to. For the writer.
 const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key);

@@ -13,7 +13,7 @@
 #define LEAVES_MIN 64
 // Slots for each leaf when the index is laid out: a narrow one has seven lines to be found.
 #define SLOTS_NARROW 12
-#define SLOTS_WIDE   3
+#define SLOTS_OTHER  3
 // More lines of a leaf than this are put in anew together.
 #define MOVED_MAX 3
 // Done of a layout each time a leaf is added or dropped: leaves put in, and octets given back.
@@ -72,8 +72,8 @@ size_t line_index_memory(const struct line_index *index)
 
 struct leaf_shape leaf_shape(const struct leaf *leaf)
 {
-    struct leaf_shape shape = {.base = leaf->base, .wide = leaf->wide};
-    if (!leaf->wide)
+    struct leaf_shape shape = {.base = leaf->base, .narrow = leaf->kind == LEAF_NARROW};
+    if (shape.narrow)
         memcpy(shape.firsts, leaf->narrow.firsts, sizeof(shape.firsts));
     return shape;
 }
@@ -121,7 +121,7 @@ static bool is_pair(uint64_t entry)
 // stays, since it is that of a line behind.
 static uint64_t entry_among(uint64_t there, uint64_t line, uint64_t into)
 {
-    uint64_t address = there & (LINE_ADDRESS | LINE_WIDE);
+    uint64_t address = there & (LINE_ADDRESS | LINE_LEAF);
     uint64_t there_into = last_start(there);
     if (there == 0 || is_repeated(there))
         return entry_for(line, into, into);
@@ -141,7 +141,7 @@ static bool put_line(struct line_slots *slots, uint64_t start, uint64_t line)
     uint64_t at = (place >> 32) + 1;
     assert(at <= slots->count);
     uint64_t there = slots->entries[at];
-    bool first = there == 0 || is_repeated(there) || (there & (LINE_ADDRESS | LINE_WIDE)) == line;
+    bool first = there == 0 || is_repeated(there) || (there & (LINE_ADDRESS | LINE_LEAF)) == line;
     uint64_t entry = entry_among(there, line, (uint8_t)(place >> 24));
     if (entry == 0)
         return false;
@@ -159,7 +159,7 @@ static void drop_line(struct line_slots *slots, uint64_t at, uint64_t line)
 {
     uint64_t *entries = slots->entries;
     uint64_t behind = line + LINE_BYTES;
-    if ((entries[at] & (LINE_ADDRESS | LINE_WIDE)) == behind && !is_repeated(entries[at]))
+    if ((entries[at] & (LINE_ADDRESS | LINE_LEAF)) == behind && !is_repeated(entries[at]))
         write_entry(&entries[at],
                     entry_for(behind, last_start(entries[at]), last_start(entries[at])));
     if ((entries[at] & LINE_ADDRESS) == line && is_pair(entries[at])) {
@@ -198,7 +198,7 @@ static void forget_leaf(struct line_slots *slots, const struct leaf *leaf,
 {
     if (slots->count == 0)
         return;
-    if (shape->wide) {
+    if (!shape->narrow) {
         forget_line(slots, shape->base, leaf);
         return;
     }
@@ -212,8 +212,8 @@ static unsigned put_leaf(struct line_slots *slots, const struct leaf *leaf)
     unsigned firsts = 0;
     if (slots->count == 0)
         return 0;
-    if (leaf->wide)
-        return put_line(slots, leaf->base, (uintptr_t)leaf | LINE_WIDE);
+    if (leaf->kind != LEAF_NARROW)
+        return put_line(slots, leaf->base, (uintptr_t)leaf | LINE_LEAF);
     // From the last to the first: each fills the slots up to the one behind.
     for (unsigned i = NODE_LINES; i-- > 0;)
         if (leaf->narrow.firsts[i] != UINT32_MAX)
@@ -227,7 +227,7 @@ static void update_leaf(struct line_slots *slots, const struct leaf *leaf,
 {
     unsigned changed[NODE_LINES];
     unsigned count = 0;
-    bool anew = shape->base != before->base || shape->wide != before->wide;
+    bool anew = shape->base != before->base || shape->narrow != before->narrow;
     if (slots->count == 0)
         return;
     for (unsigned i = 0; i < NODE_LINES; i++) {
@@ -331,7 +331,7 @@ static size_t slots_a_leaf(const struct interval_map *map)
         const void *node = inner_get(root, i).child;
         for (unsigned level = 1; level < map->height; level++)
             node = inner_get(node, 0).child;
-        slots += ((const struct leaf *)node)->wide ? SLOTS_WIDE : SLOTS_NARROW;
+        slots += ((const struct leaf *)node)->kind == LEAF_NARROW ? SLOTS_NARROW : SLOTS_OTHER;
     }
     return slots / root->count;
 }

@@ -34,12 +34,12 @@
 // An entry, 0 where no line is known:
 //
 //     63   56 55   48 47                                6 5          1   0
-//     | last  | other | address of the line, or the leaf  | distance   | wide |
+//     | last  | other | address of the line, or the leaf  | distance   | leaf |
 //
 // `last` and `other` are how far into the slot the line and the one before it start, in 1/256 of a
 // slot; the same twice where only one does. `distance` is how many slots before this one the line
 // starts, when the entry is repeated (the starts are 0 then).
-#define LINE_WIDE        ((uint64_t)1) // a wide leaf: the address is that of the leaf
+#define LINE_LEAF        ((uint64_t)1) // not a narrow leaf: the address is that of the leaf
 #define LINE_DISTANCE    ((uint64_t)1 << 1)
 #define LINE_FILL_MAX    31
 #define LINE_BYTES       64
@@ -81,7 +81,7 @@ size_t line_index_memory(const struct line_index *index);
 // Where the lines of a leaf start: what the index knows of it.
 struct leaf_shape {
     uint64_t base;
-    uint32_t wide;
+    bool narrow;
     uint32_t firsts[NODE_LINES];
 };
 
@@ -136,10 +136,10 @@ INTERVAL_SEARCH uint64_t line_slots_find(const struct line_slots *slots, uint64_
     return line_slots_entry(slots, line_slots_place(slots, key));
 }
 
-// The line that an entry names; NULL where it names none, or a wide leaf.
+// The line that an entry names; NULL where it names none, or a leaf that is not narrow.
 INTERVAL_SEARCH struct leaf_line *line_of_entry(uint64_t entry)
 {
-    if (__builtin_expect((entry & LINE_WIDE) != 0, 0))
+    if (__builtin_expect((entry & LINE_LEAF) != 0, 0))
         return NULL;
     return (struct leaf_line *)(uintptr_t)(entry & LINE_ADDRESS); // NOLINT: an address
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The interval map against a plain sorted array, in key spaces that make its leaves narrow, wide
-// and mixed, growing and shrinking.
+// The interval map against a plain sorted array, in key spaces that make its leaves narrow, far,
+// wide and mixed, growing and shrinking.
 #include "../check.h"
 #include "base/memory.h"
 #include "base/random.h"
@@ -150,20 +150,25 @@ static void compare_all(const struct interval_map *map, const struct model *mode
     memory_free(found);
 }
 
-// What kind of key space: keys are base + below(span), lengths below(longest) + 1.
+// What kind of key space: keys are base + below(span), lengths below(longest) + 1, where longest is
+// halved up to so many times.
 struct space {
     const char *name;
     uint64_t base;
     uint64_t span;
     uint64_t longest;
+    unsigned halved;
 };
 
 static const struct space spaces[] = {
-    {"crowded", 0, 4000, 6},
-    {"narrow", 0x20010db800000000, 1 << 24, 900},
-    {"wide", 1, UINT64_MAX - 1, (uint64_t)1 << 48},
-    {"mixed", (uint64_t)1 << 63, (uint64_t)1 << 36, (uint64_t)1 << 33},
-    {"end", UINT64_MAX - 20000, 20001, 30},
+    {"crowded", 0, 4000, 6, 0},
+    {"narrow", 0x20010db800000000, 1 << 24, 900, 0},
+    {"far", 1, UINT64_MAX - 1, 900, 0},
+    {"wide", 1, UINT64_MAX - 1, (uint64_t)1 << 48, 0},
+    {"narrow and far", 1, (uint64_t)1 << 40, 900, 0},
+    {"far and wide", 1, UINT64_MAX - 1, (uint64_t)1 << 34, 24},
+    {"mixed", (uint64_t)1 << 63, (uint64_t)1 << 36, (uint64_t)1 << 33, 0},
+    {"end", UINT64_MAX - 20000, 20001, 30, 0},
 };
 
 static uint64_t pick(struct random_source *random, const struct space *space)
@@ -177,7 +182,8 @@ static void step(struct interval_map *map, struct model *model, struct random_so
     uint64_t key = pick(random, space);
     struct interval at = {0};
     if (random_below(random, 10) < (growing ? 7 : 3)) {
-        struct interval added = {key, random_below(random, space->longest) + 1,
+        uint64_t longest = space->longest >> random_below(random, space->halved + 1);
+        struct interval added = {key, random_below(random, longest) + 1,
                                  (uint32_t)random_u64(random)};
         uint64_t room = UINT64_MAX - key;
         if (added.length - 1 > room)
@@ -247,19 +253,24 @@ static void test_ends(void **state)
     interval_map_free(map);
 }
 
-// Memory an interval after random inserts, and after inserts in order with random ones behind,
-// also while the index is there twice because it is laid out anew.
+// Memory an interval after random inserts, near each other and far apart, and after inserts in
+// order with random ones behind; also while the index is there twice because it is laid out anew.
 static void test_memory(void **state)
 {
     (void)state;
+    static const struct {
+        uint64_t ordered;
+        unsigned apart; // keys are multiples of 2^apart
+    } cases[] = {{0, 0}, {50000, 0}, {0, 34}, {50000, 34}};
     struct random_source random;
     random_init(&random, random_seed_from_number(1));
-    for (unsigned ordered = 0; ordered < 2; ordered++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct interval_map *map = interval_map_new();
-        for (uint64_t i = 0; ordered == 1 && i < 50000; i++)
-            assert_true(interval_map_insert(map, &(struct interval){i << 14, 3, 1}));
+        for (uint64_t j = 0; j < cases[i].ordered; j++)
+            assert_true(
+                interval_map_insert(map, &(struct interval){j << 14 << cases[i].apart, 3, 1}));
         while (interval_map_count(map) < 100000) {
-            uint64_t start = random_below(&random, 50000 << 14);
+            uint64_t start = random_below(&random, 50000 << 14) << cases[i].apart;
             (void)interval_map_insert(map, &(struct interval){start, 1, 1});
             size_t count = interval_map_count(map);
             if (count >= 10000 && interval_map_memory(map) > 24 * count)

@@ -30,7 +30,7 @@ static struct interval interval_by_tree(const struct interval_map *map, uint64_t
 }
 
 // True when the index alone finds an interval that holds the key, which is checked to be the right
-// one, or a wide leaf that does.
+// one, or a leaf that is not narrow and does.
 static bool check_key(const struct interval_map *map, uint64_t key)
 {
     const struct line_slots *slots = &map->index.slots;
@@ -57,7 +57,8 @@ static int compare_leaves(const void *a, const void *b)
     return (*left > *right) - (*left < *right);
 }
 
-// Every entry names one of these leaves, by a line with intervals, or as a wide one.
+// Every entry names one of these leaves, by a line with intervals, or where it is not narrow,
+// itself.
 static void check_slots(const struct line_slots *slots, const struct leaf *const *leaves,
                         size_t count)
 {
@@ -69,7 +70,7 @@ static void check_slots(const struct line_slots *slots, const struct leaf *const
         const struct leaf *leaf = leaf_of_entry(entry);
         assert_non_null(bsearch(&leaf, leaves, count, sizeof(struct leaf *), compare_leaves));
         const struct leaf_line *line = line_of_entry(entry);
-        assert_int_equal(leaf->wide, line == NULL);
+        assert_int_equal(leaf->kind != LEAF_NARROW, line == NULL);
         if (line != NULL) {
             assert_true(line >= leaf->narrow.lines && line < leaf->narrow.lines + NODE_LINES);
             assert_true(line_count(line) > 0);

@@ -20,8 +20,8 @@ static const struct trial trials[] = {
     {"20.0.0.0/14", 8000},      // pages of the flat array, three levels of bitmap
     {"255.0.0.0/8", 300},       // the end of the space, all four levels, pages given back
     {"2001:db8:7::/48", 40000}, // narrow leaves
-    {"2001:db8::/32", 20000},   // narrow and wide
-    {"ffff::/16", 20000},       // wide leaves, the end of the space
+    {"2001:db8::/32", 20000},   // narrow and far
+    {"ffff::/16", 20000},       // far leaves, the end of the space
 };
 
 struct sut {
