@@ -16,6 +16,7 @@
 #include "query/qsa.h"
 #include "query/qsr.h"
 #include "sim/nodes/disk.h"
+#include "sim/nodes/people.h"
 #include "sim/truth/master.h"
 #include "sim/truth/zone.h"
 #include "sim/world.h"
@@ -76,43 +77,6 @@ struct world_qsa {
     bool loaded[MASTER_MABS]; // has, or had, a copy since it started
     uint64_t sequences[MASTER_MABS];
     struct instant open_since; // since when nothing keeps it from its RUAS
-};
-
-// The people, as far as the RUAS acknowledged it (nodes/people.c).
-#define WORLD_USERS      4
-#define WORLD_UABS       6
-#define WORLD_TOKENS_MAX 64
-
-struct world_uab {
-    struct range range;
-    size_t user; // WORLD_USERS: nobody has it
-};
-
-struct world_token {
-    char text[TOKEN_TEXT_MAX];
-    struct token_digest digest;
-    size_t user;
-    enum token_scope scope;
-    bool limited;
-    struct range only;
-    struct wall_time expires; // 0: never
-    bool revoked;
-};
-
-struct world_scheduled {
-    uint64_t id;
-    size_t user;
-    struct wall_time at;
-    enum scheduled_state state;
-};
-
-struct world_people {
-    struct world_uab uabs[WORLD_UABS];
-    size_t token_count;
-    struct world_token tokens[WORLD_TOKENS_MAX];
-    size_t scheduled_with; // the token that a set was scheduled with last
-    size_t scheduled_count;
-    struct world_scheduled *scheduled;
 };
 
 // The RUAS's database in short, to see whether something changed it.
@@ -390,18 +354,6 @@ bool world_schedule(struct world *world, const struct grant *grant, struct comma
                     struct wall_time at);
 struct instant world_next_due(const struct world *world);
 void world_execute_due(struct world *world);
-
-// nodes/people.c: who asks the RUAS for changes.
-void world_people_begin(struct world *world);
-void world_people_release(struct world *world);
-const char *world_user_name(size_t user);
-// Something of theirs was acknowledged.
-void world_people_note(struct world *world, const struct disk_record *record);
-// A set made at random from a number, an act of the operator, and what a scenario asks for: the
-// RUAS is up.
-void world_people_change(struct world *world, uint64_t number);
-void world_people_administer(struct world *world, uint64_t number);
-void world_people_map(struct world *world, const struct range *range, const struct address *etr);
 
 // nodes/push.c: fast push.
 void world_push_add_nodes(struct world *world);
