@@ -2,12 +2,11 @@
 // Both ends of fast push in one loop: real HTTP over loopback, and UDP replaced by a wire that
 // loses what the test wants lost.
 #include "../check.h"
-#include "base/memory.h"
 #include "node/http/http_client.h"
 #include "node/push/feed_in.h"
 #include "node/push/feed_out.h"
-#include "node/udp.h"
 #include "test_node.h"
+#include "udp_wire.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,107 +14,6 @@
 
 #define MABS    2
 #define LIMIT_S 30
-
-// --- the wire ------------------------------------------------------------------------------------
-
-struct udp {
-    struct endpoint local;
-    udp_receive *receive;
-    udp_batch_end *batch_end;
-    void *state;
-};
-
-static struct udp *listener; // who gets all datagrams
-static unsigned lose_next;
-static bool cut;
-
-struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
-                     udp_batch_end *batch_end, void *state, struct error *error)
-{
-    (void)node;
-    (void)error;
-    struct udp *udp = memory_new(sizeof(*udp));
-    *udp = (struct udp){*listen, receive, batch_end, state};
-    if (batch_end != NULL)
-        listener = udp;
-    return udp;
-}
-
-// The roles that are linked want these too, but none runs.
-struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
-                            udp_batch_end *batch_end, void *state, struct error *error)
-{
-    (void)listen, (void)receive, (void)batch_end, (void)state, (void)error;
-    fail_msg("no role is to open a socket");
-    return NULL;
-}
-
-struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
-                           udp_batch_end *batch_end, void *state, struct error *error)
-{
-    return udp_open_shared(listen, receive, batch_end, state, error);
-}
-
-int udp_descriptor(const struct udp *udp)
-{
-    (void)udp;
-    return -1;
-}
-
-bool udp_read(struct udp *udp)
-{
-    (void)udp;
-    return false;
-}
-
-void udp_close(struct udp *udp)
-{
-    if (udp == listener)
-        listener = NULL;
-    memory_free(udp);
-}
-
-struct endpoint udp_local(const struct udp *udp)
-{
-    return udp->local;
-}
-
-void udp_send(struct udp *udp, const struct endpoint *to, const uint8_t *bytes, size_t length)
-{
-    (void)to;
-    if (listener == NULL || cut)
-        return;
-    if (lose_next > 0) {
-        lose_next--;
-        return;
-    }
-    struct endpoint from = {{FAMILY_IPV4, {127, 0, 0, 1}}, udp->local.port};
-    listener->receive(listener->state, &from, bytes, length);
-    listener->batch_end(listener->state);
-}
-
-void udp_flush(struct udp *udp)
-{
-    (void)udp;
-}
-
-const struct udp_counters *udp_counters(const struct udp *udp)
-{
-    (void)udp;
-    static const struct udp_counters none;
-    return &none;
-}
-
-void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part)
-{
-    (void)sum, (void)part;
-}
-
-struct udp_queue udp_queue(const struct udp *udp)
-{
-    (void)udp;
-    return (struct udp_queue){0};
-}
 
 // --- a RUAS and a receiver -----------------------------------------------------------------------
 
@@ -213,8 +111,7 @@ static int set_up(void **state)
     (void)state;
     node = test_node();
     memset(&ruas, 0, sizeof(ruas));
-    lose_next = 0;
-    cut = false;
+    udp_wire_mend();
     static const char *const mabs[MABS] = {"20.0.0.0/14", "2001:db8::/32"};
     for (size_t i = 0; i < MABS; i++) {
         struct prefix mab;
@@ -317,7 +214,7 @@ static void test_fetches_what_was_lost(void **state)
     start_receiving();
     run_until(in_step);
     for (int i = 0; i < 5; i++) {
-        lose_next = 2;
+        udp_wire_lose(2);
         change(0);
         change(1);
         run_until(in_step);
@@ -326,7 +223,7 @@ static void test_fetches_what_was_lost(void **state)
     assert_true(counters->fetched > 0 && counters->gaps > 0);
     assert_int_equal(counters->diverged, 0);
     // Without any datagrams it follows by HTTP alone.
-    cut = true;
+    udp_wire_cut(true);
     change(0);
     run_until(in_step);
     assert_int_equal(receiving.reloaded, MABS);
@@ -341,10 +238,10 @@ static void test_ruas_starts_again(void **state)
     change(0);
     run_until(in_step);
     feed_out_stop(ruas.out);
-    cut = true;
+    udp_wire_cut(true);
     start_ruas(port);
     change(0); // sent into the cut
-    cut = false;
+    udp_wire_cut(false);
     run_until(in_step);
     assert_int_equal(receiving.lost, 0);
     assert_int_equal(receiver_ruas(feed_in_receiver(receiving.in), 0).epoch, 2);

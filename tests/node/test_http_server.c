@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Handlers run in the node's loop in this thread; the client is libcurl in another.
 #include "../check.h"
+#include "http_call.h"
 #include "node/http/certificate.h"
 #include "node/http/http_server.h"
 #include "test_node.h"
@@ -16,23 +17,6 @@
 #include <unistd.h>
 
 #define HEADER_TOO_LARGE (64 * 1024)
-
-// One request by the client thread.
-struct call {
-    char url[128];
-    const char *body; // POST when not NULL
-    size_t body_length;
-    bool chunked;
-    const char *header; // one more
-    const char *pin;    // of the server's key; NULL: plain HTTP
-    CURLcode result;
-    long status;
-    char answer[4096];
-    size_t answer_length;
-    char type[64];
-    uv_async_t finished;
-    bool done;
-};
 
 static uv_thread_t main_thread;
 static struct node *node;
@@ -92,98 +76,15 @@ static void on_request(void *state, struct http_exchange *exchange)
     }
 }
 
-static size_t on_data(char *bytes, size_t size, size_t count, void *state)
-{
-    struct call *call = state;
-    size_t length = size * count;
-    if (length > sizeof(call->answer) - 1 - call->answer_length)
-        return 0;
-    memcpy(call->answer + call->answer_length, bytes, length);
-    call->answer_length += length;
-    return length;
-}
-
-static size_t on_more_body(char *bytes, size_t size, size_t count, void *state)
-{
-    struct call *call = state;
-    size_t length = size * count < call->body_length ? size * count : call->body_length;
-    memcpy(bytes, call->body, length);
-    call->body += length;
-    call->body_length -= length;
-    return length;
-}
-
-static void set_body(CURL *curl, struct call *call, struct curl_slist **headers)
-{
-    (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    if (call->chunked) {
-        *headers = curl_slist_append(*headers, "Transfer-Encoding: chunked");
-        (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, on_more_body);
-        (void)curl_easy_setopt(curl, CURLOPT_READDATA, call);
-    } else {
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)call->body_length);
-    }
-}
-
-static void run_call(void *state)
-{
-    struct call *call = state;
-    CURL *curl = curl_easy_init();
-    struct curl_slist *headers = curl_slist_append(NULL, "X-Test: here");
-    (void)curl_easy_setopt(curl, CURLOPT_URL, call->url);
-    (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, 25L);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
-    (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, call);
-    if (call->header != NULL) {
-        char *line = NULL;
-        if (asprintf(&line, "X-Pad: %s", call->header) > 0)
-            headers = curl_slist_append(headers, line);
-        free(line);
-    }
-    if (call->body != NULL)
-        set_body(curl, call, &headers);
-    if (call->pin != NULL) {
-        (void)curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, call->pin);
-        (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-        (void)curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-    }
-    (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    call->result = curl_easy_perform(curl);
-    (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &call->status);
-    char *type = NULL;
-    (void)curl_easy_getinfo(curl, CURLINFO_CONTENT_TYPE, &type);
-    (void)snprintf(call->type, sizeof(call->type), "%s", type == NULL ? "" : type);
-    curl_slist_free_all(headers);
-    curl_easy_cleanup(curl);
-    (void)uv_async_send(&call->finished);
-}
-
-static void on_finished(uv_async_t *async)
-{
-    ((struct call *)async->data)->done = true;
-}
-
 static uv_thread_t begin(struct call *call, const char *path)
 {
-    char text[ENDPOINT_TEXT_MAX];
     struct endpoint local = http_server_local(server);
-    (void)snprintf(call->url, sizeof(call->url), "%s://%s%s", call->pin != NULL ? "https" : "http",
-                   endpoint_print(&local, text), path);
-    (void)uv_async_init(node_loop(node), &call->finished, on_finished);
-    call->finished.data = call;
-    uv_thread_t thread;
-    assert_int_equal(uv_thread_create(&thread, run_call, call), 0);
-    return thread;
+    return call_begin(call, node, &local, path);
 }
 
 static void finish(struct call *call, uv_thread_t thread)
 {
-    test_run_until(node, &call->done);
-    (void)uv_thread_join(&thread);
-    uv_close((uv_handle_t *)&call->finished, NULL);
-    (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+    call_finish(call, node, thread);
 }
 
 static void perform(struct call *call, const char *path)

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "udp_wire.h"
+#include "../check.h"
+
+#include "base/memory.h"
+#include "node/udp.h"
+
+struct udp {
+    struct endpoint local;
+    udp_receive *receive;
+    udp_batch_end *batch_end;
+    void *state;
+};
+
+static struct udp *listener; // who gets all datagrams
+static unsigned lose_next;
+static bool is_cut;
+
+void udp_wire_mend(void)
+{
+    lose_next = 0;
+    is_cut = false;
+}
+
+void udp_wire_lose(unsigned count)
+{
+    lose_next = count;
+}
+
+void udp_wire_cut(bool cut)
+{
+    is_cut = cut;
+}
+
+struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
+                     udp_batch_end *batch_end, void *state, struct error *error)
+{
+    (void)node;
+    (void)error;
+    struct udp *udp = memory_new(sizeof(*udp));
+    *udp = (struct udp){*listen, receive, batch_end, state};
+    if (batch_end != NULL)
+        listener = udp;
+    return udp;
+}
+
+// The roles that are linked want these too, but none runs.
+struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
+                            udp_batch_end *batch_end, void *state, struct error *error)
+{
+    (void)listen, (void)receive, (void)batch_end, (void)state, (void)error;
+    fail_msg("no role is to open a socket");
+    return NULL;
+}
+
+struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
+                           udp_batch_end *batch_end, void *state, struct error *error)
+{
+    return udp_open_shared(listen, receive, batch_end, state, error);
+}
+
+int udp_descriptor(const struct udp *udp)
+{
+    (void)udp;
+    return -1;
+}
+
+bool udp_read(struct udp *udp)
+{
+    (void)udp;
+    return false;
+}
+
+void udp_close(struct udp *udp)
+{
+    if (udp == listener)
+        listener = NULL;
+    memory_free(udp);
+}
+
+struct endpoint udp_local(const struct udp *udp)
+{
+    return udp->local;
+}
+
+void udp_send(struct udp *udp, const struct endpoint *to, const uint8_t *bytes, size_t length)
+{
+    (void)to;
+    if (listener == NULL || is_cut)
+        return;
+    if (lose_next > 0) {
+        lose_next--;
+        return;
+    }
+    struct endpoint from = {{FAMILY_IPV4, {127, 0, 0, 1}}, udp->local.port};
+    listener->receive(listener->state, &from, bytes, length);
+    listener->batch_end(listener->state);
+}
+
+void udp_flush(struct udp *udp)
+{
+    (void)udp;
+}
+
+const struct udp_counters *udp_counters(const struct udp *udp)
+{
+    (void)udp;
+    static const struct udp_counters none;
+    return &none;
+}
+
+void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part)
+{
+    (void)sum, (void)part;
+}
+
+struct udp_queue udp_queue(const struct udp *udp)
+{
+    (void)udp;
+    return (struct udp_queue){0};
+}
