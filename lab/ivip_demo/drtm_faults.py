@@ -181,7 +181,7 @@ def zone_changed(demo: Demo, step: Step, wait_for_itrs: bool) -> None:
             step.expect(asked == 0, f"{gone} is asked nothing more")
         finally:
             step.command("DNS", f"ivip zone      (with {mab} and {gone} again)")
-            added = publish(demo, step, whole, None, wait_for_itrs=True)
+            added = publish(demo, step, whole, None, wait_for_itrs)
         first = first_of_fresh(demo, step, ["H1", "H3"])
         again = reaches_everyone(step, traffic)
     step.expect(pids(demo) == before, "nothing was restarted")

@@ -27,9 +27,11 @@ struct mab_list {
     unsigned rests;        // rounds of servers in vain, in a row
     bool resting;          // until `rest_ends`, nobody is asked
     struct instant rest_ends;
+    struct instant heard; // when a server answered last
     struct instant poll_due;
-    uint64_t orders;     // requests so far
-    uint64_t root_order; // of the request whose reply told the root last
+    struct instant polled; // when the root was asked for last
+    uint64_t orders;       // requests so far
+    uint64_t root_order;   // of the request whose reply told the root last
     struct list_request requests[LIST_OPEN_MAX];
 
     struct mab_index index;
@@ -54,6 +56,7 @@ struct mab_list *mab_list_new(struct random_seed seed, struct instant now)
     random_bytes(&list->random, key.bytes, sizeof(key.bytes));
     mab_index_init(&list->index, key);
     list->poll_due = now;
+    list->heard = now;
     return list;
 }
 
@@ -154,10 +157,12 @@ static void lose_server(struct mab_list *list, struct instant now)
     list->failed_servers++;
     next_server(list);
     send_again(list);
-    if (list->failed_servers < list->server_count)
-        return;
-    rest(list, now);
-    set_answered(list, false);
+    if (list->failed_servers == list->server_count)
+        rest(list, now);
+    // For a server that only restarts no ITR withdraws its routes.
+    bool silent = instant_since(now, list->heard).ns >= duration_ms(LIST_LOST_MS).ns;
+    if (list->rests > 0 && silent)
+        set_answered(list, false);
 }
 
 void mab_list_set_servers(struct mab_list *list, struct instant now, const struct endpoint *servers,
@@ -293,6 +298,7 @@ static void take_reply(struct mab_list *list, struct instant now, struct list_re
                        const struct page_message *reply)
 {
     request->open = false;
+    list->heard = now;
     list->failed_servers = 0;
     list->rests = 0;
     set_answered(list, true);
@@ -364,11 +370,20 @@ size_t mab_list_next_output(struct mab_list *list, struct instant now, struct en
 
 // Time
 
-static void poll_root(struct mab_list *list)
+static void poll_root(struct mab_list *list, struct instant now)
 {
     static const char none[MAB_PAGE_NAME_TEXT_MAX];
     (void)open_request(list, none);
+    list->polled = now;
     list->poll_due = INSTANT_NEVER;
+}
+
+void mab_list_hurry(struct mab_list *list, struct instant now)
+{
+    struct instant soon = instant_add(list->polled, duration_ms(LIST_HURRY_MS));
+    if (list->fetching || list->poll_due.ns == INSTANT_NEVER.ns) // it is being asked for
+        return;
+    list->poll_due = instant_earlier(list->poll_due, instant_before(soon, now) ? now : soon);
 }
 
 static bool may_poll(const struct mab_list *list)
@@ -405,7 +420,7 @@ void mab_list_tick(struct mab_list *list, struct instant now)
             request->unsent = true;
     }
     if (may_poll(list) && instant_reached(now, list->poll_due))
-        poll_root(list);
+        poll_root(list, now);
 }
 
 // Telling

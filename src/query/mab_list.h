@@ -32,7 +32,9 @@
 
 #define LIST_SERVERS_MAX 16
 #define LIST_OPEN_MAX    32    // pages asked for at a time
-#define LIST_POLL_MS     10000 // between questions for the root
+#define LIST_POLL_MS     2000  // between questions for the root
+#define LIST_HURRY_MS    250   // least between them
+#define LIST_LOST_MS     10000 // without any answer, the servers are lost
 #define LIST_RETRY_MS    250   // after which a request is sent again, then doubling
 #define LIST_TRIES_MAX   4     // then the server is left for the next
 #define LIST_REST_MS     1000  // before the round of servers begins again; doubles
@@ -40,7 +42,7 @@
 
 enum mab_list_event {
     MAB_LIST_VERSION, // another version is in force
-    MAB_LIST_LOST,    // no server answers; what is in force stays
+    MAB_LIST_LOST,    // no server answers for LIST_LOST_MS; what is in force stays
     MAB_LIST_FOUND,   // one answers again, or for the first time
 };
 
@@ -72,6 +74,10 @@ void mab_list_free(struct mab_list *list);
 // The one in use stays in use where it is among them.
 void mab_list_set_servers(struct mab_list *list, struct instant now, const struct endpoint *servers,
                           size_t count);
+
+// Something was heard that does not agree with the set in force: the root is asked for soon, at the
+// latest LIST_HURRY_MS after it was asked for last.
+void mab_list_hurry(struct mab_list *list, struct instant now);
 
 void mab_list_input(struct mab_list *list, struct instant now, const struct endpoint *from,
                     const uint8_t *bytes, size_t length);

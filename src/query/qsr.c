@@ -284,6 +284,7 @@ void qsr_tick(struct qsr *qsr, struct instant now)
 void qsr_set_mabs(struct qsr *qsr, const struct mab_table *mabs)
 {
     qsr->mabs = mabs;
+    querier_set_mabs_known(qsr->querier, mabs != NULL);
 }
 
 void qsr_set_pages(struct qsr *qsr, struct page_shelf *shelf)

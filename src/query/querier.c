@@ -208,6 +208,7 @@ static void fail(struct querier *querier, struct instant now, struct question *q
     question->result = (struct querier_event){
         .kind = QUERIER_FAILED,
         .question = question->address,
+        .status = question->outside ? QUERY_NOT_IN_MAB : QUERY_MAPPED,
         .waited = instant_since(now, question->asked),
     };
     querier->counters.failed++;
@@ -228,6 +229,22 @@ void querier_forget_range(struct querier *querier, struct instant now, const str
     }
 }
 
+void querier_set_mabs_known(struct querier *querier, bool known)
+{
+    for (size_t i = 0; known && !querier->mabs_known && i < querier->upstream_slots; i++) {
+        if (querier->upstreams[i] == NULL)
+            continue;
+        struct list_node *all = &querier->upstreams[i]->learned;
+        for (struct list_node *node = all->next, *next; node != all; node = next) {
+            struct learned *learned = container_of(node, struct learned, of_upstream);
+            next = node->next;
+            if (learned->status == QUERY_NOT_IN_MAB)
+                querier_forget(querier, learned);
+        }
+    }
+    querier->mabs_known = known;
+}
+
 // The question is answered by what is cached for it now.
 void querier_answer(struct querier *querier, struct instant now, struct question *question,
                     const struct learned *learned)
@@ -241,7 +258,7 @@ void querier_answer(struct querier *querier, struct instant now, struct question
 }
 
 // A request ended without an answer that can be used. Ask another server at once; where all have
-// declined, wait a retry time first.
+// declined, wait a retry time first, unless it is not for being asked too soon.
 void querier_request_in_vain(struct querier *querier, struct instant now, struct request *request)
 {
     struct question *question = request->question;
@@ -254,7 +271,9 @@ void querier_request_in_vain(struct querier *querier, struct instant now, struct
         return;
     }
     size_t next = querier_choose(querier, now, question);
-    if (question_declined(question, next))
+    if (question_declined(question, next) && question->outside)
+        fail(querier, now, question);
+    else if (question_declined(question, next))
         heap_set(&querier->questions.deadlines, &question->deadline,
                  instant_add(now, patience(querier, question)));
     else

@@ -53,7 +53,8 @@ struct querier_event {
     enum querier_event_kind kind;
     struct address question;  // failed; learned: the address asked for, FAMILY_NONE for an update
     struct duration waited;   // failed; learned with a question: since it was asked
-    enum query_status status; // learned: mapped, zero or not-in-MAB
+    enum query_status status; // learned: mapped, zero or not-in-MAB; failed: not-in-MAB where a
+                              // server said so (querier_set_mabs_known), else mapped
     struct range range;       // learned, forget
     struct address etr;       // learned with status mapped
     uint64_t mab_sequence;    // learned
@@ -67,6 +68,7 @@ struct querier_counters {
     uint64_t updates, repeated, flushed, expired, evicted;
     uint64_t dropped_malformed, dropped_source, dropped_nonce, dropped_range, dropped_stale;
     uint64_t told_to_prove, told_another, told_busy;
+    uint64_t told_outside; // "not in a MAB", which was not believed (querier_set_mabs_known)
     uint64_t alive_sent, upstreams_lost, upstreams_restarted;
     uint64_t advised; // questions that went where a server advised
 };
@@ -99,6 +101,11 @@ void querier_set_upstreams(struct querier *querier, struct instant now,
 // in the group, and the nearest are asked first (choice.h).
 void querier_set_group(struct querier *querier, struct instant now, size_t group,
                        const struct querier_server *servers, size_t count);
+// Whether the owner knows the set of MABs, and asks only for addresses in them. A server that says
+// "not in a MAB" then has not heard of that MAB yet, or not heard that it is gone: another is
+// asked, and where all say so or decline, the question fails. At first not: then it is an answer
+// like others. What was learned so is forgotten when the MABs become known.
+void querier_set_mabs_known(struct querier *querier, bool known);
 // How many servers a group has.
 size_t querier_group_size(const struct querier *querier, size_t group);
 

@@ -229,9 +229,16 @@ static void receive_reply(struct querier *querier, struct instant now, struct up
     switch (message->status) {
     case QUERY_MAPPED:
     case QUERY_ZERO:
-    case QUERY_NOT_IN_MAB:
         take_answer(querier, now, request, message);
         return;
+    case QUERY_NOT_IN_MAB:
+        if (!querier->mabs_known) {
+            take_answer(querier, now, request, message);
+            return;
+        }
+        querier->counters.told_outside++;
+        request->question->outside = true;
+        break;
     case QUERY_BUSY:
         querier->counters.told_busy++;
         upstream_busy(upstream, now);

@@ -22,6 +22,7 @@ struct querier {
     struct random_source random;
     uint64_t instance;           // ours
     uint32_t sequence;           // of our last request
+    bool mabs_known;             // see querier_set_mabs_known
     struct upstream **upstreams; // owned; upstream_slots of them, NULL where one is free
     size_t upstream_slots;
     struct table by_endpoint;

@@ -38,6 +38,7 @@ struct question {
     uint8_t request_count;
     uint16_t group;   // of the servers that can answer it
     uint16_t advised; // the server that another advised; UPSTREAM_GONE: none
+    bool outside;     // a server said that it is in no MAB
     bool closed;
     struct event_link event;     // once closed
     struct querier_event result; // once closed

@@ -465,7 +465,8 @@ void world_check_asked(struct world_qsr *qsr, const struct endpoint *to,
 // An ITR or a QSC that discovers asks someone.
 void world_check_found(const struct world_finder *finder, const struct endpoint *to);
 void world_check_discovery(struct world *world);
-void world_check_not_in_mab(struct world_itr *itr, size_t mab);
+// A question of an ITR failed, and a server said "not in a MAB".
+void world_check_not_in_mab(struct world_itr *itr, const struct querier_event *failed);
 bool world_all_discovered(struct world *world);
 void world_check_discovered(struct world *world);
 

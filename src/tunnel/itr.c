@@ -92,9 +92,12 @@ void itr_set_database(struct itr *itr, const struct database *database)
 
 bool itr_add_mab(struct itr *itr, const struct prefix *mab, struct error *error)
 {
+    struct range units;
     if (!mab_table_add(itr->mabs, mab, 0, error))
         return false;
     etr_paths_new_rules(itr->paths);
+    if (mab_check(mab, &units, NULL)) // that there was no answer when it was one before
+        hold_release(itr->hold, &units);
     return true;
 }
 

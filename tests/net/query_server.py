@@ -4,9 +4,10 @@
     query_server.py ADDRESS PORT FILE
 
 The file holds JSON: {"mappings": [["20.1.0.16", 16, "198.18.3.1"], ...], "silent": false}; each
-mapping is first address, units, and ETR or null for zero; "caching_ms" may stand beside them. It is read again for each datagram and
-every 20 ms; a mapping that changed is sent to everyone who was told of it (docs/protocol.md, "Query
-protocol"). It is written from that page alone, so it also checks the page.
+mapping is first address, units, and ETR or null for zero. Beside them may stand "caching_ms", and in
+"outside", by port, addresses of which the server at that port says that they are in no MAB. The file is
+read again for each datagram and every 20 ms; a mapping that changed is sent to everyone who was told of
+it (docs/protocol.md, "Query protocol"). It is written from that page alone, so it also checks the page.
 """
 import ipaddress
 import json
@@ -19,6 +20,8 @@ import sys
 HEADER = struct.Struct("!HBBHH QQIIQ")
 INSTANCE = random.getrandbits(64)
 CACHING_MS = 600_000
+MAPPED, ZERO, NOT_IN_MAB = 0, 1, 2
+NOT_IN_MAB_CACHING_MS = 10_000
 MAP_REQUEST, MAP_REPLY, CACHE_UPDATE, ALIVE_REQUEST, ALIVE_REPLY = 1, 3, 5, 7, 8
 
 
@@ -31,9 +34,10 @@ def unit(address):
     return int(address) if address.version == 4 else int(address) >> 64
 
 
-def body(family, first, units, etr, caching_ms):
+def body(family, first, units, etr, caching_ms, outside=False):
     etr_family = ipaddress.ip_address(etr).version if etr else 0
-    return struct.pack("!BBBBIQQ", 0 if etr else 1, family, etr_family, 0, caching_ms, first,
+    status = NOT_IN_MAB if outside else MAPPED if etr else ZERO
+    return struct.pack("!BBBBIQQ", status, family, etr_family, 0, caching_ms, first,
                        units) + (padded(etr) if etr else bytes(16)) + struct.pack("!Q", 1)
 
 
@@ -42,6 +46,7 @@ class Server:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.bind((address, port))
+        self.port = str(port)
         self.path = path
         self.told = {}  # (first, units, family) -> {(peer, nonce): etr}
         self.sequence = 0
@@ -73,7 +78,12 @@ class Server:
             return
         family = message[HEADER.size]
         octets = message[HEADER.size + 4:HEADER.size + (8 if family == 4 else 20)]
-        first, units, etr = self.find(state["mappings"], ipaddress.ip_address(octets))
+        asked = ipaddress.ip_address(octets)
+        if str(asked) in state.get("outside", {}).get(self.port, []):
+            self.send(MAP_REPLY, peer, nonce, querier_sequence,
+                      body(family, unit(asked), 1, None, NOT_IN_MAB_CACHING_MS, outside=True))
+            return
+        first, units, etr = self.find(state["mappings"], asked)
         self.told.setdefault((first, units, family), {})[(peer, nonce)] = etr
         self.send(MAP_REPLY, peer, nonce, querier_sequence,
                   body(family, first, units, etr, state.get("caching_ms", CACHING_MS)))

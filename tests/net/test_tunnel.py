@@ -32,6 +32,7 @@ QUERY = "198.18.2.9"
 
 class Internet:
     caching_ms = 600_000
+    outside: dict[str, list[str]] = {}  # by port of a server: addresses that it holds to be in no MAB
 
     def __init__(self, network: Network, core_mtu: int = 1500, announce: bool = True) -> None:
         self.folder = network.folder
@@ -95,7 +96,7 @@ class Internet:
         """Puts the mappings in force."""
         new = self.state.with_suffix(".new")
         new.write_text(json.dumps({"mappings": self.mappings, "silent": silent,
-                                   "caching_ms": self.caching_ms}))
+                                   "caching_ms": self.caching_ms, "outside": self.outside}))
         new.rename(self.state)
 
     def ping(self, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:

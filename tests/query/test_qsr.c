@@ -395,9 +395,53 @@ static void test_servers_by_mab(void **state)
     mab_table_free(table);
 }
 
+static struct query_message outside(const struct query_message *asked, const char *address)
+{
+    return (struct query_message){.type = MESSAGE_MAP_REPLY,
+                                  .nonce = asked->nonce,
+                                  .instance = 0xa,
+                                  .status = QUERY_NOT_IN_MAB,
+                                  .caching_ms = 10000,
+                                  .range = range_of(address)};
+}
+
+// A MAB that is in the set of this server and not (yet, or any more) in that of its upstream: "not
+// in a MAB" is neither passed on nor kept, so it ends when the upstream has heard of the MAB.
+static void test_upstream_lacks_a_mab(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct mab_table *table = mab_table_new();
+    struct prefix mab = prefix_of("20.0.0.0/14");
+    // What was believed before the set was known is forgotten with it.
+    request(&f, X, "20.1.0.1");
+    struct query_message asked = expect(&f, MESSAGE_MAP_REQUEST, A);
+    struct query_message reply = outside(&asked, "20.1.0.1");
+    give(&f, A, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, X).status, QUERY_NOT_IN_MAB);
+    assert_true(mab_table_add(table, &mab, 0, NULL));
+    qsr_set_mabs(f.qsr, table);
+    request(&f, X, "20.1.0.1");
+    asked = expect(&f, MESSAGE_MAP_REQUEST, A);
+    reply = outside(&asked, "20.1.0.1");
+    give(&f, A, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, X).status, QUERY_TRY_ANOTHER);
+    request(&f, X, "20.1.0.1");
+    asked = expect(&f, MESSAGE_MAP_REQUEST, A);
+    reply = answer(&f, &asked, "20.1.0.0/28", "198.18.3.1");
+    give(&f, A, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, X).status, QUERY_MAPPED);
+    qsr_free(f.qsr);
+    mab_table_free(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_upstream_lacks_a_mab),
         cmocka_unit_test(test_servers_by_mab),
         cmocka_unit_test(test_asks_once_and_answers_all),
         cmocka_unit_test(test_answers_from_cache_with_the_time_left),

@@ -246,9 +246,85 @@ static void test_forgotten_is_not_asked_on(void **state)
     querier_free(f.querier);
 }
 
+// Who knows the MABs asks only for what is in one. A server that has not heard of it yet is no
+// reason to believe that it is not: another is asked, and nothing is remembered.
+
+static void say_outside(struct fixture *f, const char *from, const struct query_message *request)
+{
+    struct query_message reply = reply_to(request, "20.1.0.9", "zero", 1);
+    reply.status = QUERY_NOT_IN_MAB;
+    reply.caching_ms = 10000;
+    reply.mab_sequence = 0;
+    give(f, from, &reply);
+    (void)expect(f, MESSAGE_MAP_REPLY_ACK, from);
+}
+
+static void test_outside_is_not_believed(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    querier_set_mabs_known(f.querier, true);
+    ask(&f, "20.1.0.9");
+    struct query_message request = expect(&f, MESSAGE_MAP_REQUEST, A);
+    say_outside(&f, A, &request);
+    no_event(&f);
+    request = expect(&f, MESSAGE_MAP_REQUEST, B);
+    struct query_message reply = reply_to(&request, "20.1.0.9", "198.18.3.1", 1);
+    give(&f, B, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, B);
+    assert_int_equal(event(&f, QUERIER_LEARNED).status, QUERY_MAPPED);
+    // A is well for all else.
+    ask(&f, "20.1.0.10");
+    (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    assert_int_equal(querier_counters(f.querier)->told_outside, 1);
+    querier_free(f.querier);
+}
+
+static void test_outside_for_all_fails_at_once(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    querier_set_mabs_known(f.querier, true);
+    for (int round = 0; round < 2; round++) { // and the second time nobody is spared the question
+        ask(&f, "20.1.0.9");
+        struct query_message request = expect(&f, MESSAGE_MAP_REQUEST, A);
+        say_outside(&f, A, &request);
+        request = expect(&f, MESSAGE_MAP_REQUEST, B);
+        say_outside(&f, B, &request);
+        expect_silence(&f);
+        struct querier_event failed = event(&f, QUERIER_FAILED);
+        assert_address(failed.question, "20.1.0.9");
+        assert_int_equal(failed.status, QUERY_NOT_IN_MAB);
+        assert_int_equal(querier_cached(f.querier), 0);
+    }
+    querier_free(f.querier);
+}
+
+// What was believed before is not any more.
+static void test_outside_is_forgotten_when_the_mabs_are_known(void **state)
+{
+    (void)state;
+    struct fixture f = start(1);
+    (void)learn(&f, "20.1.0.20", "20.1.0.16/28", "198.18.3.1", 1);
+    ask(&f, "20.1.0.9");
+    struct query_message request = expect(&f, MESSAGE_MAP_REQUEST, A);
+    say_outside(&f, A, &request);
+    assert_int_equal(event(&f, QUERIER_LEARNED).status, QUERY_NOT_IN_MAB);
+    assert_true(cached(&f, "20.1.0.9"));
+    querier_set_mabs_known(f.querier, true);
+    assert_range(event(&f, QUERIER_FORGET).range, "20.1.0.9");
+    no_event(&f);
+    assert_false(cached(&f, "20.1.0.9"));
+    assert_true(cached(&f, "20.1.0.20"));
+    querier_free(f.querier);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_outside_is_not_believed),
+        cmocka_unit_test(test_outside_for_all_fails_at_once),
+        cmocka_unit_test(test_outside_is_forgotten_when_the_mabs_are_known),
         cmocka_unit_test(test_nearest_is_asked),
         cmocka_unit_test(test_each_group_has_its_own),
         cmocka_unit_test(test_failure_and_return),

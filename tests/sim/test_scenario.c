@@ -178,6 +178,7 @@ static const struct expected expectations[] = {
     {"clock-steps", {.clock_steps = 10, .crashes = 1, .scheduled = 5}},
     {"dns-down", {.dns_failures = 15, .versions = 2, .lists = 2}},
     {"feed-cut", {.cuts = 1, .clock_steps = 1, .crashes = 1}},
+    {"mab-returns", {.zones = 10, .versions = 10, .lists = 30, .failed_questions = 10}},
     {"mabs-listed", {.lists = 12, .passed = 100, .zones = 5, .attacks = 3000, .crashes = 2}},
     {"many-users", {.scheduled = 100, .refused = 500}},
     {"partition-heals", {.cuts = 4, .updates = 100}},

@@ -97,6 +97,24 @@ static void test_no_answer_gives_icmp_and_a_pause(void **state)
     assert_true(itr_next_question(bench->itr, &question));
 }
 
+// A MAB that nobody knew, and that then is one again: no pause is left from before.
+static void test_no_pause_outlives_its_mab(void **state)
+{
+    struct bench *bench = *state;
+    struct address question;
+    struct prefix mab;
+    assert_true(prefix_parse("20.0.0.0/14", &mab, NULL));
+    assert_int_equal(send(bench, "20.1.0.17", 1), ITR_HELD);
+    assert_true(itr_next_question(bench->itr, &question));
+    itr_failed(bench->itr, bench->now, &question);
+    assert_int_equal(next_ready(bench), 1);
+    assert_true(itr_remove_mab(bench->itr, &mab));
+    assert_int_equal(send(bench, "20.1.0.17", 2), ITR_PASS);
+    assert_true(itr_add_mab(bench->itr, &mab, NULL));
+    assert_int_equal(send(bench, "20.1.0.17", 3), ITR_HELD);
+    assert_true(itr_next_question(bench->itr, &question));
+}
+
 static void test_held_packets_do_not_wait_for_ever(void **state)
 {
     struct bench *bench = *state;
@@ -292,6 +310,7 @@ int main(void)
         WITH_BENCH(test_a_scan_displaces_the_oldest),
         WITH_BENCH(test_super_packets_are_bounded_by_memory),
         WITH_BENCH(test_no_answer_gives_icmp_and_a_pause),
+        WITH_BENCH(test_no_pause_outlives_its_mab),
         WITH_BENCH(test_held_packets_do_not_wait_for_ever),
         WITH_BENCH(test_mappings_expire_and_are_renewed_in_time),
         WITH_BENCH(test_expired_means_expired_also_before_the_tick),

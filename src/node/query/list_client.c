@@ -131,6 +131,12 @@ void list_client_set_servers(struct list_client *client, const struct querier_se
     list_client_set_endpoints(client, endpoints, used);
 }
 
+void list_client_hurry(struct list_client *client)
+{
+    mab_list_hurry(client->list, node_now(client->node));
+    (void)uv_timer_start(&client->timer, on_timer, 0, 0); // from the loop, not from here
+}
+
 struct mab_list *list_client_list(struct list_client *client)
 {
     return client->list;

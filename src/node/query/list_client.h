@@ -23,6 +23,8 @@ void list_client_set_servers(struct list_client *client, const struct querier_se
 void list_client_set_endpoints(struct list_client *client, const struct endpoint *servers,
                                size_t count);
 
+// The set of MABs may be another one by now; see mab_list_hurry.
+void list_client_hurry(struct list_client *client);
 // The core, for what it knows; to be changed by the client only.
 struct mab_list *list_client_list(struct list_client *client);
 

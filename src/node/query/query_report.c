@@ -145,6 +145,7 @@ void query_report_querier(const struct querier_report *querier, const char *role
         {"refused-full", counters->refused_full},
         {"try-another", counters->told_another},
         {"busy", counters->told_busy},
+        {"outside", counters->told_outside},
     };
     const struct sample ends[] = {
         {"updated", counters->updates},

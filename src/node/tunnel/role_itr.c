@@ -112,12 +112,7 @@ void role_itr_take(struct role_itr *role, uint8_t *bytes, uint32_t length, struc
 static void take_learned(struct role_itr *role, const struct querier_event *event)
 {
     struct instant now = node_now(role->node);
-    if (event->status != QUERY_MAPPED && event->status != QUERY_ZERO) {
-        // The server knows nothing of a MAB that our config names: as good as no answer.
-        mab_routes_failed(role->mabs, &event->question);
-        itr_failed(role->itr, now, &event->question);
-        return;
-    }
+    assert(event->status == QUERY_MAPPED || event->status == QUERY_ZERO); // the MABs are known
     struct address address = event->question.family == FAMILY_NONE
                                  ? unit_address(event->range.family, event->range.start)
                                  : event->question;
@@ -141,6 +136,8 @@ static bool take_events(struct role_itr *role)
         case QUERIER_FAILED:
             mab_routes_failed(role->mabs, &event.question);
             itr_failed(role->itr, node_now(role->node), &event.question);
+            if (event.status == QUERY_NOT_IN_MAB) // servers know another set than we do
+                list_client_hurry(role->list);
             break;
         }
     }

@@ -61,6 +61,7 @@ bool role_itr_use_upstreams(struct role_itr *role, struct error *error)
     for (size_t i = 0; i < config->upstreams.count && i < QUERIER_UPSTREAMS_MAX; i++)
         querier.upstreams[querier.upstream_count++] = config->upstreams.items[i];
     role->querier = querier_new(&querier, node_seed(role->node), node_now(role->node));
+    querier_set_mabs_known(role->querier, true);
     role->udp = udp_open(role->node, &any, on_datagram, on_datagrams_end, role, error);
     role->list = list_client_open(role->node, "itr", on_list, role, error);
     if (role->udp == NULL || role->list == NULL)

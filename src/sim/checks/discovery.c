@@ -8,18 +8,9 @@
 
 #include <string.h>
 
-// "Not in a MAB" is cached for so long (QSR_NOT_IN_MAB_MS, NOT_IN_MAB_CACHING_MS), and on each leg
-// an answer may be late, or asked for again.
-#define NOT_IN_MAB_MS     10000
-#define NOT_IN_MAB_LEG_MS 5000
-
 // What DNS said to a QSR
 
-void world_note_discovery_start(struct world_qsr *qsr)
-{
-    memset(&qsr->heard, 0, sizeof(qsr->heard));
-}
-
+// A caching server that has no set yet believes others.
 static bool lacks(const struct world_qsr *qsr, size_t mab)
 {
     uint32_t number;
@@ -27,7 +18,13 @@ static bool lacks(const struct world_qsr *qsr, size_t mab)
     const struct mab_table *mabs = qsr->mabs;
     if (qsr->discovery != NULL && discovery_page(qsr->discovery)[0] != '\0')
         mabs = discovery_mabs(qsr->discovery);
-    return mabs != NULL && !mab_table_find(mabs, &prefix->address, &number);
+    return mabs == NULL || !mab_table_find(mabs, &prefix->address, &number);
+}
+
+void world_note_discovery_start(struct world_qsr *qsr)
+{
+    memset(&qsr->heard, 0, sizeof(qsr->heard));
+    world_note_lacking(qsr);
 }
 
 void world_note_lacking(struct world_qsr *qsr)
@@ -231,19 +228,24 @@ void world_check_discovery(struct world *world)
     }
 }
 
-void world_check_not_in_mab(struct world_itr *itr, size_t mab)
+// Who failed to get an answer was told "not in a MAB" since it asked. Whoever says so of a MAB
+// lacks it then: what others said is neither kept nor passed on by those who know better.
+void world_check_not_in_mab(struct world_itr *itr, const struct querier_event *failed)
 {
     struct world *world = itr->world;
     struct instant now = engine_now(world->engine);
-    struct duration bound = duration_ms(NOT_IN_MAB_MS + itr->hops * NOT_IN_MAB_LEG_MS);
+    size_t mab = failed->question.family == FAMILY_IPV6;
+    if (!prefix_contains(&world->master.prefixes[mab], &failed->question))
+        return;
     for (size_t i = 0; i < world->qsr_count; i++) {
         const struct world_qsr *qsr = &world->qsrs[i];
         if (lacks(qsr, mab))
             return;
-        if (qsr->lacked[mab] && instant_since(now, qsr->lacked_until[mab]).ns <= bound.ns)
+        if (qsr->lacked[mab] && instant_since(now, qsr->lacked_until[mab]).ns <= failed->waited.ns)
             return;
     }
-    world_fail(world, WORLD_CHECK_DISCOVERY, "%s learned that an address of a MAB is in none",
+    world_fail(world, WORLD_CHECK_DISCOVERY,
+               "%s hears that an address of a MAB is in none, and all servers know the MAB",
                itr->name);
 }
 

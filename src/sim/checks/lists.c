@@ -11,7 +11,7 @@
 // How long a set may be another one than that of the server in use, with nothing in the way: the
 // list polls (LIST_POLL_MS), rests after all servers failed (LIST_REST_MS_MAX), finds out that a
 // server is dead (its tries), and waits for a version that was incomplete.
-#define LIST_STALE_MS 26000
+#define LIST_STALE_MS 18000
 
 static bool same_root(const struct mab_root *a, const struct mab_root *b)
 {

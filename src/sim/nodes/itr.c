@@ -66,10 +66,7 @@ static void believe(struct world_itr *itr, const struct querier_event *event)
         struct unit unit = {units->start.index + i};
         if (!range_contains_unit(&event->range, units->family, unit))
             continue;
-        bool outside = event->kind == QUERIER_LEARNED && event->status == QUERY_NOT_IN_MAB;
-        if (outside)
-            world_check_not_in_mab(itr, mab);
-        itr->beliefs[mab][i].known = event->kind == QUERIER_LEARNED && !outside;
+        itr->beliefs[mab][i].known = event->kind == QUERIER_LEARNED;
         itr->beliefs[mab][i].etr = event->etr;
     }
 }
@@ -83,13 +80,18 @@ static void take_event(struct world_itr *itr, const struct querier_event *event)
         return;
     if (event->kind == QUERIER_FAILED) {
         world_check_failed_question(world, itr->name, &event->question);
+        if (event->status == QUERY_NOT_IN_MAB) {
+            world_check_not_in_mab(itr, event);
+            mab_list_hurry(itr->list.list, now);
+        }
         itr_failed(itr->itr, now, &event->question);
         return;
     }
     believe(itr, event);
     if (event->kind == QUERIER_FORGET)
         itr_forget(itr->itr, &event->range);
-    else if (event->status == QUERY_MAPPED || event->status == QUERY_ZERO) {
+    else {
+        assert(event->status != QUERY_NOT_IN_MAB); // an ITR knows the MABs
         struct address etr = event->status == QUERY_MAPPED ? event->etr : ADDRESS_ZERO;
         itr_learn(itr->itr, now, &event->range, &etr, event->expires);
     }
@@ -327,6 +329,7 @@ void world_itr_start(struct world_itr *itr)
     config.cached_max = world->config.cached_max;
     memset(itr->beliefs, 0, sizeof(itr->beliefs));
     itr->querier = querier_new(&config, world_fresh_seed(world), now);
+    querier_set_mabs_known(itr->querier, true);
     itr->itr = itr_new(&forwarding, world_fresh_seed(world), now);
     if (itr->configured)
         configure(itr);
