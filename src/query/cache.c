@@ -10,7 +10,6 @@ void cache_init(struct cache *cache, struct hash_key key, size_t entries)
     cache->key = key;
     slab_init(&cache->slab, sizeof(struct learned));
     range_map_init(&cache->ranges);
-    range_map_reserve(&cache->ranges, entries);
     table_init(&cache->nonces);
     table_reserve(&cache->nonces, entries);
     heap_init(&cache->expiries);
@@ -28,7 +27,9 @@ void cache_release(struct cache *cache)
 
 struct learned *cache_find(const struct cache *cache, enum family family, struct unit unit)
 {
-    return range_map_find(&cache->ranges, family, unit);
+    uint32_t number = 0;
+    bool found = range_map_find(&cache->ranges, family, unit, &number);
+    return found ? slab_at(&cache->slab, number) : NULL;
 }
 
 static bool nonce_matches(const struct table_node *node, const void *key)
@@ -50,7 +51,9 @@ struct learned *cache_find_nonce(const struct cache *cache, uint64_t nonce)
 
 struct learned *cache_first_in(const struct cache *cache, const struct range *range)
 {
-    return range_map_first_in(&cache->ranges, range);
+    uint32_t number = 0;
+    bool found = range_map_first_in(&cache->ranges, range, &number);
+    return found ? slab_at(&cache->slab, number) : NULL;
 }
 
 struct learned *cache_oldest(struct cache *cache)
@@ -82,7 +85,7 @@ struct learned *cache_add(struct cache *cache, const struct range *range, uint64
     learned->nonce = nonce;
     list_init(&learned->of_upstream);
     list_init(&learned->event.node);
-    range_map_insert(&cache->ranges, range, learned);
+    range_map_insert(&cache->ranges, range, slab_number(&cache->slab, learned));
     table_insert(&cache->nonces, &learned->by_nonce, nonce_hash(cache, nonce));
     heap_set(&cache->expiries, &learned->expiry, expires);
     list_append(&cache->uses, &learned->use);

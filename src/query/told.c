@@ -16,7 +16,6 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     table_reserve(&memory->by_endpoint, accounts);
     table_reserve(&memory->by_nonce, tellings);
     range_map_init(&memory->current);
-    range_map_reserve(&memory->current, tellings);
     heap_init(&memory->deadlines);
     heap_reserve(&memory->deadlines, tellings);
     list_init(&memory->uses);
@@ -151,12 +150,16 @@ void told_reap(struct told_memory *memory, size_t count)
 struct subject *told_find_subject(const struct told_memory *memory, enum family family,
                                   struct unit unit)
 {
-    return range_map_find(&memory->current, family, unit);
+    uint32_t number = 0;
+    bool found = range_map_find(&memory->current, family, unit, &number);
+    return found ? slab_at(&memory->subjects, number) : NULL;
 }
 
 struct subject *told_first_in(const struct told_memory *memory, const struct range *range)
 {
-    return range_map_first_in(&memory->current, range);
+    uint32_t number = 0;
+    bool found = range_map_first_in(&memory->current, range, &number);
+    return found ? slab_at(&memory->subjects, number) : NULL;
 }
 
 struct subject *told_add_subject(struct told_memory *memory, const struct range *range)
@@ -165,7 +168,7 @@ struct subject *told_add_subject(struct told_memory *memory, const struct range 
     subject->range = *range;
     subject->current = true;
     list_init(&subject->told);
-    range_map_insert(&memory->current, range, subject);
+    range_map_insert(&memory->current, range, slab_number(&memory->subjects, subject));
     return subject;
 }
 
