@@ -12,8 +12,13 @@ static void read_and_write(const uint8_t *bytes, size_t length)
     struct query_message message;
     struct query_message again;
     uint8_t buffer[QUERY_MESSAGE_BYTES_MAX];
+    struct address question;
+    uint64_t nonce = 0;
+    bool peeked = query_peek(bytes, length, &nonce, &question);
     if (query_decode(bytes, length, &message) != DECODE_OK)
         return;
+    REQUIRE(peeked == (message.type == MESSAGE_MAP_REQUEST));
+    REQUIRE(!peeked || nonce == message.nonce);
     size_t written = query_encode(&message, buffer, sizeof(buffer));
     REQUIRE(written > 0);
     REQUIRE(query_decode(buffer, written, &again) == DECODE_OK);

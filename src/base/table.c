@@ -64,6 +64,12 @@ void table_insert(struct table *table, struct table_node *node, uint64_t hash)
     table->count++;
 }
 
+void table_foresee(const struct table *table, uint64_t hash)
+{
+    if (table->bucket_count > 0)
+        __builtin_prefetch(bucket_of(table, hash), 1);
+}
+
 struct table_node *table_find(const struct table *table, uint64_t hash, table_match *match,
                               const void *key)
 {

@@ -38,6 +38,8 @@ void table_reserve(struct table *table, size_t count);
 void table_insert(struct table *table, struct table_node *node, uint64_t hash);
 struct table_node *table_find(const struct table *table, uint64_t hash, table_match *match,
                               const void *key);
+// Asks memory for where a search for that hash begins.
+void table_foresee(const struct table *table, uint64_t hash);
 // Takes out a node that is in the table.
 void table_remove(struct table *table, struct table_node *node);
 // Walks all nodes: start with NULL; NULL at the end. The node returned last may be removed only

@@ -47,6 +47,7 @@ struct udp {
     int descriptor;
     bool ipv6;            // the socket's family; it takes IPv4 too where it is a wildcard
     struct local *locals; // LOCALS of them; NULL where the socket has one address
+    udp_foresee *foresee;
     udp_receive *receive;
     udp_batch_end *batch_end;
     void *state;
@@ -192,6 +193,11 @@ void udp_close(struct udp *udp)
         free_udp(udp);
 }
 
+void udp_foresee_with(struct udp *udp, udp_foresee *foresee)
+{
+    udp->foresee = foresee;
+}
+
 int udp_descriptor(const struct udp *udp)
 {
     return udp->descriptor;
@@ -265,7 +271,7 @@ static void choose_source(const struct udp *udp, struct msghdr *header, uint8_t 
 
 // Receiving
 
-bool udp_read(struct udp *udp)
+static int receive(struct udp *udp)
 {
     for (size_t i = 0; i < BATCH; i++) {
         struct msghdr *header = &udp->in.headers[i].msg_hdr;
@@ -274,10 +280,14 @@ bool udp_read(struct udp *udp)
         header->msg_controllen = udp->locals == NULL ? 0 : CONTROL_BYTES;
         memset(&udp->in.peers[i], 0, sizeof(struct sockaddr_in6));
     }
-    int count = recvmmsg(udp->descriptor, udp->in.headers, BATCH, MSG_DONTWAIT, NULL);
-    if (count <= 0)
-        return false;
-    for (int i = 0; i < count && !udp->closing; i++) {
+    return recvmmsg(udp->descriptor, udp->in.headers, BATCH, MSG_DONTWAIT, NULL);
+}
+
+// The whole datagrams of those received; returns how many.
+static size_t list_datagrams(struct udp *udp, int received, struct udp_datagram *datagrams)
+{
+    size_t count = 0;
+    for (int i = 0; i < received; i++) {
         struct msghdr *header = &udp->in.headers[i].msg_hdr;
         udp->counters.received++;
         if (header->msg_flags & MSG_TRUNC) {
@@ -286,12 +296,29 @@ bool udp_read(struct udp *udp)
         }
         if (udp->locals != NULL)
             remember_local(udp, header);
-        struct endpoint from = endpoint_of_socket_address(header->msg_name);
-        udp->receive(udp->state, &from, udp->in.bytes[i], udp->in.headers[i].msg_len);
+        datagrams[count++] = (struct udp_datagram){
+            .from = endpoint_of_socket_address(header->msg_name),
+            .bytes = udp->in.bytes[i],
+            .length = udp->in.headers[i].msg_len,
+        };
     }
+    return count;
+}
+
+bool udp_read(struct udp *udp)
+{
+    struct udp_datagram datagrams[BATCH];
+    int received = receive(udp);
+    if (received <= 0)
+        return false;
+    size_t count = list_datagrams(udp, received, datagrams);
+    if (udp->foresee != NULL)
+        udp->foresee(udp->state, datagrams, count);
+    for (size_t i = 0; i < count && !udp->closing; i++)
+        udp->receive(udp->state, &datagrams[i].from, datagrams[i].bytes, datagrams[i].length);
     if (udp->batch_end != NULL && !udp->closing)
         udp->batch_end(udp->state);
-    return count == BATCH && !udp->closing;
+    return received == BATCH && !udp->closing;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)

@@ -10,6 +10,14 @@ struct udp;
 // Called for each datagram; `bytes` is valid during the call only.
 typedef void udp_receive(void *state, const struct endpoint *from, const uint8_t *bytes,
                          size_t length);
+// A datagram that was read; `bytes` is valid during the call only.
+struct udp_datagram {
+    struct endpoint from;
+    const uint8_t *bytes;
+    size_t length;
+};
+// Called with all datagrams of a batch before the first of them is given to udp_receive.
+typedef void udp_foresee(void *state, const struct udp_datagram *datagrams, size_t count);
 // Called once after each batch, so that a core is drained once and not for each datagram. May be
 // NULL.
 typedef void udp_batch_end(void *state);
@@ -26,6 +34,8 @@ struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
 // The same, for a socket that shares its address and port with no other.
 struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
                            udp_batch_end *batch_end, void *state, struct error *error);
+// At first nothing is called before a batch.
+void udp_foresee_with(struct udp *udp, udp_foresee *foresee);
 int udp_descriptor(const struct udp *udp);
 // Reads one batch, if there is any; true when there may be more.
 bool udp_read(struct udp *udp);

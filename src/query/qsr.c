@@ -239,6 +239,12 @@ static void receive_request(struct qsr *qsr, struct instant now, const struct en
     }
 }
 
+void qsr_foresee(struct qsr *qsr, const struct foresight *foresight)
+{
+    querier_foresee(qsr->querier, foresight);
+    teller_foresee(qsr->teller, foresight);
+}
+
 void qsr_input(struct qsr *qsr, struct instant now, const struct endpoint *from,
                const uint8_t *bytes, size_t length)
 {

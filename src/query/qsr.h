@@ -40,6 +40,8 @@ struct qsr;
 struct qsr *qsr_new(const struct qsr_config *config, struct random_seed seed, struct instant now);
 void qsr_free(struct qsr *qsr);
 
+// These questions come next; see foresight.h.
+void qsr_foresee(struct qsr *qsr, const struct foresight *foresight);
 void qsr_input(struct qsr *qsr, struct instant now, const struct endpoint *from,
                const uint8_t *bytes, size_t length);
 // As for all cores: 0 when there is nothing to send.

@@ -371,6 +371,11 @@ struct instant querier_next_deadline(const struct querier *querier)
 
 // Looking
 
+void querier_foresee(const struct querier *querier, const struct foresight *foresight)
+{
+    foresight_ranges(foresight, &querier->cache.ranges, &querier->cache.slab);
+}
+
 bool querier_find(struct querier *querier, const struct address *address,
                   struct querier_event *learned)
 {

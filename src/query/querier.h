@@ -11,6 +11,7 @@
 #include "base/instant.h"
 #include "base/random.h"
 #include "base/range.h"
+#include "query/foresight.h"
 #include "wire/query.h"
 
 #include <stdbool.h>
@@ -128,6 +129,8 @@ bool querier_next_event(struct querier *querier, struct querier_event *event);
 struct instant querier_next_deadline(const struct querier *querier);
 void querier_tick(struct querier *querier, struct instant now);
 
+// These questions come next; see foresight.h.
+void querier_foresee(const struct querier *querier, const struct foresight *foresight);
 // What is cached for an address, as an event QUERIER_LEARNED without a question, and notes that it
 // was used. False where nothing is.
 bool querier_find(struct querier *querier, const struct address *address,

@@ -275,19 +275,16 @@ static struct account *open_account(struct teller *teller, struct instant now,
 static struct subject *current_subject(struct teller *teller, struct instant now,
                                        const struct answer *answer)
 {
-    for (;;) {
-        struct subject *subject = told_first_in(&teller->memory, &answer->range);
-        if (subject == NULL) {
-            subject = told_add_subject(&teller->memory, &answer->range);
-            teller_set_subject(subject, answer);
-            return subject;
-        }
-        if (range_equal(&subject->range, &answer->range)) {
-            teller_change_subject(teller, now, subject, answer);
-            return subject;
-        }
-        teller_flush_subject(teller, now, subject);
+    struct subject *subject = told_find_exactly(&teller->memory, &answer->range);
+    if (subject != NULL) {
+        teller_change_subject(teller, now, subject, answer);
+        return subject;
     }
+    while ((subject = told_first_in(&teller->memory, &answer->range)) != NULL)
+        teller_flush_subject(teller, now, subject);
+    subject = told_add_subject(&teller->memory, &answer->range);
+    teller_set_subject(subject, answer);
+    return subject;
 }
 
 // Remembers that the asker is told this. `told` is what it was told under that nonce before, or
@@ -350,6 +347,11 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
     }
     remember(teller, now, account, told, asker, answer);
     send_answer(teller, now, asker, account, answer);
+}
+
+void teller_foresee(struct teller *teller, const struct foresight *foresight)
+{
+    told_foresee(&teller->memory, foresight);
 }
 
 void teller_set_strict(struct teller *teller, bool strict)

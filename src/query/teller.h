@@ -12,6 +12,7 @@
 #include "base/instant.h"
 #include "base/random.h"
 #include "base/range.h"
+#include "query/foresight.h"
 #include "query/page_teller.h"
 #include "wire/query.h"
 
@@ -81,6 +82,8 @@ struct teller *teller_new(const struct teller_config *config, struct random_seed
                           struct instant now);
 void teller_free(struct teller *teller);
 
+// These questions come next; see foresight.h.
+void teller_foresee(struct teller *teller, const struct foresight *foresight);
 // A Map Request of `length` octets came. Fills `asker` where it may be answered.
 enum teller_verdict teller_admit(struct teller *teller, struct instant now,
                                  const struct endpoint *from, const struct query_message *request,

@@ -53,13 +53,6 @@ bool teller_next_told(const struct teller *teller, const struct range *range, st
     return true;
 }
 
-// The subject of exactly that range, or NULL.
-static struct subject *find_exactly(const struct teller *teller, const struct range *range)
-{
-    struct subject *subject = told_find_subject(&teller->memory, range->family, range->start);
-    return subject != NULL && range_equal(&subject->range, range) ? subject : NULL;
-}
-
 void teller_change_subject(struct teller *teller, struct instant now, struct subject *subject,
                            const struct answer *answer)
 {
@@ -78,14 +71,14 @@ void teller_change_subject(struct teller *teller, struct instant now, struct sub
 
 void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
 {
-    struct subject *subject = find_exactly(teller, &answer->range);
+    struct subject *subject = told_find_exactly(&teller->memory, &answer->range);
     if (subject != NULL)
         teller_change_subject(teller, now, subject, answer);
 }
 
 void teller_flush(struct teller *teller, struct instant now, const struct range *range)
 {
-    struct subject *subject = find_exactly(teller, range);
+    struct subject *subject = told_find_exactly(&teller->memory, range);
     if (subject != NULL)
         teller_flush_subject(teller, now, subject);
 }

@@ -147,12 +147,13 @@ void told_reap(struct told_memory *memory, size_t count)
 
 // Subjects
 
-struct subject *told_find_subject(const struct told_memory *memory, enum family family,
-                                  struct unit unit)
+struct subject *told_find_exactly(const struct told_memory *memory, const struct range *range)
 {
     uint32_t number = 0;
-    bool found = range_map_find(&memory->current, family, unit, &number);
-    return found ? slab_at(&memory->subjects, number) : NULL;
+    if (!range_map_find(&memory->current, range->family, range->start, &number))
+        return NULL;
+    struct subject *subject = slab_at(&memory->subjects, number);
+    return range_equal(&subject->range, range) ? subject : NULL;
 }
 
 struct subject *told_first_in(const struct told_memory *memory, const struct range *range)
@@ -236,6 +237,19 @@ struct told *told_add(struct told_memory *memory, struct account *account, struc
     heap_set(&memory->deadlines, &told->deadline, expires);
     account->told_count++;
     return told;
+}
+
+void told_foresee(struct told_memory *memory, const struct foresight *foresight)
+{
+    for (size_t i = 0; i < foresight->count; i++) {
+        const struct foreseen *question = &foresight->questions[i];
+        const struct account *account = told_find_account(memory, &question->from);
+        if (account == NULL)
+            continue;
+        struct nonce_key key = nonce_key_of(account, question->nonce);
+        table_foresee(&memory->by_nonce, nonce_hash(memory, &key));
+    }
+    foresight_ranges(foresight, &memory->current, &memory->subjects);
 }
 
 void told_remove(struct told_memory *memory, struct told *told)

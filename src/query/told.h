@@ -19,6 +19,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/table.h"
+#include "query/foresight.h"
 #include "query/range_map.h"
 #include "query/slab.h"
 #include "wire/query.h"
@@ -109,9 +110,11 @@ void told_give_up_account(struct told_memory *memory, struct account *account);
 // Removes up to `count` of what accounts that were given up were told.
 void told_reap(struct told_memory *memory, size_t count);
 
-// The current subject that covers a unit, or NULL.
-struct subject *told_find_subject(const struct told_memory *memory, enum family family,
-                                  struct unit unit);
+// These questions come next; see foresight.h.
+void told_foresee(struct told_memory *memory, const struct foresight *foresight);
+
+// The current subject of exactly that range, or NULL.
+struct subject *told_find_exactly(const struct told_memory *memory, const struct range *range);
 // The first current subject that overlaps the range, or NULL.
 struct subject *told_first_in(const struct told_memory *memory, const struct range *range);
 // A new current subject; none may overlap it. It lives until the last told of it goes, so one must

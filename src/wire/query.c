@@ -263,6 +263,21 @@ bool query_is_for_querier(const uint8_t *bytes, size_t length)
            type == MESSAGE_PAGE_REPLY;
 }
 
+bool query_peek(const uint8_t *bytes, size_t length, uint64_t *nonce, struct address *question)
+{
+    struct reader reader = reader_over(bytes, length);
+    struct query_message message;
+    (void)reader_take(&reader, 3);
+    uint8_t type = reader_u8(&reader);
+    (void)reader_take(&reader, MESSAGE_HEADER_BYTES - 4);
+    *nonce = reader_u64(&reader);
+    (void)reader_take(&reader, QUERY_HEADER_BYTES - MESSAGE_HEADER_BYTES - 8);
+    if (type != MESSAGE_MAP_REQUEST || decode_question(&reader, &message) != DECODE_OK)
+        return false;
+    *question = message.question;
+    return true;
+}
+
 const char *query_status_name(enum query_status status)
 {
     switch (status) {

@@ -76,6 +76,10 @@ enum decode_reason query_decode(const uint8_t *bytes, size_t length, struct quer
 // checks nothing else.
 bool query_is_for_querier(const uint8_t *bytes, size_t length);
 
+// What a Map Request says it asks: to look ahead only, as hardly anything is checked. False for
+// other datagrams. The question is of a known family.
+bool query_peek(const uint8_t *bytes, size_t length, uint64_t *nonce, struct address *question);
+
 const char *query_status_name(enum query_status status);
 
 #endif

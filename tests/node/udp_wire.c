@@ -59,6 +59,11 @@ struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
     return udp_open_shared(listen, receive, batch_end, state, error);
 }
 
+void udp_foresee_with(struct udp *udp, udp_foresee *foresee)
+{
+    (void)udp, (void)foresee;
+}
+
 int udp_descriptor(const struct udp *udp)
 {
     (void)udp;

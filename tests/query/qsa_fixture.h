@@ -120,6 +120,10 @@ static inline void give(struct fixture *f, const char *from, const struct query_
 {
     struct endpoint endpoint = endpoint_of(from);
     struct datagram datagram = datagram_of(message);
+    struct foresight foresight;
+    foresight_init(&foresight);
+    foresight_add(&foresight, &endpoint, datagram.bytes, datagram.length);
+    teller_foresee(qsa_teller(f->qsa), &foresight);
     qsa_input(f->qsa, f->now, &endpoint, datagram.bytes, datagram.length);
 }
 

@@ -66,6 +66,10 @@ static void give(struct fixture *f, const char *from, const struct query_message
 {
     struct endpoint endpoint = endpoint_of(from);
     struct datagram datagram = datagram_of(message);
+    struct foresight foresight;
+    foresight_init(&foresight);
+    foresight_add(&foresight, &endpoint, datagram.bytes, datagram.length);
+    qsr_foresee(f->qsr, &foresight);
     qsr_input(f->qsr, f->now, &endpoint, datagram.bytes, datagram.length);
 }
 

@@ -81,6 +81,9 @@ static void test_vectors(void **state)
 static bool decodes(const uint8_t *bytes, size_t length)
 {
     struct query_message message;
+    struct address question;
+    uint64_t nonce = 0;
+    (void)query_peek(bytes, length, &nonce, &question);
     return query_decode(bytes, length, &message) == DECODE_OK;
 }
 
@@ -88,6 +91,29 @@ static void test_cut_anywhere(void **state)
 {
     (void)state;
     vectors_cut_anywhere("query.txt", decodes);
+}
+
+// Looking ahead sees what decoding does.
+static void test_peek(void **state)
+{
+    (void)state;
+    FILE *file = vectors_open("query.txt");
+    static struct vector vector;
+    unsigned seen = 0;
+    while (vectors_next(file, &vector)) {
+        struct query_message message;
+        struct address question;
+        uint64_t nonce = 0;
+        if (query_decode(vector.bytes, vector.length, &message) != DECODE_OK)
+            continue;
+        bool request = message.type == MESSAGE_MAP_REQUEST;
+        assert_int_equal(query_peek(vector.bytes, vector.length, &nonce, &question), request);
+        seen += request;
+        assert_true(!request || nonce == message.nonce);
+        assert_true(!request || address_equal(&question, &message.question));
+    }
+    assert_true(seen > 0);
+    (void)fclose(file);
 }
 
 static void test_which_side_a_message_is_for(void **state)
@@ -130,6 +156,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_peek),
         cmocka_unit_test(test_which_side_a_message_is_for),
         cmocka_unit_test(test_no_answer_is_larger_than_a_request),
     };

@@ -32,6 +32,11 @@ static void input(void *core, struct instant now, const struct endpoint *from, c
     qsa_input(((struct worker *)core)->qsa, now, from, bytes, length);
 }
 
+static void foresee(void *core, const struct foresight *foresight)
+{
+    teller_foresee(qsa_teller(((struct worker *)core)->qsa), foresight);
+}
+
 static size_t next_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
 {
     return qsa_next_output(((struct worker *)core)->qsa, now, to, buffer);
@@ -53,7 +58,7 @@ static void set_load(void *core, uint8_t load)
 }
 
 static const struct query_core functions = {
-    begin, input, next_output, next_deadline, tick, set_load, .asks = false,
+    begin, foresee, input, next_output, next_deadline, tick, set_load, .asks = false,
 };
 
 // All of them

@@ -22,6 +22,11 @@ static void input(void *core, struct instant now, const struct endpoint *from, c
     qsr_input(core, now, from, bytes, length);
 }
 
+static void foresee(void *core, const struct foresight *foresight)
+{
+    qsr_foresee(core, foresight);
+}
+
 static size_t next_output(void *core, struct instant now, struct endpoint *to, uint8_t *buffer)
 {
     return qsr_next_output(core, now, to, buffer);
@@ -43,7 +48,7 @@ static void set_load(void *core, uint8_t load)
 }
 
 static const struct query_core functions = {
-    NULL, input, next_output, next_deadline, tick, set_load, .asks = true,
+    NULL, foresee, input, next_output, next_deadline, tick, set_load, .asks = true,
 };
 
 // All of them

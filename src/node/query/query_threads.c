@@ -47,6 +47,17 @@ static void on_datagram(void *state, const struct endpoint *from, const uint8_t 
     thread->functions.input(thread->core, thread->now, from, bytes, length);
 }
 
+static void on_batch(void *state, const struct udp_datagram *datagrams, size_t count)
+{
+    struct query_thread *thread = state;
+    struct foresight foresight;
+    foresight_init(&foresight);
+    for (size_t i = 0; i < count; i++)
+        foresight_add(&foresight, &datagrams[i].from, datagrams[i].bytes, datagrams[i].length);
+    if (foresight.count > 1)
+        thread->functions.foresee(thread->core, &foresight);
+}
+
 // Nobody is to ask a socket that only asks.
 static void on_upstream_datagram(void *state, const struct endpoint *from, const uint8_t *bytes,
                                  size_t length)
@@ -160,6 +171,8 @@ static bool open_thread(struct query_thread *thread, const struct endpoint *list
     assert(thread->wake >= 0);
     thread->queriers = udp_open_shared(listen, on_datagram, NULL, thread, error);
     thread->upstreams = thread->queriers;
+    if (thread->queriers != NULL)
+        udp_foresee_with(thread->queriers, on_batch);
     if (thread->queriers != NULL && thread->functions.asks && !alone)
         thread->upstreams = udp_open_alone(&any_port, on_upstream_datagram, NULL, thread, error);
     return thread->upstreams != NULL;

@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/instant.h"
 #include "node/udp.h"
+#include "query/foresight.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,6 +31,8 @@
 struct query_core {
     // Before all else of a turn; may be NULL.
     void (*begin)(void *core, struct instant now);
+    // Before a batch of more than one question.
+    void (*foresee)(void *core, const struct foresight *foresight);
     void (*input)(void *core, struct instant now, const struct endpoint *from, const uint8_t *bytes,
                   size_t length);
     size_t (*next_output)(void *core, struct instant now, struct endpoint *to, uint8_t *buffer);
