@@ -3,9 +3,9 @@
 
 #include "base/memory.h"
 #include "node/socket_address.h"
+#include "node/whole_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <limits.h>
 #include <sodium.h>
@@ -20,22 +20,12 @@
 // The whole of a file as NUL-ended text; NULL with `error` filled.
 static char *read_text(const char *path, struct error *error)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    char *text = file < 0 ? NULL : memory_new(FILE_BYTES_MAX + 1);
     size_t length = 0;
-    ssize_t got = 0;
-    while (text != NULL && length < FILE_BYTES_MAX &&
-           (got = read(file, text + length, FILE_BYTES_MAX - length)) > 0)
-        length += (size_t)got;
-    int reason = errno;
-    if (file >= 0)
-        (void)close(file);
-    if (text != NULL && got >= 0)
-        return text;
-    memory_free(text);
-    (void)error_set(error, ERROR_INPUT, "no-certificate", "%s cannot be read: %s", path,
-                    strerror(reason));
-    return NULL;
+    uint8_t *text = whole_file_read(path, FILE_BYTES_MAX, &length);
+    if (text == NULL)
+        (void)error_set(error, ERROR_INPUT, "no-certificate", "%s cannot be read: %s", path,
+                        strerror(errno));
+    return (char *)text;
 }
 
 // --- checking ------------------------------------------------------------------------------------
@@ -164,19 +154,11 @@ static int make(const struct address *address, char *text, size_t size)
     return result;
 }
 
-// Written under another name first: a file that is there is whole.
 static bool store(const char *path, const char *text, struct error *error)
 {
-    char fresh[PATH_MAX + 8];
-    (void)snprintf(fresh, sizeof(fresh), "%s.new", path);
-    int file = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    size_t length = strlen(text);
-    bool good = file >= 0 && write(file, text, length) == (ssize_t)length && fsync(file) == 0;
-    if (file >= 0)
-        (void)close(file);
-    good = good && rename(fresh, path) == 0;
-    return good || error_set(error, ERROR_SYSTEM, "no-certificate", "%s cannot be written: %s",
-                             path, strerror(errno));
+    int problem = whole_file_replace(path, text, strlen(text));
+    return problem == 0 || error_set(error, ERROR_SYSTEM, "no-certificate",
+                                     "%s cannot be written: %s", path, strerror(problem));
 }
 
 bool web_certificate_keep(const char *directory, const struct address *address,

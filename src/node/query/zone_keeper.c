@@ -4,18 +4,15 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "node/query/zone_store.h"
+#include "node/whole_file.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define SAVE_DELAY_MS   1000 // changes come several at once
 #define ANCHOR_FILE_MAX 65536
@@ -49,57 +46,6 @@ struct zone_keeper {
 
 // --- files ---------------------------------------------------------------------------------------
 
-// The whole of a file of at most `most` octets, which the caller frees; NULL with errno.
-static uint8_t *read_file(const char *path, size_t most, size_t *length)
-{
-    struct stat status;
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return NULL;
-    uint8_t *bytes = NULL;
-    if (fstat(file, &status) == 0 && status.st_size >= 0 && (size_t)status.st_size <= most) {
-        size_t size = (size_t)status.st_size;
-        bytes = memory_new(size + 1);
-        *length = 0;
-        ssize_t got;
-        while (*length < size && (got = read(file, bytes + *length, size - *length)) > 0)
-            *length += (size_t)got;
-    } else {
-        errno = EFBIG;
-    }
-    (void)close(file);
-    return bytes;
-}
-
-static bool write_all(int file, const uint8_t *bytes, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(file, bytes, length);
-        if (written <= 0)
-            return false;
-        bytes += written;
-        length -= (size_t)written;
-    }
-    return fsync(file) == 0;
-}
-
-// Puts the new file in the place of the old one; returns errno, or 0.
-static int replace_file(const char *path, const uint8_t *bytes, size_t length)
-{
-    char fresh[PATH_MAX + 8];
-    (void)snprintf(fresh, sizeof(fresh), "%s.new", path);
-    int file = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (file < 0)
-        return errno;
-    int problem = write_all(file, bytes, length) ? 0 : errno;
-    (void)close(file);
-    if (problem == 0 && rename(fresh, path) != 0)
-        problem = errno;
-    if (problem != 0)
-        (void)unlink(fresh);
-    return problem;
-}
-
 static void make_path(const struct zone_keeper *keeper, char path[PATH_MAX])
 {
     (void)snprintf(path, PATH_MAX, "%s/" FILE_NAME, node_config(keeper->node)->state);
@@ -130,7 +76,7 @@ static void note_problem(struct zone_keeper *keeper, const char *path, int probl
 static void work(uv_work_t *request)
 {
     struct save *save = request->data;
-    save->problem = replace_file(save->path, save->bytes, save->length);
+    save->problem = whole_file_replace(save->path, save->bytes, save->length);
 }
 
 static void arrange(struct zone_keeper *keeper);
@@ -197,7 +143,7 @@ static struct zone_store *load(const struct zone_keeper *keeper, struct zone_lab
     size_t length = 0;
     struct error error;
     make_path(keeper, path);
-    uint8_t *bytes = read_file(path, ZONE_STORE_BYTES_MAX, &length);
+    uint8_t *bytes = whole_file_read(path, ZONE_STORE_BYTES_MAX, &length);
     if (bytes == NULL) {
         if (errno != ENOENT)
             log_warning("discovery", "%s cannot be read: %s", path, strerror(errno));
@@ -315,7 +261,7 @@ struct zone_keeper *zone_keeper_open(struct node *node, const char *domain,
     keeper->pending_root = zone_store_new();
     (void)discovery_next_used(discovery, &place, &keeper->root); // the first is the root
     (void)snprintf(keeper->label.domain, sizeof(keeper->label.domain), "%s", domain);
-    uint8_t *anchor = read_file(trust_anchor, ANCHOR_FILE_MAX, &length);
+    uint8_t *anchor = whole_file_read(trust_anchor, ANCHOR_FILE_MAX, &length);
     (void)crypto_generichash(keeper->label.anchor, sizeof(keeper->label.anchor), anchor, length,
                              NULL, 0);
     memory_free(anchor);
@@ -341,7 +287,7 @@ void zone_keeper_close(struct zone_keeper *keeper)
         size_t length = 0;
         make_path(keeper, path);
         uint8_t *bytes = encode(keeper, &length);
-        note_problem(keeper, path, bytes == NULL ? EFBIG : replace_file(path, bytes, length));
+        note_problem(keeper, path, bytes == NULL ? EFBIG : whole_file_replace(path, bytes, length));
         memory_free(bytes);
     }
     zone_store_free(keeper->store);
