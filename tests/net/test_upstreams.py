@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import IVIP, Namespace, Network, await_that
+from conftest import IVIP, Namespace, Network, Node, await_that
 from signed_zone import SignedZone
 from test_tunnel import ETR, HERE, QUERY, SITE, Internet
 
@@ -231,3 +231,62 @@ def test_unsigned_domain(internet: FoundInternet) -> None:
     assert internet.servers() == []
     health = internet.node.ask(command="health")
     assert "DNS names no query servers of isp.example" in str(health)
+
+
+class HostInternet(FoundInternet):
+    """The ITR knows neither resolvers nor a domain but what /etc/resolv.conf says, which is a file of its
+    own here."""
+
+    def start_mappings(self, network: Network) -> dict:
+        self.host_file = network.folder / "resolv.conf"
+        self.host_says(nameserver="198.18.2.14", search="elsewhere.example")  # nobody is there
+        inner = self.itr.command
+
+        def command(*words: str | int | Path) -> list[str]:
+            return inner("unshare", "-m", "sh", "-c",
+                         'mount --bind "$0" /etc/resolv.conf && exec "$@"', self.host_file, *words)
+        self.itr.command = command  # type: ignore[method-assign]
+        return super().start_mappings(network)
+
+    def host_says(self, nameserver: str, search: str) -> None:
+        self.host_file.write_text(f"search {search}\nnameserver {nameserver}\n")
+
+    def itr_config(self, announce: bool) -> dict:
+        config = super().itr_config(announce)
+        del config["domain"], config["dns"]
+        return config
+
+    def found(self) -> tuple[str, int]:
+        """The domain that is looked at, and how many servers were found there."""
+        try:
+            upstreams = self.node.ask(command="status")["roles"]["itr"]["upstreams"]
+        except OSError:  # starting
+            return "", 0
+        return upstreams["domain"], upstreams["servers"]
+
+
+def test_host_moves_to_another_network(network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The resolvers and the domain in /etc/resolv.conf are followed while the ITR runs."""
+    monkeypatch.setattr(Node, "await_healthy", lambda node: None)  # not before it finds servers
+    internet = HostInternet(network)
+    try:
+        await_that("it looks at the host's domain",
+                   lambda: internet.found() == ("elsewhere.example", 0), PATIENCE_SECONDS)
+        internet.host_says(nameserver=QUERY, search=DOMAIN)
+        await_that("the servers of the network are found",
+                   lambda: internet.found() == (DOMAIN, 1), PATIENCE_SECONDS)
+        await_that("a ping gets through", internet.reaches, PATIENCE_SECONDS)
+        # A resolver that is gone: the next one is asked, and what was found stays.
+        process = internet.node.process
+        internet.host_says(nameserver="198.18.2.14", search=DOMAIN)
+        internet.zone.lists["qsr"] = [(10, 4747)]
+        internet.zone.publish()
+        await_that("that is read", lambda: internet.node.log().count(
+            "resolv.conf has changed") == 2, PATIENCE_SECONDS)
+        assert internet.found() == (DOMAIN, 1)
+        internet.host_says(nameserver=QUERY, search=DOMAIN)
+        internet.await_servers(4747)
+        assert process is not None and process.poll() is None
+        await_that("a ping gets through", internet.reaches)
+    finally:
+        internet.close()

@@ -17,10 +17,15 @@
 #define RCODE_NONE     0
 #define RCODE_NXDOMAIN 3
 
-struct resolver {
-    struct node *node;
+// A context of libunbound, and how it is heard.
+struct source {
     struct ub_ctx *context;
     uv_poll_t poll;
+};
+
+struct resolver {
+    struct node *node;
+    struct source *source;
     resolver_answered *answered;
     void *state;
     struct list_node open; // struct lookup
@@ -77,8 +82,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
     (void)status;
     (void)events;
-    struct resolver *resolver = poll->data;
-    (void)ub_process(resolver->context);
+    struct source *source = poll->data;
+    (void)ub_process(source->context);
 }
 
 static void on_refused(uv_timer_t *timer)
@@ -93,17 +98,23 @@ static void on_refused(uv_timer_t *timer)
     }
 }
 
+static void begin_lookup(struct resolver *resolver, struct lookup *lookup)
+{
+    const struct dns_question *question = &lookup->question;
+    int problem = ub_resolve_async(resolver->source->context, question->name, (int)question->type,
+                                   CLASS_IN, lookup, on_result, NULL);
+    lookup->refused = problem != 0;
+    if (lookup->refused)
+        (void)uv_timer_start(&resolver->refused, on_refused, 0, 0);
+}
+
 void resolver_ask(struct resolver *resolver, const struct dns_question *question)
 {
     struct lookup *lookup = memory_new(sizeof(*lookup));
     lookup->resolver = resolver;
     lookup->question = *question;
     list_append(&resolver->open, &lookup->node);
-    int problem = ub_resolve_async(resolver->context, question->name, (int)question->type, CLASS_IN,
-                                   lookup, on_result, NULL);
-    lookup->refused = problem != 0;
-    if (lookup->refused)
-        (void)uv_timer_start(&resolver->refused, on_refused, 0, 0);
+    begin_lookup(resolver, lookup);
 }
 
 // Opening
@@ -186,49 +197,87 @@ static struct ub_ctx *make_context(const struct resolver_config *config, struct 
     return NULL;
 }
 
-struct resolver *resolver_open(struct node *node, const struct resolver_config *config,
-                               resolver_answered *answered, void *state, struct error *error)
+static struct source *open_source(struct node *node, const struct resolver_config *config,
+                                  struct error *error)
 {
     struct ub_ctx *context = make_context(config, error);
     if (context == NULL)
         return NULL;
+    struct source *source = memory_new(sizeof(*source));
+    source->context = context;
+    (void)uv_poll_init(node_loop(node), &source->poll, ub_fd(context));
+    source->poll.data = source;
+    (void)uv_poll_start(&source->poll, UV_READABLE, on_readable);
+    return source;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    struct source *source = handle->data;
+    // Only now: the descriptor must not go while it is polled.
+    ub_ctx_delete(source->context);
+    memory_free(source);
+}
+
+// Nothing is answered any more by what was asked of it.
+static void close_source(struct source *source)
+{
+    (void)uv_poll_stop(&source->poll);
+    uv_close((uv_handle_t *)&source->poll, on_poll_closed);
+}
+
+struct resolver *resolver_open(struct node *node, const struct resolver_config *config,
+                               resolver_answered *answered, void *state, struct error *error)
+{
+    struct source *source = open_source(node, config, error);
+    if (source == NULL)
+        return NULL;
     struct resolver *resolver = memory_new(sizeof(*resolver));
     resolver->node = node;
-    resolver->context = context;
+    resolver->source = source;
     resolver->answered = answered;
     resolver->state = state;
     list_init(&resolver->open);
     (void)uv_timer_init(node_loop(node), &resolver->refused);
     resolver->refused.data = resolver;
-    (void)uv_poll_init(node_loop(node), &resolver->poll, ub_fd(context));
-    resolver->poll.data = resolver;
-    (void)uv_poll_start(&resolver->poll, UV_READABLE, on_readable);
     return resolver;
 }
 
-static void on_poll_closed(uv_handle_t *handle)
+// Only once nothing can be answered any more.
+static void forget_lookups(struct resolver *resolver)
 {
-    struct resolver *resolver = handle->data;
-    // Only now: the descriptor must not go while it is polled.
-    ub_ctx_delete(resolver->context);
-    memory_free(resolver);
+    struct list_node *node;
+    while ((node = list_first(&resolver->open)) != NULL) {
+        list_remove(node);
+        memory_free(container_of(node, struct lookup, node));
+    }
+}
+
+bool resolver_reopen(struct resolver *resolver, const struct resolver_config *config, bool forget,
+                     struct error *error)
+{
+    struct source *source = open_source(resolver->node, config, error);
+    if (source == NULL)
+        return false;
+    close_source(resolver->source);
+    resolver->source = source;
+    if (forget)
+        forget_lookups(resolver);
+    for (struct list_node *node = resolver->open.next; node != &resolver->open; node = node->next)
+        begin_lookup(resolver, container_of(node, struct lookup, node));
+    return true;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
 {
-    struct resolver *resolver = handle->data;
-    uv_close((uv_handle_t *)&resolver->poll, on_poll_closed);
+    memory_free(handle->data);
 }
 
 void resolver_close(struct resolver *resolver)
 {
     if (resolver == NULL)
         return;
-    struct list_node *node;
-    while ((node = list_first(&resolver->open)) != NULL) {
-        list_remove(node);
-        memory_free(container_of(node, struct lookup, node));
-    }
-    (void)uv_poll_stop(&resolver->poll);
+    close_source(resolver->source);
+    forget_lookups(resolver);
     uv_close((uv_handle_t *)&resolver->refused, on_timer_closed);
 }

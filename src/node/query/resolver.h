@@ -28,6 +28,11 @@ struct resolver *resolver_open(struct node *node, const struct resolver_config *
 // Nothing is answered any more when it returns. Waits for libunbound's thread to end.
 void resolver_close(struct resolver *resolver);
 
+// Begins anew with another config, such as what /etc/resolv.conf says now. What is open is asked
+// again, or with `forget` never answered. False, and all is as before, where that cannot be.
+bool resolver_reopen(struct resolver *resolver, const struct resolver_config *config, bool forget,
+                     struct error *error);
+
 // Asks; each question is answered once, never from within the call.
 void resolver_ask(struct resolver *resolver, const struct dns_question *question);
 

@@ -12,22 +12,29 @@
 #include <resolv.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+
+#define HOST_FILE         "/etc/resolv.conf"
+#define HOST_FILE_SECONDS 5 // between looks at it
 
 struct upstream_finder {
     struct node *node;
     const char *role;
+    struct upstream_finder_config config;
     void (*changed)(void *state, const struct querier_server *servers, size_t count);
     void *state;
     char domain[DISCOVERY_DOMAIN_MAX + 1];
     struct locator *locator;
     struct resolver *resolver;
     uv_timer_t timer;
+    uv_timer_t watch;      // looks whether HOST_FILE changed, where it is used
+    struct stat host_file; // as it was read last; all 0: it was not there
     bool started;
     bool answered; // anything, so far
     enum dns_outcome last;
 };
 
-// The domain of the host, as its resolver has it: "search" or "domain" in /etc/resolv.conf, or what
+// The domain of the host, as its resolver has it: "search" or "domain" in HOST_FILE, or what
 // follows the first dot of its name.
 static bool find_host_domain(char *domain, size_t size)
 {
@@ -140,17 +147,101 @@ static void remember(struct upstream_finder *finder)
         locator_remember(finder->locator, servers, count);
 }
 
-static bool open_resolver(struct upstream_finder *finder,
-                          const struct upstream_finder_config *config, struct error *error)
+static struct resolver_config resolver_config(const struct upstream_finder *finder)
 {
-    bool validates = config->dnssec == CONFIG_DNSSEC_REQUIRED;
-    const struct resolver_config dns = {
-        .trust_anchor = validates ? config->trust_anchor : NULL,
-        .servers = config->dns,
+    bool validates = finder->config.dnssec == CONFIG_DNSSEC_REQUIRED;
+    return (struct resolver_config){
+        .trust_anchor = validates ? finder->config.trust_anchor : NULL,
+        .servers = finder->config.dns,
         .of_system = true,
     };
+}
+
+static bool open_resolver(struct upstream_finder *finder, struct error *error)
+{
+    const struct resolver_config dns = resolver_config(finder);
     finder->resolver = resolver_open(finder->node, &dns, on_answer, finder, error);
     return finder->resolver != NULL;
+}
+
+static void open_locator(struct upstream_finder *finder)
+{
+    const struct locator_config core = {
+        .domain = finder->domain,
+        .asks_qscs = finder->config.asks_qscs,
+        .take_unsigned = finder->config.dnssec == CONFIG_DNSSEC_OFF,
+    };
+    finder->locator = locator_new(&core, node_now(finder->node));
+    remember(finder);
+}
+
+// The host's file
+
+static bool uses_host_file(const struct upstream_finder *finder)
+{
+    return finder->config.domain[0] == '\0' || finder->config.dns->count == 0;
+}
+
+// Whether it is another one than when it was looked at last.
+static bool host_file_changed(struct upstream_finder *finder)
+{
+    struct stat now;
+    if (stat(HOST_FILE, &now) != 0)
+        return false; // it is being replaced; what was in it holds
+    const struct stat *before = &finder->host_file;
+    bool same = now.st_ino == before->st_ino && now.st_dev == before->st_dev &&
+                now.st_size == before->st_size && now.st_mtim.tv_sec == before->st_mtim.tv_sec &&
+                now.st_mtim.tv_nsec == before->st_mtim.tv_nsec;
+    finder->host_file = now;
+    return !same;
+}
+
+// The host has come to another network, so other servers are looked for. Those known are asked
+// until there are some.
+static void change_domain(struct upstream_finder *finder, const char *domain)
+{
+    log_info(finder->role, "the domain of this host is %s now", domain);
+    (void)snprintf(finder->domain, sizeof(finder->domain), "%s", domain);
+    locator_free(finder->locator);
+    open_locator(finder);
+    finder->started = false; // those of an earlier time there are told
+}
+
+static void follow_host_file(struct upstream_finder *finder)
+{
+    char domain[sizeof(finder->domain)];
+    struct error error;
+    const struct resolver_config dns = resolver_config(finder);
+    bool moved = finder->config.domain[0] == '\0' && find_host_domain(domain, sizeof(domain)) &&
+                 strcmp(domain, finder->domain) != 0;
+    if (!resolver_reopen(finder->resolver, &dns, moved, &error)) {
+        log_warning(finder->role, "%s has changed and is not used: %s", HOST_FILE, error.text);
+        return;
+    }
+    log_info(finder->role, "%s has changed: DNS is asked as it says now", HOST_FILE);
+    if (moved)
+        change_domain(finder, domain);
+    (void)uv_timer_start(&finder->timer, on_timer, 0, 0);
+}
+
+static void on_watch(uv_timer_t *timer)
+{
+    struct upstream_finder *finder = timer->data;
+    if (host_file_changed(finder))
+        follow_host_file(finder);
+}
+
+static void start_timers(struct upstream_finder *finder)
+{
+    uint64_t every = HOST_FILE_SECONDS * UINT64_C(1000);
+    (void)uv_timer_init(node_loop(finder->node), &finder->timer);
+    (void)uv_timer_init(node_loop(finder->node), &finder->watch);
+    finder->timer.data = finder;
+    finder->watch.data = finder;
+    // After privileges were dropped: libunbound's thread starts with the first question.
+    (void)uv_timer_start(&finder->timer, on_timer, 0, 0);
+    if (uses_host_file(finder))
+        (void)uv_timer_start(&finder->watch, on_watch, every, every);
 }
 
 struct upstream_finder *upstream_finder_open(
@@ -161,29 +252,28 @@ struct upstream_finder *upstream_finder_open(
     struct upstream_finder *finder = memory_new(sizeof(*finder));
     finder->node = node;
     finder->role = config->role;
+    finder->config = *config;
     finder->changed = changed;
     finder->state = state;
-    if (!find_domain(finder, config->domain, error) || !open_resolver(finder, config, error)) {
+    (void)host_file_changed(finder); // before it is read
+    if (!find_domain(finder, config->domain, error) || !open_resolver(finder, error)) {
         memory_free(finder);
         return NULL;
     }
-    const struct locator_config core = {
-        .domain = finder->domain,
-        .asks_qscs = config->asks_qscs,
-        .take_unsigned = config->dnssec == CONFIG_DNSSEC_OFF,
-    };
-    finder->locator = locator_new(&core, node_now(node));
-    remember(finder);
-    (void)uv_timer_init(node_loop(node), &finder->timer);
-    finder->timer.data = finder;
-    // After privileges were dropped: libunbound's thread starts with the first question.
-    (void)uv_timer_start(&finder->timer, on_timer, 0, 0);
+    open_locator(finder);
+    start_timers(finder);
     return finder;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
     memory_free(handle->data);
+}
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+    struct upstream_finder *finder = handle->data;
+    uv_close((uv_handle_t *)&finder->timer, on_closed);
 }
 
 void upstream_finder_close(struct upstream_finder *finder)
@@ -193,7 +283,8 @@ void upstream_finder_close(struct upstream_finder *finder)
     resolver_close(finder->resolver);
     locator_free(finder->locator);
     finder->locator = NULL;
-    uv_close((uv_handle_t *)&finder->timer, on_closed);
+    (void)uv_timer_stop(&finder->timer);
+    uv_close((uv_handle_t *)&finder->watch, on_watch_closed);
 }
 
 // Reports
