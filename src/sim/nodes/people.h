@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Who asks the RUAS of the simulated world for changes, as far as it acknowledged them: users, their
-// UABs, tokens and scheduled sets.
+// Who asks the RUAS of the simulated world for changes, as far as it acknowledged them: users,
+// their UABs, tokens and scheduled sets.
 #ifndef IVIP_SIM_NODES_PEOPLE_H
 #define IVIP_SIM_NODES_PEOPLE_H
 
