@@ -6,8 +6,10 @@
 #include "wire/query.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 #include <uv.h>
@@ -168,7 +170,9 @@ static bool open_thread(struct query_thread *thread, const struct endpoint *list
     (void)uv_mutex_init(&thread->gate);
     (void)uv_mutex_init(&thread->turn);
     thread->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    assert(thread->wake >= 0);
+    if (thread->wake < 0)
+        return error_set(error, ERROR_SYSTEM, "thread-refused", "cannot make an eventfd: %s",
+                         strerror(errno));
     thread->queriers = udp_open_shared(listen, on_datagram, NULL, thread, error);
     thread->upstreams = thread->queriers;
     if (thread->queriers != NULL)
@@ -217,7 +221,8 @@ static void close_thread(struct query_thread *thread)
     if (thread->upstreams != thread->queriers)
         udp_close(thread->upstreams);
     udp_close(thread->queriers);
-    (void)close(thread->wake);
+    if (thread->wake >= 0)
+        (void)close(thread->wake);
     uv_mutex_destroy(&thread->gate);
     uv_mutex_destroy(&thread->turn);
 }
