@@ -291,8 +291,9 @@ void world_qsa_stop(struct world_qsa *qsa);
 extern const struct engine_core world_qsr_core;
 void world_qsr_start(struct world_qsr *qsr);
 void world_qsr_stop(struct world_qsr *qsr);
-// A QSC asks those that its finder found.
-void world_qsr_take_servers(struct world_qsr *qsr);
+// A QSC asks those from now on.
+void world_qsr_take_servers(struct world_qsr *qsr, const struct querier_server *servers,
+                            size_t count);
 struct teller_config world_teller_limits(const struct world *world);
 
 // nodes/list.c: the set of MABs, from query servers. A list that was not started does nothing.
@@ -372,8 +373,9 @@ void world_take_events(struct world_qsa *qsa);
 extern const struct engine_core world_itr_core;
 void world_itr_start(struct world_itr *itr);
 void world_itr_stop(struct world_itr *itr);
-// It asks those that its finder found.
-void world_itr_take_servers(struct world_itr *itr);
+// It asks those from now on.
+void world_itr_take_servers(struct world_itr *itr, const struct querier_server *servers,
+                            size_t count);
 // Whether packets to the address are this ITR's: it is in a MAB of its config, or without that of
 // its set.
 bool world_itr_serves(const struct world_itr *itr, const struct address *address);

@@ -174,12 +174,24 @@ static void forge(struct world *world, const struct dns_question *question,
     }
 }
 
+// Those that the finder found are asked from now on.
 static void take_servers(struct world_finder *finder)
 {
+    struct querier_server servers[LOCATOR_SERVERS_MAX];
+    struct endpoint endpoints[LOCATOR_SERVERS_MAX];
+    struct world_list *list = world_list_of(finder->world, finder->node);
+    size_t count = 0;
+    const struct service_server *found = locator_servers(finder->locator, &count);
+    for (size_t i = 0; i < count; i++) {
+        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
+        endpoints[i] = found[i].endpoint;
+    }
+    if (list != NULL)
+        world_list_set_servers(list, endpoints, count);
     if (finder->of_itr)
-        world_itr_take_servers(container_of(finder, struct world_itr, finder));
+        world_itr_take_servers(container_of(finder, struct world_itr, finder), servers, count);
     else
-        world_qsr_take_servers(container_of(finder, struct world_qsr, finder));
+        world_qsr_take_servers(container_of(finder, struct world_qsr, finder), servers, count);
 }
 
 // Hands an answer to who asked, if that is still the same process.

@@ -340,19 +340,11 @@ void world_itr_start(struct world_itr *itr)
     engine_set_state(world->engine, itr->node, itr);
 }
 
-void world_itr_take_servers(struct world_itr *itr)
+void world_itr_take_servers(struct world_itr *itr, const struct querier_server *servers,
+                            size_t count)
 {
-    struct querier_server servers[LOCATOR_SERVERS_MAX];
-    struct endpoint endpoints[LOCATOR_SERVERS_MAX];
-    size_t count = 0;
-    const struct service_server *found = locator_servers(itr->finder.locator, &count);
-    for (size_t i = 0; i < count; i++) {
-        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
-        endpoints[i] = found[i].endpoint;
-    }
     querier_set_group(itr->querier, engine_node_now(itr->world->engine, itr->node), 0, servers,
                       count);
-    world_list_set_servers(&itr->list, endpoints, count);
     drive(itr);
 }
 

@@ -61,18 +61,10 @@ void world_qsr_start(struct world_qsr *qsr)
     engine_set_state(world->engine, qsr->node, qsr);
 }
 
-void world_qsr_take_servers(struct world_qsr *qsr)
+void world_qsr_take_servers(struct world_qsr *qsr, const struct querier_server *servers,
+                            size_t count)
 {
-    struct querier_server servers[LOCATOR_SERVERS_MAX];
-    struct endpoint endpoints[LOCATOR_SERVERS_MAX];
-    size_t count = 0;
-    const struct service_server *found = locator_servers(qsr->finder.locator, &count);
-    for (size_t i = 0; i < count; i++) {
-        servers[i] = (struct querier_server){found[i].endpoint, found[i].priority};
-        endpoints[i] = found[i].endpoint;
-    }
     qsr_set_group(qsr->qsr, engine_node_now(qsr->world->engine, qsr->node), 0, servers, count);
-    world_list_set_servers(&qsr->list, endpoints, count);
 }
 
 void world_qsr_stop(struct world_qsr *qsr)
