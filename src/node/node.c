@@ -84,6 +84,12 @@ struct wall_time node_wall_time(const struct node *node)
     return (struct wall_time){(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000};
 }
 
+void node_write_metrics(const struct node *node, struct metrics_page *page)
+{
+    if (node->metrics != NULL)
+        http_server_write_metrics(node->metrics, "metrics", page);
+}
+
 double node_uptime_seconds(const struct node *node)
 {
     return (double)instant_since((struct instant){uv_hrtime()}, node->started).ns / 1e9;

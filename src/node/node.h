@@ -79,6 +79,8 @@ struct control_work {
 void node_add_work(struct node *node, const char *name, const struct control_work *work,
                    void *state);
 
+// Adds what the node itself, not its roles, counts.
+void node_write_metrics(const struct node *node, struct metrics_page *page);
 double node_uptime_seconds(const struct node *node);
 // All roles, in the order in which they were added.
 size_t node_role_count(const struct node *node);

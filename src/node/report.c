@@ -130,6 +130,7 @@ char *report_metrics(const struct node *node, size_t *length)
     struct metrics_page *page = metrics_page_new();
     write_process(node, page);
     write_health(node, page);
+    node_write_metrics(node, page);
     for (size_t i = 0; i < node_role_count(node); i++) {
         const struct role *role = node_role_at(node, i);
         if (role->write_metrics != NULL)

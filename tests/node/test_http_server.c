@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Handlers run in the node's loop in this thread; the client is libcurl in another.
 #include "../check.h"
+#include "base/memory.h"
 #include "http_call.h"
 #include "node/http/certificate.h"
+#include "node/http/http_connections.h"
 #include "node/http/http_server.h"
 #include "test_node.h"
 
@@ -345,6 +347,63 @@ static void send_octet(uv_timer_t *timer)
     trickle->sent++;
 }
 
+static double metric(const char *line)
+{
+    size_t length = 0;
+    struct metrics_page *page = metrics_page_new();
+    http_server_write_metrics(server, "test", page);
+    char *text = metrics_page_finish(page, &length);
+    const char *at = strstr(text, line);
+    assert_non_null(at);
+    double value = strtod(at + strlen(line), NULL);
+    memory_free(text);
+    return value;
+}
+
+#define TOTAL(what) metric("ivip_http_connections_total{server=\"test\",what=\"" what "\"}")
+#define OPEN()      metric("ivip_http_connections{server=\"test\"}")
+
+struct crowd {
+    uv_timer_t timer;
+    double refused;
+    bool seen;
+};
+
+static void look_at_refused(uv_timer_t *timer)
+{
+    struct crowd *crowd = timer->data;
+    crowd->seen = TOTAL("refused") >= crowd->refused;
+}
+
+// Nobody takes all places, and who is refused is counted.
+static void test_too_many_of_one_source(void **state)
+{
+    (void)state;
+    enum { MORE = 3 };
+    static int socks[HTTP_CONNECTIONS_PER_SOURCE_MAX + MORE];
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(http_server_local(server).port),
+                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    static struct crowd crowd; // its timer is closed after the test
+    crowd = (struct crowd){.refused = MORE};
+    for (size_t i = 0; i < HTTP_CONNECTIONS_PER_SOURCE_MAX + MORE; i++) {
+        socks[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_true(socks[i] >= 0);
+        assert_int_equal(connect(socks[i], (struct sockaddr *)&to, sizeof(to)), 0);
+    }
+    (void)uv_timer_init(node_loop(node), &crowd.timer);
+    crowd.timer.data = &crowd;
+    (void)uv_timer_start(&crowd.timer, look_at_refused, 10, 10);
+    test_run_until(node, &crowd.seen);
+    uv_close((uv_handle_t *)&crowd.timer, NULL);
+    assert_true(TOTAL("accepted") == HTTP_CONNECTIONS_PER_SOURCE_MAX);
+    assert_true(TOTAL("refused") == MORE);
+    assert_true(TOTAL("cut") == 0);
+    assert_true(OPEN() == HTTP_CONNECTIONS_PER_SOURCE_MAX);
+    for (size_t i = 0; i < HTTP_CONNECTIONS_PER_SOURCE_MAX + MORE; i++)
+        (void)close(socks[i]);
+}
+
 // Whoever sends slowly does not hold its place; one who waits for an answer, and one who sends
 // requests one after the other, does.
 static void test_a_slow_request_is_cut(void **state)
@@ -368,6 +427,9 @@ static void test_a_slow_request_is_cut(void **state)
     (void)uv_timer_start(&later, answer_later, 800, 0);
     finish(&slow_answer, thread);
     assert_int_equal(slow_answer.status, 202);
+    assert_true(TOTAL("cut") >= 1);
+    assert_true(TOTAL("accepted") >= 2);
+    assert_true(TOTAL("refused") == 0);
 }
 
 static void test_port_taken(void **state)
@@ -396,6 +458,7 @@ int main(void)
         cmocka_unit_test_prestate_setup_teardown(test_handshakes_need_no_loop, set_up, tear_down,
                                                  tls),
         cmocka_unit_test_setup_teardown(test_a_slow_request_is_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_too_many_of_one_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_port_taken, set_up, tear_down),
     };
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_ALL) != 0)

@@ -264,6 +264,9 @@ static void write_metrics(void *state, struct metrics_page *page)
     struct role_ruas *role = state;
     master_write_metrics(&role->master, page);
     feed_out_write_metrics(role->feed, page);
+    http_server_write_metrics(role->http, "listen", page);
+    if (role->web != NULL)
+        http_server_write_metrics(role->web, "web", page);
 }
 
 static json_t *status(void *state)

@@ -37,6 +37,7 @@ struct http_connections {
     struct table sources;
     struct hash_key key;
     struct duration patience;
+    _Atomic uint64_t accepted, refused, cut, ended; // written by the server's thread alone
 };
 
 struct http_connections *http_connections_new(uv_loop_t *loop)
@@ -68,6 +69,17 @@ void http_connections_close(struct http_connections *connections)
 void http_connections_set_patience(struct http_connections *connections, struct duration patience)
 {
     connections->patience = patience;
+}
+
+struct http_connection_counts http_connections_counts(const struct http_connections *connections)
+{
+    uint64_t ended = connections->ended; // first: none has ended that is not counted as accepted
+    return (struct http_connection_counts){
+        .accepted = connections->accepted,
+        .refused = connections->refused,
+        .cut = connections->cut,
+        .open = connections->accepted - ended,
+    };
 }
 
 // --- sources -------------------------------------------------------------------------------------
@@ -117,14 +129,17 @@ static void release_source(struct http_connections *connections, struct source *
     memory_free(source);
 }
 
-enum MHD_Result http_connections_accept(void *connections, const struct sockaddr *address,
+enum MHD_Result http_connections_accept(void *state, const struct sockaddr *address,
                                         socklen_t length)
 {
     (void)length;
+    struct http_connections *connections = state;
     struct address wanted = source_of(address);
     const struct source *source = find_source(connections, &wanted);
-    return source == NULL || source->connections < HTTP_CONNECTIONS_PER_SOURCE_MAX ? MHD_YES
-                                                                                   : MHD_NO;
+    if (source == NULL || source->connections < HTTP_CONNECTIONS_PER_SOURCE_MAX)
+        return MHD_YES;
+    connections->refused++;
+    return MHD_NO;
 }
 
 // --- time ----------------------------------------------------------------------------------------
@@ -146,6 +161,7 @@ static void on_timer(uv_timer_t *timer)
         if (!instant_reached(now(connections), instant_add(first->since, connections->patience)))
             break;
         list_remove(node);
+        connections->cut++;
         (void)shutdown(first->descriptor, SHUT_RDWR);
     }
     set_timer(connections);
@@ -196,6 +212,7 @@ static struct connection *begin(struct http_connections *connections, struct MHD
     assert(info != NULL);
     struct address address = source_of(info->client_addr);
     connection->source = hold_source(connections, &address);
+    connections->accepted++;
     wait_for(connection);
     return connection;
 }
@@ -211,6 +228,7 @@ void http_connections_notify(void *connections, struct MHD_Connection *connectio
     *context = NULL;
     list_remove(&ended->node);
     release_source(connections, ended->source);
+    ended->connections->ended++;
     memory_free(ended);
 }
 

@@ -14,6 +14,7 @@
 #include "base/instant.h"
 
 #include <microhttpd.h>
+#include <stdint.h>
 #include <uv.h>
 
 #define HTTP_CONNECTIONS_MAX            1024 // of one server
@@ -22,6 +23,14 @@
 
 struct http_connections;
 
+// How connections went; to be read in any thread.
+struct http_connection_counts {
+    uint64_t accepted; // and were open at some time
+    uint64_t refused;  // too many of one source: closed at once
+    uint64_t cut;      // took too long for a whole request
+    uint64_t open;     // now
+};
+
 // `loop` must run until http_connections_close has had its turn in it.
 struct http_connections *http_connections_new(uv_loop_t *loop);
 // To be called when libmicrohttpd has closed all of them; frees it.
@@ -29,8 +38,10 @@ void http_connections_close(struct http_connections *connections);
 // Another time than HTTP_REQUEST_SECONDS, for connections that begin to wait from now on.
 void http_connections_set_patience(struct http_connections *connections, struct duration patience);
 
+struct http_connection_counts http_connections_counts(const struct http_connections *connections);
+
 // The callbacks that libmicrohttpd wants: MHD_AcceptPolicyCallback, MHD_NotifyConnectionCallback.
-enum MHD_Result http_connections_accept(void *connections, const struct sockaddr *address,
+enum MHD_Result http_connections_accept(void *state, const struct sockaddr *address,
                                         socklen_t length);
 void http_connections_notify(void *connections, struct MHD_Connection *connection, void **context,
                              enum MHD_ConnectionNotificationCode code);

@@ -22,6 +22,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -397,6 +398,29 @@ void http_server_close(struct http_server *server)
     while ((node = take(server, &server->requests)) != NULL) // that no handler saw
         http_exchange_free(container_of(node, struct http_exchange, queued));
     uv_close((uv_handle_t *)&server->arrived, on_arrived_closed);
+}
+
+void http_server_write_metrics(const struct http_server *server, const char *name,
+                               struct metrics_page *page)
+{
+    const struct http_connection_counts counts = http_connections_counts(server->connections);
+    const struct {
+        const char *what;
+        uint64_t count;
+    } values[] = {{"accepted", counts.accepted}, {"refused", counts.refused}, {"cut", counts.cut}};
+    static const char total[] = "ivip_http_connections_total";
+    static const char open[] = "ivip_http_connections";
+    char labels[64];
+    metrics_describe(page, total, "counter",
+                     "HTTP connections: accepted, refused for too many of one source, cut because "
+                     "a request took too long");
+    for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+        (void)snprintf(labels, sizeof(labels), "server=\"%s\",what=\"%s\"", name, values[i].what);
+        metrics_value(page, total, labels, (double)values[i].count);
+    }
+    (void)snprintf(labels, sizeof(labels), "server=\"%s\"", name);
+    metrics_describe(page, open, "gauge", "HTTP connections open");
+    metrics_value(page, open, labels, (double)counts.open);
 }
 
 void http_server_set_patience(struct http_server *server, struct duration patience)

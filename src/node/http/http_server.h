@@ -5,6 +5,7 @@
 #define IVIP_NODE_HTTP_HTTP_SERVER_H
 
 #include "base/error.h"
+#include "node/metrics.h"
 #include "node/node.h"
 
 #include <stdbool.h>
@@ -28,6 +29,9 @@ struct http_server *http_server_open(struct node *node, const struct endpoint *l
 // Ends open exchanges and frees the server.
 void http_server_close(struct http_server *server);
 struct endpoint http_server_local(const struct http_server *server);
+// How its connections went, with the label server=NAME.
+void http_server_write_metrics(const struct http_server *server, const char *name,
+                               struct metrics_page *page);
 // How long a connection may take to bring one whole request; HTTP_REQUEST_SECONDS without this.
 void http_server_set_patience(struct http_server *server, struct duration patience);
 

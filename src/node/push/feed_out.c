@@ -190,6 +190,7 @@ static void write_server_metrics(const struct feed_out *feed, struct metrics_pag
 {
     const struct public_server_counters *served = public_server_counters(feed->server);
     const struct snapshot_keeper_counters *kept = snapshot_keeper_counters(feed->keeper);
+    public_server_write_metrics(feed->server, page);
     metrics_describe(page, "ivip_feed_http_requests_total", "counter", "Public requests answered");
     metrics_value(page, "ivip_feed_http_requests_total", "what=\"directory\"",
                   (double)served->directories);

@@ -342,6 +342,11 @@ struct endpoint public_server_local(const struct public_server *server)
     return http_server_local(server->http);
 }
 
+void public_server_write_metrics(const struct public_server *server, struct metrics_page *page)
+{
+    http_server_write_metrics(server->http, "public", page);
+}
+
 const struct public_server_counters *public_server_counters(const struct public_server *server)
 {
     return &server->counters;

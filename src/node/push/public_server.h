@@ -34,6 +34,8 @@ void public_server_set_usage(struct public_server *server, public_take *take, vo
 void public_server_close(struct public_server *server);
 void public_server_set_refused(struct public_server *server, const struct config_prefixes *refused);
 struct endpoint public_server_local(const struct public_server *server);
+// How its connections went.
+void public_server_write_metrics(const struct public_server *server, struct metrics_page *page);
 const struct public_server_counters *public_server_counters(const struct public_server *server);
 
 #endif
