@@ -3,40 +3,18 @@
 
 #include "base/memory.h"
 #include "mapping/etr_table.h"
+#include "mapping/huge_array.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #define PAGE_BYTES  4096
 #define PAGE_PLACES (PAGE_BYTES / sizeof(uint32_t))
-#define HUGE_PAGE   ((size_t)2 << 20)
 // Arrays of at least this size ask for huge pages once a fourth of their pages is in use.
 #define HUGE_ARRAY HUGE_PAGE
 // A removed run of at least this size gives its whole pages back to the kernel.
 #define DISCARD_BYTES (64 * PAGE_BYTES)
-
-// Zeroed address space; a page costs memory once it is written. Aligned so that huge pages fit.
-static void *map_pages(size_t bytes)
-{
-    size_t slack = bytes >= HUGE_PAGE ? HUGE_PAGE : 0;
-    char *memory = mmap(NULL, bytes + slack, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        (void)fprintf(stderr, "ivip: out of memory: %zu bytes more could not be had\n", bytes);
-        abort();
-    }
-    if (slack == 0)
-        return memory;
-    size_t before = (HUGE_PAGE - ((uintptr_t)memory & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1);
-    if (before > 0)
-        (void)munmap(memory, before);
-    if (slack > before)
-        (void)munmap(memory + before + bytes, slack - before);
-    return memory + before;
-}
 
 static size_t page_count(const struct flat_map *map)
 {
@@ -49,7 +27,7 @@ void flat_map_init(struct flat_map *map, uint32_t size)
     memset(map, 0, sizeof(*map));
     map->size = size;
     map->mapped_bytes = size * sizeof(*map->values);
-    map->values = map->mapped_bytes >= PAGE_BYTES ? map_pages(map->mapped_bytes)
+    map->values = map->mapped_bytes >= PAGE_BYTES ? huge_array_new(map->mapped_bytes)
                                                   : memory_new(map->mapped_bytes);
     map->touched = memory_new_array((page_count(map) + 63) / 64, sizeof(*map->touched));
     uint32_t words = size;
@@ -66,7 +44,7 @@ void flat_map_init(struct flat_map *map, uint32_t size)
 void flat_map_release(struct flat_map *map)
 {
     if (map->mapped_bytes >= PAGE_BYTES)
-        (void)munmap(map->values, map->mapped_bytes);
+        huge_array_free(map->values, map->mapped_bytes);
     else
         memory_free(map->values);
     for (unsigned level = 0; level < map->level_count; level++)
@@ -86,7 +64,7 @@ void flat_map_expect_dense(struct flat_map *map)
     if (map->dense || map->mapped_bytes < HUGE_ARRAY)
         return;
     map->dense = 1;
-    (void)madvise(map->values, map->mapped_bytes, MADV_HUGEPAGE);
+    huge_array_ask(map->values, map->mapped_bytes);
 }
 
 // Counts the pages of a range of places as in use.

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "mapping/line_index.h"
 
+#include "mapping/huge_array.h"
 #include "mapping/interval_tree.h"
 
 #include <assert.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -19,8 +18,6 @@
 // Done of a layout each time a leaf is added or dropped: leaves put in, and octets given back.
 #define LAID_AT_ONCE  16
 #define GIVEN_AT_ONCE ((size_t)1 << 20)
-#define PAGE_BYTES    4096
-#define HUGE_PAGE     ((size_t)2 << 20)
 // A line knows all but the three highest bits of where it starts. Slots are narrow enough that no
 // entry can name a line whose start differs from the key's slot in these alone.
 #define SLOT_WIDTH_MAX ((uint64_t)1 << 55)
@@ -30,34 +27,12 @@ static size_t array_bytes(uint64_t entries)
     return entries * sizeof(uint64_t);
 }
 
-// Zeroed address space; large arrays begin at a huge page and ask for such, where they may.
-static void *array_new(size_t bytes, bool small_pages)
-{
-    size_t slack = bytes >= HUGE_PAGE && !small_pages ? HUGE_PAGE : 0;
-    char *memory = mmap(NULL, bytes + slack, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (memory == MAP_FAILED) {
-        (void)fprintf(stderr, "ivip: out of memory: %zu bytes more could not be had\n", bytes);
-        abort();
-    }
-    if (slack == 0)
-        return memory;
-    size_t before = -(uintptr_t)memory & (HUGE_PAGE - 1);
-    if (before > 0)
-        (void)munmap(memory, before);
-    memory += before;
-    size_t pages = (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
-    (void)munmap(memory + pages, slack - before);
-    (void)madvise(memory, pages, MADV_HUGEPAGE);
-    return memory;
-}
-
 void line_index_release(struct line_index *index)
 {
     for (unsigned bits = 0; bits <= LINE_INDEX_BITS_MAX; bits++)
         for (unsigned i = 0; i < 2; i++)
             if (index->arrays[bits][i] != NULL)
-                (void)munmap(index->arrays[bits][i], array_bytes((uint64_t)1 << bits));
+                huge_array_free(index->arrays[bits][i], array_bytes((uint64_t)1 << bits));
     memset(index, 0, sizeof(*index));
 }
 
@@ -342,8 +317,12 @@ static uint64_t *array_for(struct line_index *index, uint32_t count)
     unsigned bits = 64 - (unsigned)__builtin_clzll((uint64_t)count);
     void **arrays = index->arrays[bits];
     unsigned i = arrays[0] != NULL && arrays[0] == (void *)index->slots.entries;
-    if (arrays[i] == NULL)
-        arrays[i] = array_new(array_bytes((uint64_t)1 << bits), index->small_pages);
+    if (arrays[i] != NULL)
+        return arrays[i];
+    size_t bytes = array_bytes((uint64_t)1 << bits);
+    arrays[i] = huge_array_new(bytes);
+    if (bytes >= HUGE_PAGE && !index->small_pages)
+        huge_array_ask(arrays[i], bytes);
     return arrays[i];
 }
 

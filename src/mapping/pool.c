@@ -2,6 +2,7 @@
 #include "mapping/pool.h"
 
 #include "base/memory.h"
+#include "mapping/huge_array.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +11,6 @@
 
 #define CHUNK_NODES_FIRST 4
 #define CHUNK_NODES_MAX   32768 // 16 MiB
-#define HUGE_PAGE         ((size_t)2 << 20)
 
 struct pool_chunk {
     struct pool_chunk *next;

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #define MODEL_MAX 20000
-#define ROUNDS    60000
+#define ROUNDS    40000
 
 struct model {
     size_t count;
