@@ -317,12 +317,12 @@ static uint64_t *array_for(struct line_index *index, uint32_t count)
     unsigned bits = 64 - (unsigned)__builtin_clzll((uint64_t)count);
     void **arrays = index->arrays[bits];
     unsigned i = arrays[0] != NULL && arrays[0] == (void *)index->slots.entries;
-    if (arrays[i] != NULL)
-        return arrays[i];
-    size_t bytes = array_bytes((uint64_t)1 << bits);
-    arrays[i] = huge_array_new(bytes);
-    if (bytes >= HUGE_PAGE && !index->small_pages)
-        huge_array_ask(arrays[i], bytes);
+    if (arrays[i] == NULL)
+        arrays[i] = huge_array_new(array_bytes((uint64_t)1 << bits));
+    // Of the last one only a part would be used, and given back: it would cost up to 2 MiB more.
+    size_t whole = array_bytes((uint64_t)count + 1) / HUGE_PAGE * HUGE_PAGE;
+    if (whole > 0 && !index->small_pages)
+        huge_array_ask(arrays[i], whole);
     return arrays[i];
 }
 
