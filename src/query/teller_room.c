@@ -62,6 +62,8 @@ bool teller_make_room(struct teller *teller, struct instant now, struct account 
 {
     const struct teller_config *config = &teller->config;
     drop_unreachable(teller, account);
+    if (told_count(&teller->memory) >= config->told_max)
+        told_reap(&teller->memory, TOLD_REAPED_FULL);
     size_t count = told_count(&teller->memory);
     if (account->told_count >= config->told_per_querier_max + config->told_per_querier_max / 4 ||
         count >= config->told_max + config->told_max / 4)

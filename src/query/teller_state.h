@@ -15,6 +15,8 @@
 // as long to remove as a question to answer. So whoever has many questions at once to answer
 // removes little, and whoever has few, more.
 #define TOLD_REAPED_AT_ONCE 8
+// While memory is full, so much goes with each answer besides: others need not be flushed then.
+#define TOLD_REAPED_FULL 2
 
 struct teller {
     struct teller_config config;

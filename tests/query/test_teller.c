@@ -248,6 +248,32 @@ static void test_eviction_flushes_first(void **state)
     stop(&f);
 }
 
+// What a querier that is gone was told makes room before anybody is flushed.
+static void test_eviction_begins_with_those_gone(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 40;
+    struct fixture f = start_with(&config);
+    define_many(&f, 60);
+    (void)tell(&f, Y, many(0)); // the least recent of all
+    (void)tell(&f, X, "20.1.0.20");
+    for (int i = 1; i < 38; i++)
+        (void)tell(&f, X, many(i));
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
+        (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+        pass(&f, UPDATE_RETRY_MS_MAX);
+    }
+    expect_silence(&f);
+    assert_true(teller_told(qsa_teller(f.qsa)) > 20);
+    for (int i = 38; i < 58; i++)
+        (void)tell(&f, "192.0.2.7:4746", many(i));
+    expect_silence(&f);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->evicted, 0);
+    stop(&f);
+}
+
 static void test_eviction_spares_what_is_told_again(void **state)
 {
     (void)state;
@@ -454,6 +480,7 @@ int main(void)
         cmocka_unit_test(test_strangers_must_prove_under_pressure),
         cmocka_unit_test(test_unproven_cannot_fill_memory),
         cmocka_unit_test(test_eviction_flushes_first),
+        cmocka_unit_test(test_eviction_begins_with_those_gone),
         cmocka_unit_test(test_eviction_spares_what_is_told_again),
         cmocka_unit_test(test_strangers_cannot_fill_memory_for_long),
         cmocka_unit_test(test_one_querier_cannot_crowd_out_others),
