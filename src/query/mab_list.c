@@ -60,20 +60,13 @@ struct mab_list *mab_list_new(struct random_seed seed, struct instant now)
     return list;
 }
 
-static void release_set(struct mab_set *set)
-{
-    memory_free(set->mabs);
-    memory_free(set->refused);
-    *set = (struct mab_set){0};
-}
-
 void mab_list_free(struct mab_list *list)
 {
     if (list == NULL)
         return;
     mab_index_release(&list->index);
-    release_set(&list->set);
-    release_set(&list->before);
+    mab_set_release(&list->set);
+    mab_set_release(&list->before);
     memory_free(list);
 }
 
@@ -203,26 +196,6 @@ static void wait_for_poll(struct mab_list *list, struct instant now, uint64_t ms
     list->poll_due = instant_add(now, duration_ms(ms));
 }
 
-static struct mab_set set_of_entries(const struct mab_entries *entries)
-{
-    struct mab_set set = {0};
-    for (size_t i = 0; i < entries->count; i++)
-        set.refused_count += strcmp(entries->items[i].dsoc, "-") == 0;
-    set.mab_count = entries->count - set.refused_count;
-    set.mabs = memory_new_array(set.mab_count + 1, sizeof(*set.mabs));
-    set.refused = memory_new_array(set.refused_count + 1, sizeof(*set.refused));
-    size_t mab = 0;
-    size_t refused = 0;
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct mab_entry *entry = &entries->items[i];
-        if (strcmp(entry->dsoc, "-") == 0)
-            set.refused[refused++] = entry->prefix;
-        else
-            set.mabs[mab++] = entry->prefix;
-    }
-    return set;
-}
-
 // All pages are there.
 static void finish(struct mab_list *list, struct instant now)
 {
@@ -234,9 +207,9 @@ static void finish(struct mab_list *list, struct instant now)
         list->refused_until = instant_add(now, duration_ms(LIST_REST_MS_MAX));
         return;
     }
-    release_set(&list->before);
+    mab_set_release(&list->before);
     list->before = list->set;
-    list->set = set_of_entries(&entries);
+    list->set = mab_set_of_entries(&entries);
     memory_free(entries.items);
     list->root = list->wanted;
     list->counters.versions++;
@@ -481,29 +454,4 @@ size_t mab_list_memory(const struct mab_list *list)
     size_t prefixes = list->set.mab_count + list->set.refused_count + list->before.mab_count +
                       list->before.refused_count;
     return mab_index_memory(&list->index) + prefixes * sizeof(struct prefix);
-}
-
-// Comparing
-
-static int compare_prefixes(const struct prefix *a, const struct prefix *b)
-{
-    int order = address_compare(&a->address, &b->address);
-    return order != 0 ? order : (int)a->length - (int)b->length;
-}
-
-const struct prefix *mab_set_next_only(const struct mab_set *a, const struct mab_set *b, size_t *at)
-{
-    for (; *at < a->mab_count; (*at)++) {
-        size_t low = 0;
-        size_t high = b->mab_count;
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            bool before = compare_prefixes(&b->mabs[middle], &a->mabs[*at]) < 0;
-            low = before ? middle + 1 : low;
-            high = before ? high : middle;
-        }
-        if (low == b->mab_count || compare_prefixes(&b->mabs[low], &a->mabs[*at]) != 0)
-            return &a->mabs[(*at)++];
-    }
-    return NULL;
 }

@@ -23,6 +23,7 @@
 #include "base/instant.h"
 #include "base/random.h"
 #include "query/mab_index.h"
+#include "query/mab_set.h"
 #include "query/page_shelf.h"
 #include "wire/page_message.h"
 
@@ -44,14 +45,6 @@ enum mab_list_event {
     MAB_LIST_VERSION, // another version is in force
     MAB_LIST_LOST,    // no server answers for LIST_LOST_MS; what is in force stays
     MAB_LIST_FOUND,   // one answers again, or for the first time
-};
-
-// A version: sorted, without overlap.
-struct mab_set {
-    size_t mab_count;
-    struct prefix *mabs;
-    size_t refused_count;
-    struct prefix *refused; // prefixes that no ETR may be in
 };
 
 struct mab_list_counters {
@@ -104,10 +97,5 @@ const struct endpoint *mab_list_server(const struct mab_list *list);
 const struct mab_list_counters *mab_list_counters(const struct mab_list *list);
 // Octets of memory for pages and sets.
 size_t mab_list_memory(const struct mab_list *list);
-
-// MABs that are in one set only: each call gives the next of `a` that is not in `b`, from `*at`,
-// which began as 0, on. NULL when there is none.
-const struct prefix *mab_set_next_only(const struct mab_set *a, const struct mab_set *b,
-                                       size_t *at);
 
 #endif
