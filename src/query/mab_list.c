@@ -41,6 +41,7 @@ struct mab_list {
     struct instant refused_until;
 
     struct mab_root root; // in force
+    bool confirmed;       // by a server
     struct mab_set set;
     struct mab_set before;
     bool answered;
@@ -212,8 +213,29 @@ static void finish(struct mab_list *list, struct instant now)
     list->set = mab_set_of_entries(&entries);
     memory_free(entries.items);
     list->root = list->wanted;
+    list->confirmed = true;
     list->counters.versions++;
     list->version_event = true;
+}
+
+bool mab_list_restore(struct mab_list *list, const struct page_shelf *shelf)
+{
+    char name[MAB_PAGE_NAME_TEXT_MAX];
+    assert(list->root.page[0] == '\0' && !list->fetching);
+    struct instant poll_due = list->poll_due;
+    list->wanted = *page_shelf_root(shelf);
+    mab_index_begin(&list->index, &list->wanted);
+    while (mab_index_next(&list->index, name)) {
+        size_t length = 0;
+        const uint8_t *page = page_shelf_find(shelf, name, &length);
+        if (page == NULL || !mab_index_take(&list->index, name, page, length))
+            return false;
+    }
+    finish(list, list->heard);
+    list->poll_due = poll_due; // now, whatever is known
+    list->confirmed = false;
+    list->counters.versions = 0; // none was told yet
+    return list->root.page[0] != '\0';
 }
 
 // A server that answers says which version is in force there.
@@ -225,6 +247,8 @@ static void note_root(struct mab_list *list, struct instant now, const struct ma
     }
     bool refused = same_root(root, &list->refused_root) && instant_before(now, list->refused_until);
     if (same_root(root, &list->root) || refused) {
+        if (!refused && !list->confirmed)
+            list->version_event = list->confirmed = true;
         wait_for_poll(list, now, LIST_POLL_MS);
         return;
     }
@@ -432,6 +456,11 @@ struct page_shelf *mab_list_shelf(struct mab_list *list)
     if (list->root.page[0] == '\0' || list->fetching)
         return NULL;
     return page_shelf_of_index(&list->index, &list->root);
+}
+
+bool mab_list_confirmed(const struct mab_list *list)
+{
+    return list->confirmed;
 }
 
 bool mab_list_answered(const struct mab_list *list)

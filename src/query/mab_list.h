@@ -42,7 +42,7 @@
 #define LIST_REST_MS_MAX 10000 // at most; and before a version that was refused is tried again
 
 enum mab_list_event {
-    MAB_LIST_VERSION, // another version is in force
+    MAB_LIST_VERSION, // another version is in force, or the one restored is confirmed
     MAB_LIST_LOST,    // no server answers for LIST_LOST_MS; what is in force stays
     MAB_LIST_FOUND,   // one answers again, or for the first time
 };
@@ -63,6 +63,9 @@ struct mab_list;
 struct mab_list *mab_list_new(struct random_seed seed, struct instant now);
 void mab_list_free(struct mab_list *list);
 
+// Takes over a version that an earlier run kept, before any other: it is in force until a server
+// tells another, but not confirmed (mab_list_confirmed). False where it makes no sense.
+bool mab_list_restore(struct mab_list *list, const struct page_shelf *shelf);
 // The servers to learn from, in order of preference; at most LIST_SERVERS_MAX are used, also none.
 // The one in use stays in use where it is among them.
 void mab_list_set_servers(struct mab_list *list, struct instant now, const struct endpoint *servers,
@@ -90,6 +93,8 @@ const struct mab_root *mab_list_root(const struct mab_list *list);
 // Its pages, to be passed on. One holder; NULL before the first version, and while pages of another
 // version are being fetched.
 struct page_shelf *mab_list_shelf(struct mab_list *list);
+// Whether a server has told that the version in force is that, and not only an earlier run.
+bool mab_list_confirmed(const struct mab_list *list);
 // Whether a server answers.
 bool mab_list_answered(const struct mab_list *list);
 // The server in use; NULL where there is none.

@@ -179,6 +179,33 @@ def test_itr_learns_its_mabs(whole: WholeInternet) -> None:
     await_that("a ping gets through", whole.reaches)
 
 
+def test_itr_keeps_its_mabs(whole: WholeInternet) -> None:
+    """After a restart while nobody tells the set of MABs, an ITR serves those it knew where somebody
+    answers for them."""
+    await_that("a ping gets through", whole.reaches)
+    await_that("the set is on disk",
+               lambda: (whole.node.folder / "state" / "mabs-itr.list").exists())
+    whole.node.stop()
+    whole.qsc.stop()
+    # A server that knows mappings, and nothing of pages.
+    state = whole.folder / "mappings.json"
+    state.write_text(json.dumps({"mappings": [["20.1.0.16", 16, ETR]]}))
+    server = subprocess.Popen(whole.query.command(
+        sys.executable, HERE / "query_server.py", QUERY, "4802", state))
+    try:
+        whole.node.start()
+        await_that("a ping gets through", whole.reaches)
+        told = whole.node.ask(command="status")["roles"]["itr"]["list"]
+        assert (told["answered"], told["confirmed"], told["mabs"]) == (False, False, 2)
+    finally:
+        server.kill()
+        server.wait()
+    whole.qsc.start()
+    await_that("the set is confirmed", lambda: whole.node.ask(
+        command="status")["roles"]["itr"]["list"]["confirmed"], PATIENCE_SECONDS)
+    await_that("all MABs have routes", lambda: whole.routes() == set(whole.MABS), PATIENCE_SECONDS)
+
+
 @pytest.fixture
 def internet(network: Network, request: pytest.FixtureRequest) -> Iterator[FoundInternet]:
     FoundInternet.dnssec = getattr(request, "param", "required")

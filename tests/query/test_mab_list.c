@@ -437,6 +437,41 @@ static void test_other_server(void **state)
     stop(&f);
 }
 
+// What an earlier run kept is in force at once, and another version when a server tells one.
+static void test_restores(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    struct endpoint a = endpoint_of(A);
+    publish_many(&f, 0, 0, 5000);
+    assert_true(mab_list_restore(f.list, f.servers[0].shelf));
+    pass(&f, SECOND_MS);
+    assert_int_equal(f.versions, 1);
+    assert_mabs(&f, 0, 5000);
+    assert_false(mab_list_confirmed(f.list));
+    assert_false(mab_list_answered(f.list));
+    // The same is confirmed with one request, and told.
+    mab_list_set_servers(f.list, f.now, &a, 1);
+    pass(&f, SECOND_MS);
+    assert_int_equal(f.versions, 2);
+    assert_int_equal(f.requests, 1);
+    assert_true(mab_list_confirmed(f.list));
+    pass(&f, 30 * SECOND_MS);
+    assert_int_equal(f.versions, 2);
+    stop(&f);
+    // Of another one only what differs is asked for.
+    f = start(0);
+    publish_many(&f, 0, 0, 5000);
+    assert_true(mab_list_restore(f.list, f.servers[0].shelf));
+    publish_many(&f, 0, 20, 5000);
+    mab_list_set_servers(f.list, f.now, &a, 1);
+    pass(&f, SECOND_MS);
+    assert_mabs(&f, 20, 5000);
+    assert_true(mab_list_confirmed(f.list));
+    assert_in_range(f.requests, 3, 20);
+    stop(&f);
+}
+
 // A set that makes no sense, from a server that does not check what it says.
 static void test_refuses_nonsense(void **state)
 {
@@ -515,6 +550,7 @@ int main(void)
         cmocka_unit_test(test_bad_network),
         cmocka_unit_test(test_changes_in_the_middle),
         cmocka_unit_test(test_other_server),
+        cmocka_unit_test(test_restores),
         cmocka_unit_test(test_refuses_nonsense),
         cmocka_unit_test(test_200000_mabs),
     };

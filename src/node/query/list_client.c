@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "node/deadline.h"
+#include "node/query/list_keeper.h"
 #include "node/udp.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ struct list_client {
     void (*changed)(void *state, enum mab_list_event event);
     void *state;
     struct mab_list *list;
+    struct list_keeper *keeper; // NULL: nothing is kept
     struct udp *udp;
     uv_timer_t timer;
 };
@@ -27,7 +29,8 @@ static void log_event(struct list_client *client, enum mab_list_event event)
         (void)endpoint_print(server, text);
     switch (event) {
     case MAB_LIST_VERSION:
-        log_info(client->role, "%s lists %zu MABs and %zu refused prefixes (page %s)", text,
+        log_info(client->role, "%s lists %zu MABs and %zu refused prefixes (page %s)",
+                 mab_list_confirmed(client->list) ? text : "what was kept of an earlier run",
                  set->mab_count, set->refused_count, mab_list_root(client->list)->page);
         break;
     case MAB_LIST_LOST:
@@ -41,6 +44,18 @@ static void log_event(struct list_client *client, enum mab_list_event event)
 
 static void on_timer(uv_timer_t *timer);
 
+// What servers told is kept, and when they told it.
+static void keep(struct list_client *client)
+{
+    if (client->keeper == NULL || !mab_list_confirmed(client->list) ||
+        !mab_list_answered(client->list) ||
+        !list_keeper_wants(client->keeper, mab_list_root(client->list)))
+        return;
+    struct page_shelf *shelf = mab_list_shelf(client->list);
+    if (shelf != NULL)
+        list_keeper_save(client->keeper, shelf);
+}
+
 // Tells what happened, sends what is to be sent, and sets the timer.
 static void drive(struct list_client *client)
 {
@@ -53,6 +68,7 @@ static void drive(struct list_client *client)
         log_event(client, event);
         client->changed(client->state, event);
     }
+    keep(client);
     while ((length = mab_list_next_output(client->list, now, &to, bytes)) > 0)
         udp_send(client->udp, &to, bytes, length);
     udp_flush(client->udp);
@@ -76,6 +92,18 @@ static void on_datagram(void *state, const struct endpoint *from, const uint8_t 
 static void on_datagrams_end(void *state)
 {
     drive(state);
+}
+
+void list_client_keep(struct list_client *client)
+{
+    client->keeper = list_keeper_open(client->node, client->role);
+    struct page_shelf *shelf = list_keeper_load(client->keeper);
+    if (shelf == NULL)
+        return;
+    if (!mab_list_restore(client->list, shelf))
+        log_warning(client->role, "the set of MABs that was kept makes no sense");
+    page_shelf_release(shelf);
+    (void)uv_timer_start(&client->timer, on_timer, 0, 0); // tells of it, from the loop
 }
 
 struct list_client *list_client_open(struct node *node, const char *role,
@@ -109,6 +137,7 @@ void list_client_close(struct list_client *client)
     if (client == NULL)
         return;
     udp_close(client->udp);
+    list_keeper_close(client->keeper);
     mab_list_free(client->list);
     uv_close((uv_handle_t *)&client->timer, on_closed);
 }
@@ -202,10 +231,10 @@ json_t *list_client_status(const struct list_client *client)
     char text[ENDPOINT_TEXT_MAX];
     const struct mab_set *set = mab_list_set(client->list);
     const struct endpoint *server = mab_list_server(client->list);
-    return json_pack("{s:s, s:o, s:b, s:I, s:I, s:I}", "page", mab_list_root(client->list)->page,
-                     "server",
-                     server == NULL ? json_null() : json_string(endpoint_print(server, text)),
-                     "answered", mab_list_answered(client->list), "mabs",
-                     (json_int_t)set->mab_count, "refused", (json_int_t)set->refused_count,
-                     "versions", (json_int_t)mab_list_counters(client->list)->versions);
+    return json_pack(
+        "{s:s, s:o, s:b, s:b, s:I, s:I, s:I}", "page", mab_list_root(client->list)->page, "server",
+        server == NULL ? json_null() : json_string(endpoint_print(server, text)), "answered",
+        mab_list_answered(client->list), "confirmed", mab_list_confirmed(client->list), "mabs",
+        (json_int_t)set->mab_count, "refused", (json_int_t)set->refused_count, "versions",
+        (json_int_t)mab_list_counters(client->list)->versions);
 }

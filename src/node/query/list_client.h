@@ -15,6 +15,9 @@ struct list_client;
 struct list_client *list_client_open(struct node *node, const char *role,
                                      void (*changed)(void *state, enum mab_list_event event),
                                      void *state, struct error *error);
+// Keeps what servers tell over restarts, and takes over what an earlier run kept; to be called
+// once, before there are servers.
+void list_client_keep(struct list_client *client);
 // NULL does nothing.
 void list_client_close(struct list_client *client);
 // The servers to learn from, in order of preference.

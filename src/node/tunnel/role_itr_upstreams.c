@@ -66,6 +66,7 @@ bool role_itr_use_upstreams(struct role_itr *role, struct error *error)
     role->list = list_client_open(role->node, "itr", on_list, role, error);
     if (role->udp == NULL || role->list == NULL)
         return false;
+    list_client_keep(role->list);
     if (config->upstreams.count == 0)
         return open_finder(role, config, error);
     list_client_set_endpoints(role->list, querier.upstreams, querier.upstream_count);
@@ -141,21 +142,23 @@ static void drop_unnamed(struct role_itr *role)
     }
 }
 
-// With MABs in the config, these are all: each is served when a query server answers for it.
-// Without, those of the list.
+// With MABs in the config, these are all: each is served when a query server answers for it. So are
+// those of a list that an earlier run kept, until a server confirms it. Without, those of the list.
 void role_itr_follow_list(struct role_itr *role, const struct config_itr *config)
 {
-    const struct mab_set *set = mab_list_set(list_client_list(role->list));
+    const struct mab_list *list = list_client_list(role->list);
+    const struct mab_set *set = mab_list_set(list);
     bool listed = config->mabs.count == 0;
+    bool vouched = listed && mab_list_confirmed(list);
     const struct prefix *mabs = listed ? set->mabs : config->mabs.items;
     size_t count = listed ? set->mab_count : config->mabs.count;
     set_refused(role, config, set); // first: no packet is to go there when a MAB becomes ready
     mab_routes_begin_set(role->mabs);
     for (size_t i = 0; i < count; i++)
-        mab_routes_name(role->mabs, &mabs[i], listed);
+        mab_routes_name(role->mabs, &mabs[i], vouched);
     drop_unnamed(role); // before others come that may overlap them
     for (size_t i = 0; i < count; i++) {
         role_itr_add_mab(role, &mabs[i]);
-        mab_routes_name(role->mabs, &mabs[i], listed);
+        mab_routes_name(role->mabs, &mabs[i], vouched);
     }
 }
