@@ -339,6 +339,14 @@ void inner_write(struct inner *inner, const struct inner_entry *entries, unsigne
     inner->count = count;
 }
 
+void inner_append(struct inner *inner, const struct inner_entry *entry)
+{
+    assert(inner->count < INNER_CHILDREN);
+    unsigned place = (unsigned)inner->count++;
+    inner->groups[place / GROUP_CHILDREN].children[place % GROUP_CHILDREN] = entry->child;
+    inner_set_key(inner, place, entry->key);
+}
+
 void inner_set_key(struct inner *inner, unsigned place, uint64_t key)
 {
     assert(place < inner->count);

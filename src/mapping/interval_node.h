@@ -394,6 +394,8 @@ static inline struct inner_entry inner_get(const struct inner *inner, unsigned p
 // Copies all children out and returns how many there are.
 unsigned inner_read(const struct inner *inner, struct inner_entry entries[INNER_CHILDREN]);
 void inner_write(struct inner *inner, const struct inner_entry *entries, unsigned count);
+// Puts a child behind the others of a node that is not full.
+void inner_append(struct inner *inner, const struct inner_entry *entry);
 void inner_set_key(struct inner *inner, unsigned place, uint64_t key);
 
 #endif

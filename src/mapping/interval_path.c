@@ -36,6 +36,10 @@ static void open_entry(struct inner_entry *entries, unsigned count, unsigned pla
 static bool add_or_split(struct interval_map *map, struct inner *inner, unsigned place,
                          struct inner_entry *added)
 {
+    if (place == inner->count && place < INNER_CHILDREN) {
+        inner_append(inner, added);
+        return false;
+    }
     struct inner_entry entries[INNER_CHILDREN + 1];
     unsigned count = inner_read(inner, entries);
     open_entry(entries, count, place, added);

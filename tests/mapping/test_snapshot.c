@@ -132,6 +132,54 @@ static void test_many_blocks(void **state)
     mapping_free(again);
 }
 
+static uint32_t number_at(const struct mapping *mapping, uint64_t unit)
+{
+    return mapping_etr_number(mapping, (struct unit){unit});
+}
+
+// Maps one of the units of 20.1.0.0/24 to an ETR, zero for 0.
+static void map_unit(struct mapping *mapping, uint64_t unit, uint32_t etr)
+{
+    struct update update = {.kind = UPDATE_MAP,
+                            .range = {FAMILY_IPV4, {unit}, {1}},
+                            .etr = etr == 0 ? ADDRESS_ZERO : address_from_ipv4(etr)};
+    assert_true(mapping_apply(mapping, &update, 1, NULL, NULL));
+}
+
+// A mapping that was loaded knows how many micronets have each ETR: the last one that leaves it,
+// and no other, sets its number free for another ETR.
+static void test_etr_counts(void **state)
+{
+    (void)state;
+    struct secret_key key = test_key(1);
+    struct public_key public = key_public(&key);
+    struct prefix mab;
+    assert_true(prefix_parse("20.1.0.0/24", &mab, NULL));
+    struct mapping *mapping = mapping_new(&mab, NULL);
+    const uint64_t base = 0x14010000;
+    for (uint32_t i = 0; i < 100; i++) {
+        struct update update = {.kind = UPDATE_DEFINE,
+                                .range = {FAMILY_IPV4, {base + i}, {1}},
+                                .etr = address_from_ipv4(0xc6120000 + i % 2)};
+        assert_true(mapping_apply(mapping, &update, 1, NULL, NULL));
+    }
+    struct snapshot_bytes snapshot = write(mapping, &key);
+    struct snapshot_info info;
+    struct mapping *again = NULL;
+    assert_true(snapshot_read(snapshot.bytes, snapshot.length, &public, &info, &again, NULL));
+    uint32_t number = number_at(again, base);
+    for (uint32_t i = 2; i < 100; i += 2)
+        map_unit(again, base + i, 0);
+    map_unit(again, base + 2, 0xc6130001);
+    assert_int_not_equal(number_at(again, base + 2), number); // one still has it
+    map_unit(again, base, 0);
+    map_unit(again, base, 0xc6130002);
+    assert_int_equal(number_at(again, base), number);
+    memory_free(snapshot.bytes);
+    mapping_free(mapping);
+    mapping_free(again);
+}
+
 static void refuse(const void *bytes, size_t length, const char *reason)
 {
     struct secret_key key = test_key(1);
@@ -353,6 +401,7 @@ int main(void)
         cmocka_unit_test(test_round_trip), cmocka_unit_test(test_many_blocks),
         cmocka_unit_test(test_damage),     cmocka_unit_test(test_wrong_blocks),
         cmocka_unit_test(test_bomb),       cmocka_unit_test(test_extension),
+        cmocka_unit_test(test_etr_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
