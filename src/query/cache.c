@@ -8,7 +8,7 @@ void cache_init(struct cache *cache, struct hash_key key, size_t entries)
 {
     memset(cache, 0, sizeof(*cache));
     cache->key = key;
-    slab_init(&cache->slab, sizeof(struct learned));
+    slab_init_numbered(&cache->slab, sizeof(struct learned));
     range_map_init(&cache->ranges);
     table_init(&cache->nonces);
     table_reserve(&cache->nonces, entries);

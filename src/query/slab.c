@@ -13,12 +13,22 @@ struct slab_free {
     struct slab_free *next;
 };
 
-void slab_init(struct slab *slab, size_t size)
+static void init(struct slab *slab, size_t size, bool numbered)
 {
     size_t unit = alignof(max_align_t);
     assert(size >= sizeof(struct slab_free));
-    memset(slab, 0, sizeof(*slab));
-    slab->size = (size + sizeof(uint32_t) + unit - 1) / unit * unit;
+    size += numbered ? sizeof(uint32_t) : 0;
+    *slab = (struct slab){.size = (size + unit - 1) / unit * unit, .numbered = numbered};
+}
+
+void slab_init(struct slab *slab, size_t size)
+{
+    init(slab, size, false);
+}
+
+void slab_init_numbered(struct slab *slab, size_t size)
+{
+    init(slab, size, true);
 }
 
 void slab_release(struct slab *slab)
@@ -26,7 +36,7 @@ void slab_release(struct slab *slab)
     for (size_t i = 0; i < slab->block_count; i++)
         memory_free(slab->blocks[i]);
     memory_free(slab->blocks);
-    *slab = (struct slab){.size = slab->size};
+    *slab = (struct slab){.size = slab->size, .numbered = slab->numbered};
 }
 
 static void put_free(struct slab *slab, void *object)
@@ -36,15 +46,17 @@ static void put_free(struct slab *slab, void *object)
     slab->free = free_object;
 }
 
-static size_t number_offset(const struct slab *slab)
+// Where the octets of the object itself end.
+static size_t object_end(const struct slab *slab)
 {
-    return slab->size - sizeof(uint32_t);
+    return slab->size - (slab->numbered ? sizeof(uint32_t) : 0);
 }
 
 uint32_t slab_number(const struct slab *slab, const void *object)
 {
     uint32_t number = 0;
-    memcpy(&number, (const unsigned char *)object + number_offset(slab), sizeof(number));
+    assert(slab->numbered);
+    memcpy(&number, (const unsigned char *)object + object_end(slab), sizeof(number));
     return number;
 }
 
@@ -59,7 +71,8 @@ static void add_block(struct slab *slab)
     for (uint32_t i = SLAB_BLOCK_OBJECTS; i-- > 0;) {
         uint32_t number = first + i;
         unsigned char *object = slab_at(slab, number);
-        memcpy(object + number_offset(slab), &number, sizeof(number));
+        if (slab->numbered)
+            memcpy(object + object_end(slab), &number, sizeof(number));
         put_free(slab, object);
     }
 }
@@ -71,7 +84,7 @@ void *slab_take(struct slab *slab)
     struct slab_free *object = slab->free;
     slab->free = object->next;
     slab->used++;
-    memset(object, 0, number_offset(slab));
+    memset(object, 0, object_end(slab));
     return object;
 }
 

@@ -4,12 +4,13 @@
 //
 //     blocks -> [128 objects] [128 objects] [128 objects] ...      object 300 is in the third
 //
-// Each object has a number, by which a map can name it in 4 octets; it leads to the object without
-// a list of all of them, of which each look-up would have to wait for a part.
+// Objects may have numbers, by which a map can name them in 4 octets; a number leads to its object
+// without a list of all of them, of which each look-up would have to wait for a part.
 #ifndef IVIP_QUERY_SLAB_H
 #define IVIP_QUERY_SLAB_H
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,7 +19,8 @@
 struct slab_free;
 
 struct slab {
-    size_t size;            // bytes of an object and its number
+    size_t size; // bytes of an object, and of its number where it has one
+    bool numbered;
     size_t used;            // objects handed out
     unsigned char **blocks; // owned, and so is each
     size_t block_count;
@@ -28,6 +30,8 @@ struct slab {
 
 // `size` is that of one object.
 void slab_init(struct slab *slab, size_t size);
+// The same, where objects have numbers.
+void slab_init_numbered(struct slab *slab, size_t size);
 // Frees all memory, objects still in use included.
 void slab_release(struct slab *slab);
 
@@ -35,7 +39,7 @@ void slab_release(struct slab *slab);
 void *slab_take(struct slab *slab);
 void slab_give(struct slab *slab, void *object);
 
-// The number of an object in use: unique among those, and small.
+// The number of an object in use, of a slab with numbers: unique among those, and small.
 uint32_t slab_number(const struct slab *slab, const void *object);
 // The object in use that has the number.
 static inline void *slab_at(const struct slab *slab, uint32_t number)

@@ -9,7 +9,7 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     memset(memory, 0, sizeof(*memory));
     memory->key = key;
     slab_init(&memory->accounts, sizeof(struct account));
-    slab_init(&memory->subjects, sizeof(struct subject));
+    slab_init_numbered(&memory->subjects, sizeof(struct subject));
     slab_init(&memory->tellings, sizeof(struct told));
     table_init(&memory->by_endpoint);
     table_init(&memory->by_nonce);

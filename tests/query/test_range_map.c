@@ -68,7 +68,7 @@ static void test_slab(void **state)
     struct random_source random;
     random_init(&random, random_seed_from_number(6));
     struct slab slab;
-    slab_init(&slab, 5 * sizeof(uint32_t));
+    slab_init_numbered(&slab, 5 * sizeof(uint32_t));
     size_t count = 0;
     for (uint32_t step = 0; step < STEPS; step++) {
         size_t place = random_below(&random, PLACES);
