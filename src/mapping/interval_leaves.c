@@ -40,6 +40,7 @@ static void give_leaf(struct interval_map *map, struct leaf *leaf)
 
 static void link_behind(struct leaf *leaf, struct leaf *added)
 {
+    assert(leaf != NULL);
     added->previous = leaf;
     added->next = leaf->next;
     if (leaf->next != NULL)
@@ -96,6 +97,7 @@ static unsigned row_read(const struct row *row, const struct interval *added,
 // The first interval of the i-th leaf when so many are spread over `leaves`.
 static unsigned part_start(unsigned count, unsigned leaves, unsigned i)
 {
+    assert(leaves > 0);
     return count * i / leaves;
 }
 
@@ -137,6 +139,12 @@ static bool row_share(struct interval_map *map, struct inner *parent, const stru
     return true;
 }
 
+static bool can_share(const struct leaf *leaf)
+{
+    assert(leaf != NULL); // there is one where the inner node has another child
+    return leaf->count + SHARE_FREE <= leaf_capacity(leaf);
+}
+
 // Lets the sibling behind (or before) the leaf at the end of the path take some of its intervals,
 // so that one more finds room; false where none can.
 static bool share(struct interval_map *map, const struct interval_path *path,
@@ -144,15 +152,13 @@ static bool share(struct interval_map *map, const struct interval_path *path,
 {
     struct inner *parent = path->nodes[map->height - 1];
     unsigned place = path->places[map->height - 1];
-    const struct leaf *next = leaf->next;
-    const struct leaf *previous = leaf->previous;
     struct row row = {0};
-    if (place + 1 < parent->count && next->count + SHARE_FREE <= leaf_capacity(next)) {
+    if (place + 1 < parent->count && can_share(leaf->next)) {
         row = row_at(parent, place, 2);
         if (row_share(map, parent, &row, added))
             return true;
     }
-    if (place > 0 && previous->count + SHARE_FREE <= leaf_capacity(previous)) {
+    if (place > 0 && can_share(leaf->previous)) {
         row = row_at(parent, place - 1, 2);
         return row_share(map, parent, &row, added);
     }
