@@ -72,7 +72,8 @@ def test_one_server_lacks_the_mab(internet: TwoServers) -> None:
 
 def test_all_servers_lacked_the_mab(internet: TwoServers) -> None:
     """Nothing that they said is kept: the address is reached when one of them knows the MAB again."""
-    for ports in ([FIRST], [SECOND], []):
+    still_lacking: list[list[str]] = [[FIRST], [SECOND], []]
+    for ports in still_lacking:
         internet.lack(FIRST, SECOND)
         assert "Destination Net Unreachable" in internet.ping(SITE, check=False).stdout
         internet.lack(*ports)

@@ -272,7 +272,7 @@ class HostInternet(FoundInternet):
         def command(*words: str | int | Path) -> list[str]:
             return inner("unshare", "-m", "sh", "-c",
                          'mount --bind "$0" /etc/resolv.conf && exec "$@"', self.host_file, *words)
-        self.itr.command = command  # type: ignore[method-assign]
+        setattr(self.itr, "command", command)  # of this one namespace alone
         return super().start_mappings(network)
 
     def host_says(self, nameserver: str, search: str) -> None:
