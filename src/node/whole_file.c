@@ -6,8 +6,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sodium.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -62,4 +64,19 @@ int whole_file_replace(const char *path, const void *bytes, size_t length)
     if (problem != 0)
         (void)unlink(fresh);
     return problem;
+}
+
+void whole_file_seal(uint8_t *bytes, size_t length)
+{
+    (void)crypto_generichash(bytes + length, WHOLE_FILE_SEAL_BYTES, bytes, length, NULL, 0);
+}
+
+bool whole_file_intact(const uint8_t *bytes, size_t length)
+{
+    uint8_t seal[WHOLE_FILE_SEAL_BYTES];
+    if (length < sizeof(seal))
+        return false;
+    size_t content = length - sizeof(seal);
+    (void)crypto_generichash(seal, sizeof(seal), bytes, content, NULL, 0);
+    return memcmp(seal, bytes + content, sizeof(seal)) == 0;
 }

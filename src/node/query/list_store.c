@@ -3,20 +3,21 @@
 
 #include "base/cursor.h"
 #include "base/memory.h"
+#include "node/whole_file.h"
 #include "query/mab_index.h"
 
 #include <sodium.h>
 #include <string.h>
 
 #define VERSION      1
-#define DIGEST_BYTES 32
 #define HEADER_BYTES (8 + 2 + 8 + 1 + MAB_PAGE_NAME_OCTETS)
 
 static const uint8_t magic[8] = "IVIPMABS";
 
 static size_t most_bytes(const struct page_shelf *shelf)
 {
-    return HEADER_BYTES + page_shelf_count(shelf) * (2 + MAB_PAGE_BYTES_MAX) + DIGEST_BYTES;
+    return HEADER_BYTES + page_shelf_count(shelf) * (2 + MAB_PAGE_BYTES_MAX) +
+           WHOLE_FILE_SEAL_BYTES;
 }
 
 static void write_header(struct writer *writer, const struct mab_root *root,
@@ -39,7 +40,7 @@ uint8_t *list_store_encode(const struct page_shelf *shelf, struct wall_time conf
     char name[MAB_PAGE_NAME_TEXT_MAX];
     size_t size = most_bytes(shelf);
     uint8_t *bytes = memory_new(size);
-    struct writer writer = writer_over(bytes, size - DIGEST_BYTES);
+    struct writer writer = writer_over(bytes, size - WHOLE_FILE_SEAL_BYTES);
     write_header(&writer, page_shelf_root(shelf), confirmed);
     mab_index_init(&index, key);
     mab_index_begin(&index, page_shelf_root(shelf));
@@ -52,8 +53,8 @@ uint8_t *list_store_encode(const struct page_shelf *shelf, struct wall_time conf
     }
     mab_index_release(&index);
     size_t written = writer_length(&writer);
-    (void)crypto_generichash(bytes + written, DIGEST_BYTES, bytes, written, NULL, 0);
-    *length = written + DIGEST_BYTES;
+    whole_file_seal(bytes, written);
+    *length = written + WHOLE_FILE_SEAL_BYTES;
     return bytes;
 }
 
@@ -84,15 +85,6 @@ static bool read_pages(struct reader *reader, struct mab_index *index)
     return !reader->failed && reader_left(reader) == 0;
 }
 
-static bool is_whole(const uint8_t *bytes, size_t length)
-{
-    uint8_t digest[DIGEST_BYTES];
-    if (length < DIGEST_BYTES)
-        return false;
-    (void)crypto_generichash(digest, sizeof(digest), bytes, length - DIGEST_BYTES, NULL, 0);
-    return memcmp(digest, bytes + length - DIGEST_BYTES, DIGEST_BYTES) == 0;
-}
-
 struct page_shelf *list_store_decode(const uint8_t *bytes, size_t length,
                                      struct wall_time *confirmed, struct error *error)
 {
@@ -100,7 +92,8 @@ struct page_shelf *list_store_decode(const uint8_t *bytes, size_t length,
     struct mab_index index;
     struct mab_root root = {0};
     struct page_shelf *shelf = NULL;
-    struct reader reader = reader_over(bytes, is_whole(bytes, length) ? length - DIGEST_BYTES : 0);
+    struct reader reader =
+        reader_over(bytes, whole_file_intact(bytes, length) ? length - WHOLE_FILE_SEAL_BYTES : 0);
     randombytes_buf(key.bytes, sizeof(key.bytes));
     mab_index_init(&index, key);
     if (read_header(&reader, &root, confirmed)) {

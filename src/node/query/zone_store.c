@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/memory.h"
 #include "base/table.h"
+#include "node/whole_file.h"
 
 #include <assert.h>
 #include <sodium.h>
@@ -13,8 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define VERSION      1
-#define DIGEST_BYTES 32
+#define VERSION 1
 
 static const uint8_t magic[8] = {'I', 'V', 'I', 'P', 'Z', 'O', 'N', 'E'};
 
@@ -178,7 +178,7 @@ static size_t head_size(const struct zone_label *label)
 uint8_t *zone_store_encode(const struct zone_store *store, const struct zone_label *label,
                            size_t *length)
 {
-    size_t size = head_size(label) + DIGEST_BYTES;
+    size_t size = head_size(label) + WHOLE_FILE_SEAL_BYTES;
     const struct table_node *node;
     for (node = table_next(&store->entries, NULL); node != NULL;
          node = table_next(&store->entries, node)) {
@@ -203,8 +203,8 @@ uint8_t *zone_store_encode(const struct zone_store *store, const struct zone_lab
         writer_u16(&writer, (uint16_t)entry->count);
         writer_bytes(&writer, entry->bytes, entry->length);
     }
-    assert(!writer.failed && writer_left(&writer) == DIGEST_BYTES);
-    (void)crypto_generichash(writer.next, DIGEST_BYTES, bytes, size - DIGEST_BYTES, NULL, 0);
+    assert(!writer.failed && writer_left(&writer) == WHOLE_FILE_SEAL_BYTES);
+    whole_file_seal(bytes, size - WHOLE_FILE_SEAL_BYTES);
     *length = size;
     return bytes;
 }
@@ -233,15 +233,6 @@ static bool take_entry(struct reader *reader, struct zone_store *store)
     return true;
 }
 
-static bool is_whole(const uint8_t *bytes, size_t length)
-{
-    uint8_t digest[DIGEST_BYTES];
-    if (length < DIGEST_BYTES)
-        return false;
-    (void)crypto_generichash(digest, sizeof(digest), bytes, length - DIGEST_BYTES, NULL, 0);
-    return memcmp(digest, bytes + length - DIGEST_BYTES, DIGEST_BYTES) == 0;
-}
-
 static bool decode(struct reader *reader, struct zone_store *store, struct zone_label *label)
 {
     uint8_t begin[sizeof(magic)];
@@ -263,8 +254,8 @@ struct zone_store *zone_store_decode(const uint8_t *bytes, size_t length, struct
                                      struct error *error)
 {
     struct zone_store *store = zone_store_new();
-    if (is_whole(bytes, length)) {
-        struct reader reader = reader_over(bytes, length - DIGEST_BYTES);
+    if (whole_file_intact(bytes, length)) {
+        struct reader reader = reader_over(bytes, length - WHOLE_FILE_SEAL_BYTES);
         if (decode(&reader, store, label))
             return store;
     }
