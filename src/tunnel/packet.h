@@ -106,7 +106,9 @@ static inline enum packet_fault packet_parse_ipv6(const uint8_t *bytes, uint32_t
     if (length < IPV6_HEADER_BYTES)
         return PACKET_SHORT;
     uint32_t total = IPV6_HEADER_BYTES + (uint32_t)load_u16(bytes + 4);
-    if (total > length)
+    // Without payload there is no room for a hop-by-hop header but in a jumbogram (RFC 2675).
+    bool jumbogram = total == IPV6_HEADER_BYTES && bytes[6] == PROTOCOL_HOP_OPTIONS;
+    if (total > length || jumbogram)
         return PACKET_LENGTH;
     packet->family = FAMILY_IPV6;
     packet->header_length = IPV6_HEADER_BYTES;

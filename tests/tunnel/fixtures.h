@@ -1578,6 +1578,11 @@ static const struct itr_fixture itr_fixtures[] = {
      1500, {0}, ITR_DROP, ITR_REASON_MALFORMED,
      "60000000001c113f3fff000100000000000000000000000720010db80000004000000000000000",
      {NULL}},
+    {"a jumbogram", "198.18.3.1",
+     1500, {0}, ITR_DROP, ITR_REASON_MALFORMED,
+     "60000000000000403fff000100000000000000000000000720010db80000004000000000000000093b00c204"
+     "00011170",
+     {NULL}},
 };
 
 static const struct etr_fixture etr_fixtures[] = {

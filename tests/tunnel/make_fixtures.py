@@ -9,7 +9,7 @@ formats. Run it after changing it and commit both:
 """
 from scapy.all import (ICMP, IP, TCP, UDP, Raw, ICMPv6EchoRequest, ICMPv6ND_Redirect,
                        ICMPv6PacketTooBig, IPOption_NOP, IPOption_Router_Alert, IPOption_Timestamp,
-                       IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
+                       IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop, Jumbo)
 
 from fixture_packets import (ETR4, ETR6, HOST, HOST6, ITR4, ITR6, MICRONET, MICRONET6, fragments4,
                              outer4, outer6, partial, payload, segments, tcp4, tcp6, too_big4,
@@ -208,6 +208,9 @@ def itr_malformed():
     emit("ITR", "header checksum wrong", good[:10] + b"\0\0" + good[12:], "DROP", "MALFORMED")
     emit("ITR", "IPv6 cut short", bytes(udp6(20))[:-1], "DROP", "MALFORMED")
     emit("ITR", "half an IPv6 header", bytes(udp6(20))[:39], "DROP", "MALFORMED")
+    jumbo = IPv6(src=HOST6, dst=MICRONET6, plen=0, nh=0) / IPv6ExtHdrHopByHop(
+        nh=59, options=[Jumbo(jumboplen=70000)])
+    emit("ITR", "a jumbogram", bytes(jumbo), "DROP", "MALFORMED")
 
 
 def etr(name, packet, verdict, reason="NONE", out=(), refuse=False, unfinished=False, cut=0):
