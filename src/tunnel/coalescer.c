@@ -11,6 +11,7 @@
 #define TCP_FLAGS            13
 #define TCP_WINDOW           14
 #define TCP_CHECKSUM         16
+#define TCP_URGENT           18
 #define TCP_PSH              0x08
 #define TCP_ACK              0x10
 
@@ -82,6 +83,7 @@ static bool same_headers(const uint8_t *a, const uint8_t *b, const struct segmen
                                            : memcmp(a, b, 4) == 0 && a[7] == b[7];
     return same_ip && memcmp(x + TCP_ACKNOWLEDGEMENT, y + TCP_ACKNOWLEDGEMENT, 5) == 0 &&
            memcmp(x + TCP_WINDOW, y + TCP_WINDOW, 2) == 0 &&
+           memcmp(x + TCP_URGENT, y + TCP_URGENT, 2) == 0 &&
            memcmp(x + TCP_HEADER_BYTES_MIN, y + TCP_HEADER_BYTES_MIN,
                   segment->header_length - ip - TCP_HEADER_BYTES_MIN) == 0;
 }
@@ -108,6 +110,30 @@ static struct coalesced_packet *find_open(struct coalescer *coalescer, const uin
             return packet;
     }
     return NULL;
+}
+
+// True for TCP whose connection plain_ip_header does not find, and for what may be.
+static bool hides_tcp(const uint8_t *bytes)
+{
+    if (bytes[0] >> 4 == 4)
+        return bytes[9] == PROTOCOL_TCP;
+    uint8_t next = bytes[6];
+    return next == PROTOCOL_HOP_OPTIONS || next == PROTOCOL_ROUTING || next == PROTOCOL_FRAGMENT ||
+           next == PROTOCOL_DESTINATION_OPTIONS;
+}
+
+// Closes all connections between the two hosts of a packet.
+static void close_between(struct coalescer *coalescer, const uint8_t *bytes)
+{
+    bool ipv6 = bytes[0] >> 4 == 6;
+    size_t addresses = ipv6 ? 8 : 12;
+    size_t octets = ipv6 ? 32 : 8;
+    for (size_t i = 0; i < coalescer->count; i++) {
+        struct coalesced_packet *packet = &coalescer->packets[i];
+        if (packet->open && packet->first[0] >> 4 == bytes[0] >> 4 &&
+            memcmp(packet->first + addresses, bytes + addresses, octets) == 0)
+            packet->open = false;
+    }
 }
 
 void coalescer_begin(struct coalescer *coalescer)
@@ -159,6 +185,8 @@ void coalescer_add(struct coalescer *coalescer, uint8_t *bytes, uint32_t length,
     // Nothing later may overtake this one within its connection.
     if (open != NULL)
         open->open = false;
+    else if (ip_length == 0 && hides_tcp(bytes))
+        close_between(coalescer, bytes);
     struct coalesced_packet *packet = add_packet(coalescer, bytes, length, offload);
     if (!joinable)
         return;

@@ -6,10 +6,11 @@
 //     out       [a1 a2 a3]     [b1 b2]    [udp]
 //
 // Segments are joined when they follow each other in one connection with equal headers: what the
-// kernel cuts the super-packet into again are the segments that came. Only IPv4 with DF and without
-// options and IPv6 without extension headers; only ACK and PSH set; checksums must be right, for
-// they are made anew. Everything else goes through as it came. Packets of one connection stay in
-// order.
+// kernel cuts the super-packet into again are the segments that came, but for the identification of
+// IPv4, which it counts up from the first one's and which means nothing with DF (RFC 6864). Only
+// IPv4 with DF and without options and IPv6 without extension headers; only ACK and PSH set;
+// checksums must be right, for they are made anew. Everything else goes through as it came. Packets
+// of one connection stay in order.
 //
 // Nothing is copied: a super-packet is a list of parts that lie in the packets of the batch.
 #ifndef IVIP_TUNNEL_COALESCER_H

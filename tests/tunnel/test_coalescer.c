@@ -39,15 +39,25 @@ struct bench {
     uint64_t joined;
 };
 
+// What a segment is like.
+struct kind {
+    uint32_t payload;
+    uint8_t flags;
+    uint8_t urgent;
+    bool bad_checksum;
+    bool may_fragment; // IPv4 without DF
+};
+
 // Writes the next segment of a connection and remembers it.
 static uint32_t make_segment(struct bench *bench, struct connection *connection, uint8_t *bytes,
-                             uint32_t payload, uint8_t flags, bool good)
+                             const struct kind *kind)
 {
+    uint32_t payload = kind->payload;
     struct address from = address_of(connection->ipv6 ? "3fff:1::7" : "198.18.1.7");
     struct address to = address_of(connection->ipv6 ? "2001:db8:0:40::9" : "20.1.0.17");
     uint32_t ip = connection->ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
     uint32_t length = ip + 32 + payload; // with 12 octets of options
-    make_packet(bytes, &from, &to, length, true, 1);
+    make_packet(bytes, &from, &to, length, !kind->may_fragment, 1);
     random_bytes(&bench->random, bytes + ip + 32, payload);
     bytes[connection->ipv6 ? 6 : 9] = PROTOCOL_TCP;
     if (!connection->ipv6) {
@@ -61,13 +71,14 @@ static uint32_t make_segment(struct bench *bench, struct connection *connection,
     store_u32(tcp + 4, connection->sequence);
     store_u32(tcp + 8, connection->acknowledgement);
     tcp[12] = 0x80;
-    tcp[13] = flags;
+    tcp[13] = kind->flags;
     store_u16(tcp + 16, 0);
+    store_u16(tcp + 18, kind->urgent);
     uint32_t octets = connection->ipv6 ? 16 : 4;
     uint64_t sum =
         checksum_pseudo_header(from.octets, to.octets, octets, PROTOCOL_TCP, length - ip);
     uint16_t checksum = checksum_finish(checksum_add(sum, tcp, length - ip));
-    store_u16(tcp + 16, good ? checksum : checksum ^ 1);
+    store_u16(tcp + 16, kind->bad_checksum ? checksum ^ 1 : checksum);
     connection->sequence += payload;
     memcpy(connection->expected[connection->sent], bytes, length);
     connection->expected_length[connection->sent++] = length;
@@ -77,20 +88,18 @@ static uint32_t make_segment(struct bench *bench, struct connection *connection,
 static void add_random(struct bench *bench, uint8_t *bytes)
 {
     struct connection *connection = &bench->connections[random_below(&bench->random, CONNECTIONS)];
-    uint32_t payload = connection->segment_size;
-    uint8_t flags = FLAG_ACK;
-    bool good = true;
+    struct kind kind = {.payload = connection->segment_size, .flags = FLAG_ACK};
     uint32_t ahead = 0;
     struct offload offload = {0};
-    switch (random_below(&bench->random, 12)) {
+    switch (random_below(&bench->random, 16)) {
     case 0:
-        payload = (uint32_t)random_below(&bench->random, 1200);
+        kind.payload = (uint32_t)random_below(&bench->random, 1200);
         break;
     case 1:
-        flags |= FLAG_PSH;
+        kind.flags |= FLAG_PSH;
         break;
     case 2:
-        flags |= FLAG_FIN;
+        kind.flags |= FLAG_FIN;
         break;
     case 3:
         connection->acknowledgement++;
@@ -99,18 +108,24 @@ static void add_random(struct bench *bench, uint8_t *bytes)
         connection->sequence += 1000; // as if one was lost
         break;
     case 5:
-        good = false;
+        kind.bad_checksum = true;
         break;
     case 6:
         ahead = 50000; // overtakes those that follow
+        break;
+    case 7:
+        kind.may_fragment = true;
+        break;
+    case 8:
+        kind.urgent = 7; // which means nothing without the flag, but must arrive
         break;
     default:
         break;
     }
     connection->sequence += ahead;
-    uint32_t length = make_segment(bench, connection, bytes, payload, flags, good);
+    uint32_t length = make_segment(bench, connection, bytes, &kind);
     if (ahead > 0)
-        connection->sequence -= ahead + payload;
+        connection->sequence -= ahead + kind.payload;
     coalescer_add(&bench->coalescer, bytes, length, &offload);
 }
 
@@ -197,7 +212,8 @@ static void test_a_full_run_is_one_packet(void **state)
     coalescer_begin(&bench->coalescer);
     for (size_t i = 0; i < 40; i++) {
         struct offload offload = {0};
-        uint32_t length = make_segment(bench, connection, bench->packets[i], 1400, FLAG_ACK, true);
+        struct kind kind = {.payload = 1400, .flags = FLAG_ACK};
+        uint32_t length = make_segment(bench, connection, bench->packets[i], &kind);
         coalescer_add(&bench->coalescer, bench->packets[i], length, &offload);
     }
     const struct coalesced_packet *out = coalescer_next(&bench->coalescer);
