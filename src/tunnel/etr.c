@@ -10,6 +10,7 @@
 #include "tunnel/etr.h"
 
 #include "base/memory.h"
+#include "tunnel/prefix_set.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -27,12 +28,10 @@
 struct etr {
     struct range *serves; // sorted by family and start, merged: ends rise too
     size_t serve_count;
-    struct prefix *refused;
-    size_t refused_count;
+    struct prefix_set *refused;
     bool refuses_ipv4; // lists prefixes of that family
     bool refuses_ipv6;
-    struct prefix *accepted;
-    size_t accepted_count;
+    struct prefix_set *accepted; // empty: all
     bool serves_all;
     struct etr_counters counters;
 };
@@ -64,26 +63,23 @@ static size_t merge_ranges(struct range *ranges, size_t count)
     return kept;
 }
 
-void etr_reconfigure(struct etr *etr, const struct etr_config *config)
+static void free_rules(struct etr *etr)
 {
     memory_free(etr->serves);
-    memory_free(etr->refused);
-    memory_free(etr->accepted);
+    prefix_set_free(etr->refused);
+    prefix_set_free(etr->accepted);
+}
+
+void etr_reconfigure(struct etr *etr, const struct etr_config *config)
+{
+    free_rules(etr);
     etr->serves_all = config->serves_all;
-    etr->accepted =
-        memory_copy(config->accept_sources, config->accept_source_count * sizeof(struct prefix));
-    etr->accepted_count = config->accept_source_count;
+    etr->accepted = prefix_set_new(config->accept_sources, config->accept_source_count);
     etr->serves = memory_copy(config->serves, config->serve_count * sizeof(struct range));
     etr->serve_count = merge_ranges(etr->serves, config->serve_count);
-    etr->refused =
-        memory_copy(config->refuse_sources, config->refuse_source_count * sizeof(struct prefix));
-    etr->refused_count = config->refuse_source_count;
-    etr->refuses_ipv4 = false;
-    etr->refuses_ipv6 = false;
-    for (size_t i = 0; i < etr->refused_count; i++) {
-        etr->refuses_ipv4 |= etr->refused[i].address.family == FAMILY_IPV4;
-        etr->refuses_ipv6 |= etr->refused[i].address.family == FAMILY_IPV6;
-    }
+    etr->refused = prefix_set_new(config->refuse_sources, config->refuse_source_count);
+    etr->refuses_ipv4 = prefix_set_has_family(etr->refused, FAMILY_IPV4);
+    etr->refuses_ipv6 = prefix_set_has_family(etr->refused, FAMILY_IPV6);
 }
 
 struct etr *etr_new(const struct etr_config *config)
@@ -97,9 +93,7 @@ void etr_free(struct etr *etr)
 {
     if (etr == NULL)
         return;
-    memory_free(etr->serves);
-    memory_free(etr->refused);
-    memory_free(etr->accepted);
+    free_rules(etr);
     memory_free(etr);
 }
 
@@ -119,26 +113,18 @@ static bool serves(const struct etr *etr, const struct address *destination)
     return low > 0 && range_contains_address(&etr->serves[low - 1], destination);
 }
 
-static bool lists(const struct prefix *prefixes, size_t count, const struct address *address)
-{
-    for (size_t i = 0; i < count; i++)
-        if (prefix_contains(&prefixes[i], address))
-            return true;
-    return false;
-}
-
 static bool refuses_source(const struct etr *etr, const struct address *outer,
                            const struct address *inner)
 {
-    return lists(etr->refused, etr->refused_count, inner) ||
-           (etr->accepted_count > 0 && (!lists(etr->accepted, etr->accepted_count, inner) ||
-                                        !lists(etr->accepted, etr->accepted_count, outer)));
+    return prefix_set_contains(etr->refused, inner) ||
+           (!prefix_set_empty(etr->accepted) && (!prefix_set_contains(etr->accepted, inner) ||
+                                                 !prefix_set_contains(etr->accepted, outer)));
 }
 
 // An inner packet of the other family, whose source says nothing about the outer one's.
 static bool takes_mixed(const struct etr *etr, uint8_t inner_family)
 {
-    return etr->accepted_count > 0 ||
+    return !prefix_set_empty(etr->accepted) ||
            (inner_family == FAMILY_IPV4 ? etr->refuses_ipv4 : etr->refuses_ipv6);
 }
 

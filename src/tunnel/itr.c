@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "mapping/mab_table.h"
+#include "tunnel/prefix_set.h"
 #include "tunnel/token_bucket.h"
 
 #include <assert.h>
@@ -11,8 +12,7 @@ struct itr {
     struct random_source random;
     const struct database *database; // NULL: the cache
     struct mab_table *mabs;
-    struct prefix *refused;
-    size_t refused_count;
+    struct prefix_set *refused;
     struct mapping_cache *cache;
     struct hold *hold;
     struct etr_paths *paths;
@@ -54,6 +54,7 @@ struct itr *itr_new(const struct itr_config *config, struct random_seed seed, st
     struct itr *itr = memory_new(sizeof(*itr));
     random_init(&itr->random, seed);
     itr->mabs = mab_table_new();
+    itr->refused = prefix_set_new(NULL, 0);
     itr->cache = mapping_cache_new(limit_or(config->cached_max, ITR_CACHED_MAX));
     itr->hold = hold_new(config->hold_packets, config->hold_time, random_key(&itr->random));
     itr->paths = etr_paths_new(limit_or(config->etrs_max, ITR_ETRS_MAX), random_key(&itr->random));
@@ -76,7 +77,7 @@ void itr_free(struct itr *itr)
     if (itr == NULL)
         return;
     mab_table_free(itr->mabs);
-    memory_free(itr->refused);
+    prefix_set_free(itr->refused);
     mapping_cache_free(itr->cache);
     hold_free(itr->hold);
     etr_paths_free(itr->paths);
@@ -109,9 +110,8 @@ bool itr_remove_mab(struct itr *itr, const struct prefix *mab)
 
 void itr_set_refused(struct itr *itr, const struct prefix *prefixes, size_t count)
 {
-    memory_free(itr->refused);
-    itr->refused = count == 0 ? NULL : memory_copy(prefixes, count * sizeof(*prefixes));
-    itr->refused_count = count;
+    prefix_set_free(itr->refused);
+    itr->refused = prefix_set_new(prefixes, count);
     etr_paths_new_rules(itr->paths);
 }
 
@@ -180,7 +180,6 @@ static enum itr_verdict hold_packet(struct itr *itr, struct instant now, const u
     switch (hold_put(itr->hold, now, (enum family)packet->family,
                      unit_of_address(&packet->destination), bytes, packet->length, offload, ask)) {
     case HOLD_KEPT:
-        itr->counters.held++;
         return decide(itr, result, ITR_HELD, ITR_REASON_NONE);
     case HOLD_NO_ANSWER:
         return answer_icmp(itr, now, ICMP_NO_ROUTE, 0, ITR_REASON_NO_MAPPING, bytes, packet,
@@ -200,10 +199,7 @@ static enum etr_rule judge_etr(const struct itr *itr, const struct address *etr)
         return ETR_RULE_IN_MAB;
     if (itr->database != NULL && database_find(itr->database, etr) != NULL)
         return ETR_RULE_IN_MAB;
-    for (size_t i = 0; i < itr->refused_count; i++)
-        if (prefix_contains(&itr->refused[i], etr))
-            return ETR_RULE_REFUSED;
-    return ETR_RULE_ALLOWED;
+    return prefix_set_contains(itr->refused, etr) ? ETR_RULE_REFUSED : ETR_RULE_ALLOWED;
 }
 
 // ITR_REASON_NONE where packets may go to the ETR.

@@ -100,10 +100,9 @@ struct itr_counters {
     uint64_t segments;      // inner packets that left, before fragmentation
     uint64_t octets;        // of those
     uint64_t fragmented;    // packets that were longer than the path carries and were cut up
-    uint64_t held;
-    uint64_t handed_over; // to the fallback, segments singly; none of the counts above
-    uint64_t let_go;      // by the other way, segments singly; none of the counts above
-    uint64_t not_asked;   // packets without mapping that were the first for their destination
+    uint64_t handed_over;   // to the fallback, segments singly; none of the counts above
+    uint64_t let_go;        // by the other way, segments singly; none of the counts above
+    uint64_t not_asked;     // packets without mapping that were the first for their destination
     uint64_t icmp_sent;
     uint64_t icmp_limited; // not sent because of the rate limits
     uint64_t reasons[ITR_REASON_COUNT];
