@@ -41,6 +41,7 @@ struct hold {
     struct hash_key key;
     struct duration time;
     struct chunk *chunks;
+    size_t chunk_count;
     uint32_t free_chunk;
     size_t free_chunk_count;
     struct held *held;
@@ -65,6 +66,7 @@ struct hold *hold_new(size_t packets, struct duration time, struct hash_key key)
     hold->time = time;
     size_t chunks = packets * HOLD_CHUNKS_PER_PACKET;
     assert(chunks < NO_CHUNK);
+    hold->chunk_count = chunks;
     hold->chunks = memory_new_array(chunks, sizeof(struct chunk));
     hold->free_chunk = NO_CHUNK;
     for (size_t i = chunks; i > 0; i--) {
@@ -247,18 +249,17 @@ enum hold_result hold_put(struct hold *hold, struct instant now, enum family fam
     if (question != NULL && question->failed)
         return HOLD_NO_ANSWER;
     size_t chunks = (length + HOLD_CHUNK_BYTES - 1) / HOLD_CHUNK_BYTES;
-    bool share_used = question != NULL && question->packet_count >= HOLD_PACKETS_PER_UNIT;
-    while (!share_used && (list_empty(&hold->free_held) || hold->free_chunk_count < chunks)) {
+    bool refused = chunks > hold->chunk_count ||
+                   (question != NULL && question->packet_count >= HOLD_PACKETS_PER_UNIT);
+    while (!refused && (list_empty(&hold->free_held) || hold->free_chunk_count < chunks)) {
         // The oldest question may be this one: then it keeps what it has.
         struct list_node *oldest = list_first(&hold->waiting);
-        share_used = oldest == NULL || (question != NULL && oldest == &question->age);
-        if (!share_used)
+        refused = oldest == NULL || (question != NULL && oldest == &question->age);
+        if (!refused)
             displace_oldest(hold);
     }
-    if (share_used) {
-        hold->counters.refused++;
+    if (refused)
         return HOLD_FULL;
-    }
     if (question == NULL)
         question = new_question(hold, now, family, unit);
     if (ask)
@@ -344,10 +345,7 @@ bool hold_next_ready(struct hold *hold, uint8_t *buffer, uint32_t *length, struc
     assert(at == held->length);
     *length = held->length;
     *offload = held->offload;
-    if (held->failed)
-        hold->counters.failed++;
-    else
-        hold->counters.released++;
+    hold->counters.released += !held->failed;
     free_held(hold, held);
     return true;
 }

@@ -41,8 +41,6 @@ enum hold_result {
 struct hold_counters {
     uint64_t kept;
     uint64_t released;  // taken by hold_next_ready after an answer
-    uint64_t failed;    // taken by hold_next_ready after a failure
-    uint64_t refused;   // HOLD_FULL
     uint64_t displaced; // dropped because newer packets needed the room
     uint64_t timed_out; // questions that had no answer within the hold time
     uint64_t unasked;   // packets dropped after the hold time, because no second one came

@@ -16,7 +16,7 @@ struct entry {
     struct unit used_unit; // where it was last used
     bool in_use;
     bool used;     // since it was learned
-    bool renewing; // the renewal was asked for; the deadline is now its end
+    bool renewing; // the time to renew has come; the deadline is now its end
 };
 
 struct mapping_cache {
@@ -161,18 +161,14 @@ const struct cached *mapping_cache_use(struct mapping_cache *cache, struct insta
     struct entry *entry = find(cache, now, address);
     if (entry == NULL)
         return NULL;
+    // The time for it has come already, but until now nobody needed it.
+    if (entry->renewing && !entry->used)
+        list_append(&cache->renewals, &entry->renewal);
     entry->used = true;
     entry->used_unit = unit_of_address(address);
     list_remove(&entry->recent);
     list_append(&cache->recent, &entry->recent);
     return &entry->mapping;
-}
-
-const struct cached *mapping_cache_look(const struct mapping_cache *cache, struct instant now,
-                                        const struct address *address)
-{
-    struct entry *entry = find(cache, now, address);
-    return entry == NULL ? NULL : &entry->mapping;
 }
 
 bool mapping_cache_next_renewal(struct mapping_cache *cache, struct address *address)

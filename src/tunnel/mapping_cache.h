@@ -47,9 +47,6 @@ void mapping_cache_forget(struct mapping_cache *cache, const struct range *range
 // pointer holds until the cache next changes.
 const struct cached *mapping_cache_use(struct mapping_cache *cache, struct instant now,
                                        const struct address *address);
-// The same for looking only.
-const struct cached *mapping_cache_look(const struct mapping_cache *cache, struct instant now,
-                                        const struct address *address);
 // An address of the next range to ask for again.
 bool mapping_cache_next_renewal(struct mapping_cache *cache, struct address *address);
 

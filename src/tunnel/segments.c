@@ -81,6 +81,17 @@ uint32_t offload_segment_length(const uint8_t *bytes, const struct packet *packe
     return smaller(packet->length, headers + offload->segment_size);
 }
 
+// The kernel gives a header with identification 0 one of its own: each fragment another.
+static uint16_t not_zero(uint16_t identification)
+{
+    return identification == 0 ? 1 : identification;
+}
+
+static void next_identification(struct segmenter *s)
+{
+    s->identification = not_zero((uint16_t)(s->identification + 1));
+}
+
 // The octets that a piece has before the inner packet.
 static uint32_t overhead(const struct segmenter *s)
 {
@@ -100,7 +111,7 @@ static void start(struct segmenter *s, bool bare, const uint8_t *bytes, const st
     s->source = *source;
     s->etr = *etr;
     s->outer_mtu = outer_mtu;
-    s->identification = identification;
+    s->identification = not_zero(identification);
     s->cut = 0;
     s->segments = 0;
     s->sent = 0;
@@ -251,7 +262,7 @@ static void next_fragment(struct segmenter *s, struct piece *piece)
     piece->payload_length = first ? length - transport : length;
     s->sent += length;
     s->fragmenting = more;
-    s->identification++;
+    next_identification(s);
 }
 
 static void put_ipv6_fragment_header(struct segmenter *s, struct piece *piece, uint32_t offset,
@@ -289,7 +300,7 @@ static void next_outer_fragment(struct segmenter *s, struct piece *piece)
     s->sent += length;
     s->fragmenting_outer = more;
     if (!more)
-        s->identification++;
+        next_identification(s);
 }
 
 bool segmenter_next(struct segmenter *segmenter, struct piece *piece)
@@ -306,7 +317,7 @@ bool segmenter_next(struct segmenter *segmenter, struct piece *piece)
             put_header(piece, s->header, s->header_length);
             piece->payload = s->payload;
             piece->payload_length = s->payload_length;
-            s->identification++;
+            next_identification(s);
             return true;
         }
         s->fragmenting = !s->inner.dont_fragment;

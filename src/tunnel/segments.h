@@ -57,7 +57,7 @@ struct segmenter {
     struct address etr;      // their destination
     uint32_t outer_mtu;      // octets an outgoing packet may have
     bool bare;               // no outer header: packets go on as they came
-    uint16_t identification; // of the next outer header
+    uint16_t identification; // of the next outer header; never 0
 
     uint32_t ip_length;     // inner IP header, with extension headers where segments repeat them
     uint32_t header_length; // what each segment repeats: IP and transport header; 0: the packet

@@ -79,6 +79,28 @@ static void test_super_packets_are_bounded_by_memory(void **state)
         assert_int_equal(next_ready(bench), i + 1);
 }
 
+// A packet that all the memory together does not hold costs nobody else's their place.
+static void test_a_packet_too_long_to_be_held_displaces_none(void **state)
+{
+    struct bench *bench = *state;
+    struct itr_config config = {.hold_packets = 2, .hold_time = duration_s(2)};
+    struct address from = address_of("198.18.1.7");
+    struct address to = address_of("20.1.0.18");
+    struct prefix mab;
+    itr_free(bench->itr);
+    bench->itr = itr_new(&config, random_seed_from_number(7), start);
+    assert_true(prefix_parse("20.0.0.0/14", &mab, NULL));
+    assert_true(itr_add_mab(bench->itr, &mab, NULL));
+    assert_int_equal(send(bench, "20.1.0.17", 1), ITR_HELD);
+    uint32_t longest = 2 * HOLD_CHUNKS_PER_PACKET * HOLD_CHUNK_BYTES;
+    assert_int_equal(input(bench, make_packet(bench->bytes, &from, &to, longest + 1, true, 2)),
+                     ITR_DROP);
+    assert_int_equal(bench->result.reason, ITR_REASON_HOLD_FULL);
+    assert_int_equal(hold_packets(itr_hold(bench->itr)), 1);
+    learn(bench, "20.1.0.17", "198.18.3.1", 600);
+    assert_int_equal(next_ready(bench), 1);
+}
+
 static void test_no_answer_gives_icmp_and_a_pause(void **state)
 {
     struct bench *bench = *state;
@@ -152,6 +174,23 @@ static void test_mappings_expire_and_are_renewed_in_time(void **state)
     assert_int_equal(send(bench, "20.2.0.1", 1), ITR_HELD);
     pass_time(bench, duration_s(70));
     assert_int_equal(send(bench, "20.1.0.20", 1), ITR_HELD);
+}
+
+// Traffic that begins in the last eighth of a mapping's life is renewed like that from before.
+static void test_a_late_use_is_renewed_too(void **state)
+{
+    struct bench *bench = *state;
+    struct address question;
+    learn(bench, "20.1.0.16/28", "198.18.3.1", 80);
+    pass_time(bench, duration_s(75));
+    assert_false(itr_next_question(bench->itr, &question));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(send(bench, "20.1.0.20", 1), ITR_TUNNEL);
+    assert_true(itr_next_question(bench->itr, &question));
+    struct address used = address_of("20.1.0.20");
+    assert_true(address_equal(&question, &used));
+    assert_int_equal(send(bench, "20.1.0.20", 1), ITR_TUNNEL);
+    assert_false(itr_next_question(bench->itr, &question)); // once
 }
 
 static void test_expired_means_expired_also_before_the_tick(void **state)
@@ -259,6 +298,37 @@ static void test_rules_hold_for_etrs_already_in_use(void **state)
     assert_int_equal(send(bench, "20.1.0.1", 1), ITR_TUNNEL);
 }
 
+// Refused prefixes of any length, in any order, some inside others.
+static void test_refused_prefixes_are_found(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const texts[] = {"198.18.128.0/17", "198.18.3.0/24", "3fff:3::/32",
+                                        "198.18.3.7/32",   "198.18.3.0/25", "198.18.9.1/32"};
+    static const struct {
+        const char *etr;
+        enum itr_verdict verdict;
+    } cases[] = {
+        {"198.18.2.255", ITR_TUNNEL}, {"198.18.3.0", ITR_DROP},       {"198.18.3.255", ITR_DROP},
+        {"198.18.4.0", ITR_TUNNEL},   {"198.18.9.0", ITR_TUNNEL},     {"198.18.9.1", ITR_DROP},
+        {"198.18.9.2", ITR_TUNNEL},   {"198.18.127.255", ITR_TUNNEL}, {"198.18.128.0", ITR_DROP},
+        {"198.19.0.0", ITR_TUNNEL},   {"3fff:2:ffff::1", ITR_TUNNEL}, {"3fff:3:ffff::1", ITR_DROP},
+        {"3fff:4::1", ITR_TUNNEL},
+    };
+    struct prefix refused[sizeof(texts) / sizeof(texts[0])];
+    size_t count = sizeof(texts) / sizeof(texts[0]);
+    for (size_t i = 0; i < count; i++)
+        assert_true(prefix_parse(texts[i], &refused[i], NULL));
+    itr_set_refused(bench->itr, refused, count);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool ipv6 = strchr(cases[i].etr, ':') != NULL;
+        const char *to = ipv6 ? "2001:db8:0:40::1" : "20.1.0.1";
+        learn(bench, to, cases[i].etr, 600);
+        assert_int_equal(send(bench, to, 1), cases[i].verdict);
+        assert_int_equal(bench->result.reason,
+                         cases[i].verdict == ITR_DROP ? ITR_REASON_ETR_REFUSED : ITR_REASON_NONE);
+    }
+}
+
 static void test_usage_is_counted_for_each_micronet(void **state)
 {
     struct bench *bench = *state;
@@ -300,6 +370,23 @@ static void test_a_fragment_past_the_end_is_dropped(void **state)
     assert_int_equal(bench->result.reason, ITR_REASON_MALFORMED);
 }
 
+// The kernel gives a header whose identification is 0 one of its own, each fragment another: what
+// may be fragmented never has 0.
+static void test_identifications_are_not_zero(void **state)
+{
+    struct bench *bench = *state;
+    struct address from = address_of("198.18.1.7");
+    struct address to = address_of("20.1.0.17");
+    struct piece piece;
+    learn(bench, "20.1.0.16/28", "198.18.3.1", 600);
+    uint32_t length = make_packet(bench->bytes, &from, &to, 2000, false, 1);
+    for (int sent = 0; sent < 70000;) {
+        assert_int_equal(input(bench, length), ITR_TUNNEL);
+        for (; segmenter_next(&bench->result.segments, &piece); sent++)
+            assert_int_not_equal(load_u16(piece.header + 4), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,17 +396,21 @@ int main(void)
         WITH_BENCH(test_one_destination_cannot_fill_the_hold),
         WITH_BENCH(test_a_scan_displaces_the_oldest),
         WITH_BENCH(test_super_packets_are_bounded_by_memory),
+        WITH_BENCH(test_a_packet_too_long_to_be_held_displaces_none),
         WITH_BENCH(test_no_answer_gives_icmp_and_a_pause),
         WITH_BENCH(test_no_pause_outlives_its_mab),
         WITH_BENCH(test_held_packets_do_not_wait_for_ever),
         WITH_BENCH(test_mappings_expire_and_are_renewed_in_time),
+        WITH_BENCH(test_a_late_use_is_renewed_too),
         WITH_BENCH(test_expired_means_expired_also_before_the_tick),
         WITH_BENCH(test_what_is_learned_last_counts),
         WITH_BENCH(test_the_least_used_mapping_gives_way),
         WITH_BENCH(test_icmp_is_limited_but_too_big_has_its_own),
         WITH_BENCH(test_paths_are_found_out_again),
         WITH_BENCH(test_rules_hold_for_etrs_already_in_use),
+        WITH_BENCH(test_refused_prefixes_are_found),
         WITH_BENCH(test_usage_is_counted_for_each_micronet),
+        WITH_BENCH(test_identifications_are_not_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
