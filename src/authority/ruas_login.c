@@ -35,8 +35,11 @@ bool ruas_login_begin(struct ruas *ruas, struct instant now, const char *user,
     (void)snprintf(login->user, sizeof(login->user), "%s", user);
     if (!throttle_take(ruas->login_sources, now, key, key_length, 1, &wait))
         return too_many(wait, error);
-    if (!throttle_take(ruas->login_users, now, login->user, strlen(login->user), 1, &wait))
+    if (!throttle_take(ruas->login_users, now, login->user, strlen(login->user), 1, &wait)) {
+        // Others made this name wait. Nothing was tried, so the source has not failed.
+        throttle_give(ruas->login_sources, key, key_length, 1);
         return too_many(wait, error);
+    }
     const struct user *known = accounts_user(&ruas->accounts, user);
     login->known = known != NULL;
     memcpy(login->password_hash, known != NULL ? known->password : ruas->decoy_password,
