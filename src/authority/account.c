@@ -44,6 +44,11 @@ bool user_name_check(const char *name, struct error *error)
         return error_set(error, ERROR_INPUT, "bad-user-name",
                          "a user name is made of a-z, 0-9, \".\", \"_\" and \"-\", and begins with "
                          "a letter or digit");
+    if (strcmp(name, OPERATOR_NAME) == 0)
+        return error_set(error, ERROR_INPUT, "bad-user-name",
+                         "\"%s\" stands for the operator of the RUAS in its audit trail; choose "
+                         "another name",
+                         name);
     return true;
 }
 

@@ -24,9 +24,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define USER_NAME_MAX      64  // with the final NUL
-#define PASSWORD_MIN       8   // characters
-#define PASSWORD_MAX       256 // octets; argon2id of more is somebody wasting our time
+#define USER_NAME_MAX      64         // with the final NUL
+#define OPERATOR_NAME      "operator" // in the audit trail; no user may have it, and so read it
+#define PASSWORD_MIN       8          // characters
+#define PASSWORD_MAX       256        // octets; argon2id of more is somebody wasting our time
 #define PASSWORD_HASH_MAX  128 // libsodium's text form of an argon2id hash, with the final NUL
 #define TOKEN_SECRET_BYTES 32
 #define TOKEN_DIGEST_BYTES 32
@@ -89,7 +90,7 @@ struct accounts {
 void accounts_init(struct accounts *accounts, struct random_source *random);
 void accounts_release(struct accounts *accounts);
 
-// 1 to 63 of a-z, 0-9, ".", "_" and "-", beginning with a letter or digit.
+// 1 to 63 of a-z, 0-9, ".", "_" and "-", beginning with a letter or digit; not OPERATOR_NAME.
 bool user_name_check(const char *name, struct error *error);
 // PASSWORD_MIN to PASSWORD_MAX octets.
 bool password_check(const char *password, struct error *error);

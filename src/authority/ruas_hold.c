@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Group commit: sets that are applied, and taken back together where they cannot be stored.
 //
-//     held -> set 9 -> set 8 -> set 7 -> NULL      each with the micronets that were there before
-//     it
+//     held -> set 9 -> set 8 -> set 7 -> NULL      each with the micronets from before it
 //
 // Taking one back empties its touched ranges and defines those micronets again. It needs no rules
 // beyond those of any set, and costs what the set cost.

@@ -9,8 +9,8 @@ static void test_user_names(void **state)
 {
     (void)state;
     static const char *const good[] = {"a", "anna", "anna.b-c_9", "9lives"};
-    static const char *const bad[] = {"",      "Anna",  ".anna",  "-a",         "_a",
-                                      "an na", "an:na", "anna\n", "\xc3\xa4nna"};
+    static const char *const bad[] = {"",      "Anna",  ".anna",  "-a",          "_a",
+                                      "an na", "an:na", "anna\n", "\xc3\xa4nna", OPERATOR_NAME};
     char longest[USER_NAME_MAX + 1];
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_true(user_name_check(good[i], NULL));

@@ -77,6 +77,29 @@ static void test_me(void **state)
     assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
     assert_string_equal(text_at(client, "scope"), "map");
     assert_string_equal(text_at(client, "micronet"), "20.1.0.0/28");
+    assert_int_equal(json_array_size(json_object_get(client->reply.json, "uabs")), 1);
+}
+
+// Answers stay inside the range of a token.
+static void test_sets_outside_the_token(void **state)
+{
+    struct client *client = *state;
+    char at[TIME_TEXT_MAX];
+    char body[256];
+    struct wall_time then = {client->place.world->time.ms + 60000};
+    use_token(client, SCOPE_ALL, NULL);
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(body, sizeof(body),
+                       "{\"commands\":[{\"do\":\"define\",\"micronet\":\"20.1.0.%d/28\",\"etr\":"
+                       "\"198.18.3.1\"}],\"at\":\"%s\"}",
+                       16 * i, time_print(then, at));
+        assert_int_equal(command(client, body), 202);
+    }
+    use_token(client, SCOPE_READ, "20.1.0.16/28");
+    assert_int_equal(ask(client, "GET", "/v1/scheduled", ""), 200);
+    const json_t *sets = json_object_get(client->reply.json, "scheduled");
+    assert_int_equal(json_array_size(sets), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(sets, 0), "scheduled")), 2);
 }
 
 static void test_scopes(void **state)
@@ -163,6 +186,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_same_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_rate_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_me, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sets_outside_the_token, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scopes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
         cmocka_unit_test_setup_teardown(test_token_ends_itself, setup, teardown),

@@ -227,57 +227,6 @@ static void test_groups(void **state)
     place_expect(place, place_replay(place, held));
 }
 
-// --- the audit trail -----------------------------------------------------------------------------
-
-static const char *member(const json_t *lines, size_t i, const char *name)
-{
-    return json_string_value(json_object_get(json_array_get(lines, i), name));
-}
-
-static void test_audit(void **state)
-{
-    struct place *place = *state;
-    struct error error;
-    struct audit audit = {.time = place->world->time,
-                          .who = "ben",
-                          .with = "token x",
-                          .from = world_address("2001:db9::1"),
-                          .action = "commands",
-                          .what = "{\"commands\":[]}"};
-    (void)error_set(&error, ERROR_INPUT, "empty-set", "there is no command");
-    place_must(place, "anna", "define 20.1.0.0/28 " ETR1);
-    master_refuse(&place->master, &audit, &error);
-    assert_true(store_flush(place->master.store, place->world->ruas, NULL));
-    place_reopen(place);
-    json_t *lines = store_read_audit(place->master.store, NULL, 2);
-    assert_int_equal(json_array_size(lines), 2);
-    assert_string_equal(member(lines, 0, "who"), "ben");
-    assert_string_equal(member(lines, 0, "with"), "token x");
-    assert_string_equal(member(lines, 0, "from"), "2001:db9::1");
-    assert_string_equal(member(lines, 0, "reason"), "empty-set");
-    assert_string_equal(member(lines, 0, "text"), "there is no command");
-    assert_false(json_is_true(json_object_get(json_array_get(lines, 0), "accepted")));
-    assert_true(json_is_true(json_object_get(json_array_get(lines, 1), "accepted")));
-    json_decref(lines);
-    lines = store_read_audit(place->master.store, "ben", 100);
-    assert_int_equal(json_array_size(lines), 1);
-    json_decref(lines);
-}
-
-static void test_flood_of_refusals(void **state)
-{
-    struct place *place = *state;
-    struct audit audit = {.who = "ben", .with = "x", .action = "x", .what = "null"};
-    struct error error;
-    (void)error_set(&error, ERROR_INPUT, "empty-set", "there is no command");
-    for (int i = 0; i < AUDIT_NOTED_MAX + 10; i++)
-        master_refuse(&place->master, &audit, &error);
-    assert_int_equal(store_counters(place->master.store)->notes_dropped, 10);
-    assert_true(store_flush(place->master.store, place->world->ruas, NULL));
-    master_refuse(&place->master, &audit, &error);
-    assert_int_equal(store_counters(place->master.store)->notes_dropped, 10);
-}
-
 // --- kill -9 -------------------------------------------------------------------------------------
 
 // What a child reports before it settles a group of sets, and after.
@@ -442,7 +391,9 @@ static void test_rows_that_changed(void **state)
 static void test_newer_version(void **state)
 {
     struct place *place = *state;
-    struct error error = meddle(place, "UPDATE meta SET value = 99 WHERE name = 'version'");
+    // Its tables may be others, too.
+    struct error error = meddle(place, "UPDATE meta SET value = 99 WHERE name = 'version';"
+                                       "ALTER TABLE audit RENAME COLUMN who TO whom");
     assert_string_equal(error.reason, "store-version");
 }
 
@@ -471,8 +422,6 @@ int main(int count, char **words)
         cmocka_unit_test_setup_teardown(test_mab_comes_and_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_journal_is_the_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_audit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_flood_of_refusals, setup, teardown),
         cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
         cmocka_unit_test_setup_teardown(test_one_process_only, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mode, setup, teardown),

@@ -10,15 +10,17 @@
 
 // --- me ------------------------------------------------------------------------------------------
 
-static json_t *uabs_json(const struct delegation *delegation, const char *user)
+// Of a token that is for one range: the UABs with units of that range.
+static json_t *uabs_json(const struct delegation *delegation, const struct grant *grant)
 {
     json_t *uabs = json_array();
-    for (const struct uab *uab = delegation_next_of(delegation, user, NULL); uab != NULL;
-         uab = delegation_next_of(delegation, user, uab))
-        json_array_append_new(uabs,
-                              json_pack("{s:o, s:I, s:I}", "range", rest_range_json(&uab->range),
-                                        "micronets", (json_int_t)uab->micronets, "micronets_max",
-                                        (json_int_t)uab->micronets_max));
+    for (const struct uab *uab = delegation_next_of(delegation, grant->user, NULL); uab != NULL;
+         uab = delegation_next_of(delegation, grant->user, uab))
+        if (!grant->limited || range_overlaps(&uab->range, &grant->only))
+            json_array_append_new(uabs, json_pack("{s:o, s:I, s:I}", "range",
+                                                  rest_range_json(&uab->range), "micronets",
+                                                  (json_int_t)uab->micronets, "micronets_max",
+                                                  (json_int_t)uab->micronets_max));
     return uabs;
 }
 
@@ -26,7 +28,7 @@ bool rest_get_me(struct rest_call *call, struct error *error)
 {
     (void)error;
     const struct grant *grant = call->grant;
-    json_t *uabs = uabs_json(ruas_delegation(call->master->ruas), grant->user);
+    json_t *uabs = uabs_json(ruas_delegation(call->master->ruas), grant);
     rest_reply_ok(call, 200,
                   json_pack("{s:s, s:s, s:o, s:o, s:o}", "user", grant->user, "scope",
                             token_scope_name(grant->scope), "micronet",
@@ -149,7 +151,9 @@ bool rest_get_audit(struct rest_call *call, struct error *error)
     if (call->grant->limited)
         return error_set(error, ERROR_DENIED, "scope",
                          "the audit trail is for tokens that are for all your space");
-    json_t *lines = store_read_audit(call->master->store, call->grant->user, limit);
+    json_t *lines = store_read_audit(call->master->store, call->grant->user, limit, error);
+    if (lines == NULL)
+        return false;
     rest_reply_ok(call, 200, json_pack("{s:o}", "audit", lines));
     return true;
 }

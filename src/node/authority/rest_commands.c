@@ -182,13 +182,22 @@ static json_t *scheduled_json(const struct scheduled *scheduled)
     return json;
 }
 
-json_t *rest_scheduled_json(const struct ruas *ruas, const char *user)
+static bool lies_inside(const struct command_set *set, const struct range *only)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (!range_contains(only, &set->commands[i].micronet))
+            return false;
+    return true;
+}
+
+json_t *rest_scheduled_json(const struct ruas *ruas, const char *user, const struct range *only)
 {
     json_t *array = json_array();
     const struct schedule *schedule = ruas_schedule(ruas);
     for (const struct scheduled *each = schedule_next(schedule, NULL); each != NULL;
          each = schedule_next(schedule, each))
-        if (user == NULL || strcmp(each->user, user) == 0)
+        if ((user == NULL || strcmp(each->user, user) == 0) &&
+            (only == NULL || lies_inside(each->set, only)))
             json_array_append_new(array, scheduled_json(each));
     return array;
 }
@@ -196,9 +205,11 @@ json_t *rest_scheduled_json(const struct ruas *ruas, const char *user)
 bool rest_get_scheduled(struct rest_call *call, struct error *error)
 {
     (void)error;
+    const struct grant *grant = call->grant;
     rest_reply_ok(call, 200,
                   json_pack("{s:o}", "scheduled",
-                            rest_scheduled_json(call->master->ruas, call->grant->user)));
+                            rest_scheduled_json(call->master->ruas, grant->user,
+                                                grant->limited ? &grant->only : NULL)));
     return true;
 }
 

@@ -36,8 +36,9 @@ bool rest_limit(const struct rest_request *request, size_t *limit, struct error 
 json_t *rest_micronet_json(const struct micronet *micronet);
 json_t *rest_range_json(const struct range *range);
 json_t *rest_time_json(struct wall_time time); // null for 0
-// Scheduled sets of a user (NULL: of all), oldest first: a new reference to an array.
-json_t *rest_scheduled_json(const struct ruas *ruas, const char *user);
+// Scheduled sets of a user (NULL: of all), oldest first; where `only` is not NULL, those that lie
+// whole inside that range. A new reference to an array.
+json_t *rest_scheduled_json(const struct ruas *ruas, const char *user, const struct range *only);
 // A token without its secret, which is not known any more.
 json_t *rest_token_json(const struct token *token);
 // Reads "scope", "micronet" and "expires", each of which may be missing.

@@ -28,8 +28,11 @@ static json_t *commit(struct ruas_control *control, const struct change *change,
                       json_t *what, struct error *error)
 {
     char *text = json_dumps(what, JSON_COMPACT);
-    struct audit audit = {
-        .time = change->time, .who = "operator", .with = "control", .action = action, .what = text};
+    struct audit audit = {.time = change->time,
+                          .who = OPERATOR_NAME,
+                          .with = "control",
+                          .action = action,
+                          .what = text};
     bool stored = master_commit(control->master, change, &audit, error);
     free(text);
     if (!stored) {
@@ -290,7 +293,7 @@ static json_t *scheduled(void *state, const json_t *request, struct error *error
     if (!get_user_asked(request, &user, error))
         return NULL;
     return json_pack("{s:i, s:o}", "v", 1, "scheduled",
-                     rest_scheduled_json(control->master->ruas, user));
+                     rest_scheduled_json(control->master->ruas, user, NULL));
 }
 
 static json_t *audit(void *state, const json_t *request, struct error *error)
@@ -310,8 +313,8 @@ static json_t *audit(void *state, const json_t *request, struct error *error)
     }
     // What was refused a moment ago belongs to it too; where that cannot be written, show the rest.
     (void)store_flush(control->master->store, control->master->ruas, NULL);
-    return json_pack("{s:i, s:o}", "v", 1, "audit",
-                     store_read_audit(control->master->store, user, (size_t)lines));
+    json_t *trail = store_read_audit(control->master->store, user, (size_t)lines, error);
+    return trail == NULL ? NULL : json_pack("{s:i, s:o}", "v", 1, "audit", trail);
 }
 
 static json_t *mabs_json(const struct ruas *ruas)

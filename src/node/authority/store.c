@@ -46,6 +46,8 @@ static const char schema[] =
     "CREATE INDEX IF NOT EXISTS audit_who ON audit(who, id);"
     "CREATE INDEX IF NOT EXISTS audit_refused ON audit(id) WHERE reason IS NOT NULL;";
 
+#define AUDIT_COLUMNS "time, who, with_what, source, action, what, reason, text, sequence"
+
 static const char *const texts[STATEMENTS] = {
     [STATEMENT_BEGIN] = "BEGIN IMMEDIATE",
     [STATEMENT_COMMIT] = "COMMIT",
@@ -87,9 +89,11 @@ static const char *const texts[STATEMENTS] = {
                             "text, mab, sequence) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [STATEMENT_PRUNE_AUDIT] = "DELETE FROM audit WHERE reason IS NOT NULL AND id <= "
                               "(SELECT max(id) FROM audit) - ?",
-    [STATEMENT_READ_AUDIT] = "SELECT time, who, with_what, source, action, what, reason, text, "
-                             "sequence FROM audit WHERE ?1 IS NULL OR who = ?1 "
-                             "ORDER BY id DESC LIMIT ?2",
+    [STATEMENT_READ_AUDIT] = "SELECT " AUDIT_COLUMNS " FROM audit ORDER BY id DESC LIMIT ?",
+    // Apart from the one above, so that it is found by the index on `who`: the trail of one user
+    // costs what it is long, not what the whole is.
+    [STATEMENT_READ_AUDIT_OF] = "SELECT " AUDIT_COLUMNS " FROM audit WHERE who = ? "
+                                "ORDER BY id DESC LIMIT ?",
 };
 
 // --- statements ----------------------------------------------------------------------------------
@@ -212,7 +216,8 @@ bool store_fail(struct store *store, struct error *error)
 static bool open_failed(struct store *store, const char *what, struct error *error)
 {
     const char *message = store->database == NULL ? "" : sqlite3_errmsg(store->database);
-    int code = store->database == NULL ? 0 : sqlite3_errcode(store->database);
+    // Without what makes it an extended code: SQLITE_BUSY has several.
+    int code = store->database == NULL ? 0 : sqlite3_errcode(store->database) & 0xff;
     if (code == SQLITE_BUSY || code == SQLITE_LOCKED)
         return error_set(error, ERROR_SYSTEM, "store-in-use",
                          "%s is open in another process; a state directory belongs to one node",
@@ -234,6 +239,22 @@ static bool make_file(struct store *store, const char *directory, struct error *
     return true;
 }
 
+// Before anything is made or prepared in it: what a newer ivip wrote may look quite different.
+static bool check_version(struct store *store, struct error *error)
+{
+    static const char ask[] = "SELECT value FROM meta WHERE name = 'version'";
+    sqlite3_stmt *statement = NULL;
+    int64_t version = 0;
+    if (sqlite3_prepare_v2(store->database, ask, -1, &statement, NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW)
+        version = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return version <= SCHEMA_VERSION ||
+           error_set(error, ERROR_SYSTEM, "store-version",
+                     "%s was written by a newer ivip (version %" PRId64 ", this one knows %d)",
+                     store->path, version, SCHEMA_VERSION);
+}
+
 // Exclusive: a second process is turned away, and there is no shared-memory file to go wrong.
 static bool set_up(struct store *store, struct error *error)
 {
@@ -241,8 +262,11 @@ static bool set_up(struct store *store, struct error *error)
                                   "PRAGMA journal_mode = WAL;"
                                   "PRAGMA synchronous = FULL;";
     (void)sqlite3_extended_result_codes(store->database, 1);
-    if (sqlite3_exec(store->database, pragmas, NULL, NULL, NULL) != SQLITE_OK ||
-        sqlite3_exec(store->database, schema, NULL, NULL, NULL) != SQLITE_OK)
+    if (sqlite3_exec(store->database, pragmas, NULL, NULL, NULL) != SQLITE_OK)
+        return open_failed(store, "cannot be opened", error);
+    if (!check_version(store, error))
+        return false;
+    if (sqlite3_exec(store->database, schema, NULL, NULL, NULL) != SQLITE_OK)
         return open_failed(store, "cannot be set up", error);
     for (enum statement i = 0; i < STATEMENTS; i++)
         if (sqlite3_prepare_v3(store->database, texts[i], -1, SQLITE_PREPARE_PERSISTENT,
@@ -251,12 +275,11 @@ static bool set_up(struct store *store, struct error *error)
     return true;
 }
 
-// 0 where it was never set; false where it cannot be read.
-static bool get_meta(struct store *store, const char *name, uint64_t *value, struct error *error)
+bool store_get_meta(struct store *store, const char *name, uint64_t *value, struct error *error)
 {
     bool failed = false;
-    sqlite3_stmt *statement = store_bind(store, STATEMENT_GET_META, "t", name);
     *value = 0;
+    sqlite3_stmt *statement = store_bind(store, STATEMENT_GET_META, "t", name);
     while (store_row(statement, &failed))
         *value = (uint64_t)sqlite3_column_int64(statement, 0);
     return !failed || open_failed(store, "cannot be read", error);
@@ -264,14 +287,9 @@ static bool get_meta(struct store *store, const char *name, uint64_t *value, str
 
 static bool take_epoch(struct store *store, struct wall_time now, struct error *error)
 {
-    uint64_t version = 0;
     uint64_t last = 0;
-    if (!get_meta(store, "version", &version, error) || !get_meta(store, "epoch", &last, error))
+    if (!store_get_meta(store, "epoch", &last, error))
         return false;
-    if (version > SCHEMA_VERSION)
-        return error_set(error, ERROR_SYSTEM, "store-version",
-                         "%s was written by a newer ivip (version %" PRIu64 ", this one knows %d)",
-                         store->path, version, SCHEMA_VERSION);
     store->epoch = last + 1 > now.ms / 1000 ? last + 1 : now.ms / 1000;
     if (!store_begin(store) ||
         !store_run(store, STATEMENT_SET_META, "ti", "version", (int64_t)SCHEMA_VERSION) ||

@@ -33,7 +33,7 @@
 
 #define STORE_FILE        "ruas.sqlite" // in the node's state directory, mode 0600
 #define AUDIT_NOTED_MAX   1024          // refusals that wait to be written; more are only counted
-#define AUDIT_REFUSED_MAX 1000000       // refusals kept; accepted changes are kept for ever
+#define AUDIT_REFUSED_MAX 1000000       // newest lines that keep refusals; changes stay for ever
 #define AUDIT_WHAT_MAX    1024          // octets of a refused request; of longer ones the length
 #define AUDIT_ACTION_MAX  64            // octets of its path, with the final NUL
 
@@ -42,7 +42,7 @@ struct store;
 // One line of the audit trail. The texts are the caller's.
 struct audit {
     struct wall_time time;
-    const char *who;     // a user, or "operator" or "schedule"
+    const char *who;     // a user, or OPERATOR_NAME
     const char *with;    // "password", "token 3f2a91c07b5d8e64", "control", "set 17"
     struct address from; // FAMILY_NONE: this machine
     const char *action;  // "commands", "user-add"
@@ -80,8 +80,9 @@ void store_note(struct store *store, const struct audit *audit);
 // last write failed, it tries whether the database can be written again.
 bool store_flush(struct store *store, struct ruas *ruas, struct error *error);
 
-// The newest lines of the audit trail, newest first: an array of objects. `user` NULL: all.
-json_t *store_read_audit(struct store *store, const char *user, size_t limit);
+// The newest lines of the audit trail, newest first: a new reference to an array of objects; NULL
+// with `error` filled where they cannot be read. `user` NULL: all.
+json_t *store_read_audit(struct store *store, const char *user, size_t limit, struct error *error);
 
 // Calls `set` for every set of a MAB in the journal, in order, until it returns false.
 typedef bool store_journal_set(void *state, uint64_t sequence, const struct update *updates,

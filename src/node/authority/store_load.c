@@ -7,6 +7,7 @@
 #include "node/authority/command_json.h"
 #include "node/authority/rest_time.h"
 #include "node/authority/store_state.h"
+#include "node/http/json_error.h"
 #include "wire/payload.h"
 
 #include <assert.h>
@@ -244,11 +245,9 @@ bool store_load(struct store *store, struct ruas *ruas, struct error *error)
     for (size_t i = 0; i < store->mab_count; i++)
         if (!load_mab(store, ruas, i, error))
             return false;
-    bool failed = false;
     uint64_t next = 0;
-    sqlite3_stmt *row = store_bind(store, STATEMENT_GET_META, "t", "next_scheduled");
-    while (store_row(row, &failed))
-        next = (uint64_t)sqlite3_column_int64(row, 0);
+    if (!store_get_meta(store, "next_scheduled", &next, error))
+        return false;
     ruas_restore_done(ruas, next);
     return true;
 }
@@ -258,9 +257,10 @@ bool store_load(struct store *store, struct ruas *ruas, struct error *error)
 static json_t *nullable(sqlite3_stmt *row, int column)
 {
     return sqlite3_column_type(row, column) == SQLITE_NULL ? json_null()
-                                                           : json_string(store_text(row, column));
+                                                           : json_text(store_text(row, column));
 }
 
+// The texts may quote what somebody sent, cut anywhere: not all are UTF-8.
 static json_t *audit_json(sqlite3_stmt *row)
 {
     json_t *json = json_object();
@@ -268,10 +268,10 @@ static json_t *audit_json(sqlite3_stmt *row)
     char time[TIME_TEXT_MAX];
     struct wall_time at = {(uint64_t)sqlite3_column_int64(row, 0)};
     json_object_set_new(json, "time", json_string(time_print(at, time)));
-    json_object_set_new(json, "who", json_string(store_text(row, 1)));
-    json_object_set_new(json, "with", json_string(store_text(row, 2)));
-    json_object_set_new(json, "from", json_string(store_text(row, 3)));
-    json_object_set_new(json, "action", json_string(store_text(row, 4)));
+    json_object_set_new(json, "who", json_text(store_text(row, 1)));
+    json_object_set_new(json, "with", json_text(store_text(row, 2)));
+    json_object_set_new(json, "from", json_text(store_text(row, 3)));
+    json_object_set_new(json, "action", json_text(store_text(row, 4)));
     json_object_set_new(json, "what", what == NULL ? json_null() : what);
     json_object_set_new(json, "accepted", json_boolean(sqlite3_column_type(row, 6) == SQLITE_NULL));
     json_object_set_new(json, "reason", nullable(row, 6));
@@ -280,14 +280,21 @@ static json_t *audit_json(sqlite3_stmt *row)
     return json;
 }
 
-json_t *store_read_audit(struct store *store, const char *user, size_t limit)
+json_t *store_read_audit(struct store *store, const char *user, size_t limit, struct error *error)
 {
     bool failed = false;
     json_t *lines = json_array();
-    sqlite3_stmt *row = store_bind(store, STATEMENT_READ_AUDIT, "ti", user, (int64_t)limit);
+    sqlite3_stmt *row =
+        user == NULL ? store_bind(store, STATEMENT_READ_AUDIT, "i", (int64_t)limit)
+                     : store_bind(store, STATEMENT_READ_AUDIT_OF, "ti", user, (int64_t)limit);
     while (store_row(row, &failed))
         json_array_append_new(lines, audit_json(row));
-    return lines;
+    if (!failed)
+        return lines;
+    json_decref(lines);
+    (void)error_set(error, ERROR_UNAVAILABLE, "not-readable", "the audit trail cannot be read: %s",
+                    sqlite3_errmsg(store->database));
+    return NULL;
 }
 
 bool store_read_journal(struct store *store, const struct ruas *ruas, size_t mab,

@@ -41,6 +41,7 @@ enum statement {
     STATEMENT_ADD_AUDIT,
     STATEMENT_PRUNE_AUDIT,
     STATEMENT_READ_AUDIT,
+    STATEMENT_READ_AUDIT_OF,
     STATEMENTS,
 };
 
@@ -77,6 +78,9 @@ bool store_row(sqlite3_stmt *statement, bool *failed);
 
 // A column as a text; "" where it is NULL.
 const char *store_text(sqlite3_stmt *statement, int column);
+
+// A number of table `meta`: 0 where it was never set; false where it cannot be read.
+bool store_get_meta(struct store *store, const char *name, uint64_t *value, struct error *error);
 
 bool store_begin(struct store *store);
 bool store_commit(struct store *store);
