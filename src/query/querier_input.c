@@ -278,6 +278,7 @@ static void update_learned(struct querier *querier, struct instant now, struct l
         return;
     }
     querier->counters.updates++;
+    upstream_told_load(querier->upstreams[learned->upstream], message->load);
     if (message->status == QUERY_FLUSH || !range_equal(&learned->range, &message->range)) {
         querier->counters.flushed++;
         querier_forget(querier, learned);
@@ -306,6 +307,8 @@ static void update_before_reply(struct querier *querier, struct instant now,
     }
 }
 
+// An update is no sign that its server lives: who is on the path may have kept it back, or repeat
+// it, while all else is cut off.
 static void receive_update(struct querier *querier, struct instant now, struct upstream *upstream,
                            const struct query_message *message)
 {
@@ -313,8 +316,6 @@ static void receive_update(struct querier *querier, struct instant now, struct u
     struct learned *learned = cache_find_nonce(&querier->cache, message->nonce);
     struct request *request = questions_find_request(&querier->questions, message->nonce);
     if (learned != NULL && learned->upstream == index) {
-        upstream_heard(upstream, now);
-        upstream_told_load(upstream, message->load);
         acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, NULL);
         update_learned(querier, now, learned, message);
     } else if (request != NULL && request->upstream == index) {

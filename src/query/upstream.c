@@ -42,16 +42,11 @@ static void measure(struct upstream *upstream, struct duration sample)
     upstream->smoothed.ns = (7 * smoothed + sample.ns) / 8;
 }
 
-void upstream_heard(struct upstream *upstream, struct instant now)
-{
-    upstream->heard = now;
-    upstream->alive_tries = 0;
-}
-
 void upstream_answered(struct upstream *upstream, struct instant now, struct duration after)
 {
     measure(upstream, after);
-    upstream_heard(upstream, now);
+    upstream->heard = now;
+    upstream->alive_tries = 0;
     if (upstream->samples < UPSTREAM_PROBES_FIRST)
         upstream->samples++;
     bool first = upstream->samples < UPSTREAM_PROBES_FIRST;

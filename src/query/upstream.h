@@ -82,7 +82,7 @@ struct upstream {
     struct instant step_at; // when the share changes next
     struct instant spared_until;
 
-    struct instant heard; // the last message that must have come from it
+    struct instant heard; // when it last answered a request of ours
     unsigned alive_tries; // alive requests sent since; 0: none is open
     struct alive_request {
         uint64_t nonce;
@@ -100,8 +100,6 @@ void upstream_init(struct upstream *upstream, const struct endpoint *endpoint, s
 struct duration upstream_retry_time(const struct upstream *upstream);
 // It answered a request after that time.
 void upstream_answered(struct upstream *upstream, struct instant now, struct duration after);
-// It sent something that only it can have sent.
-void upstream_heard(struct upstream *upstream, struct instant now);
 // A request went unanswered for its retry time.
 void upstream_timed_out(struct upstream *upstream, struct instant now);
 // It is taken for dead: avoid it for the penalty.

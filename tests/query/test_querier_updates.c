@@ -252,6 +252,31 @@ static void test_silence_is_checked(void **state)
     querier_free(f.querier);
 }
 
+// Updates are no sign of life: who is on the path may have kept some back, or repeat one, while all
+// else is cut off.
+static void test_updates_do_not_stand_for_alive_checks(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    struct query_message reply = learn(&f, "20.1.0.20", "20.1.0.16/28", "198.18.3.1", 1);
+    for (uint32_t i = 0; i < 4; i++) {
+        pass(&f, ALIVE_SILENCE_MS / 4 - 1);
+        expect_silence(&f);
+        struct query_message update = update_of(&reply, "198.18.3.2", i < 2 ? 2 + i : 3);
+        give(&f, A, &update);
+        (void)expect(&f, MESSAGE_CACHE_UPDATE_ACK, A);
+    }
+    pass(&f, 4 + 2 * ALIVE_RETRY_MS);
+    for (int i = 0; i < ALIVE_TRIES_MAX; i++)
+        (void)expect(&f, MESSAGE_ALIVE_REQUEST, A);
+    struct query_message update = update_of(&reply, "198.18.3.2", 4);
+    give(&f, A, &update); // nor do they answer one
+    (void)expect(&f, MESSAGE_CACHE_UPDATE_ACK, A);
+    pass(&f, ALIVE_RETRY_MS);
+    assert_false(cached(&f, "20.1.0.20"));
+    querier_free(f.querier);
+}
+
 static void test_dead_server_is_forgotten(void **state)
 {
     (void)state;
@@ -434,6 +459,7 @@ int main(void)
         cmocka_unit_test(test_a_server_behind_does_not_bring_back_the_past),
         cmocka_unit_test(test_new_boundaries_replace_old_ones),
         cmocka_unit_test(test_silence_is_checked),
+        cmocka_unit_test(test_updates_do_not_stand_for_alive_checks),
         cmocka_unit_test(test_dead_server_is_forgotten),
         cmocka_unit_test(test_restart_is_noticed),
         cmocka_unit_test(test_a_late_answer_is_no_restart),
