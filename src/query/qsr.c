@@ -153,7 +153,10 @@ static void take_event(struct qsr *qsr, struct instant now, const struct querier
     struct answer answer = answer_of(event);
     switch (event->kind) {
     case QUERIER_LEARNED:
-        teller_change(qsr->teller, now, &answer);
+        if (event->status == QUERY_NOT_IN_MAB)
+            teller_flush(qsr->teller, now, &event->range);
+        else
+            teller_change(qsr->teller, now, &answer);
         if (event->question.family != FAMILY_NONE) {
             latency_add(&qsr->latency, event->waited);
             answer_queue(qsr, now, &event->question, &answer);

@@ -71,6 +71,7 @@ void teller_change_subject(struct teller *teller, struct instant now, struct sub
 
 void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
 {
+    assert(answer->status == QUERY_MAPPED || answer->status == QUERY_ZERO);
     struct subject *subject = told_find_exactly(&teller->memory, &answer->range);
     if (subject != NULL)
         teller_change_subject(teller, now, subject, answer);

@@ -116,6 +116,17 @@ static struct query_message answer(struct fixture *f, const struct query_message
     return reply;
 }
 
+// "Not in a MAB".
+static struct query_message outside(const struct query_message *asked, const char *address)
+{
+    return (struct query_message){.type = MESSAGE_MAP_REPLY,
+                                  .nonce = asked->nonce,
+                                  .instance = 0xa,
+                                  .status = QUERY_NOT_IN_MAB,
+                                  .caching_ms = 10000,
+                                  .range = range_of(address)};
+}
+
 static void acknowledge(struct fixture *f, const char *from, const struct query_message *message)
 {
     struct query_message ack = acknowledgement_of(message);
@@ -182,12 +193,7 @@ static void test_negative_answers_are_cached(void **state)
     assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, Y).status, QUERY_ZERO);
     request(&f, X, "192.0.2.1");
     struct query_message asked = expect(&f, MESSAGE_MAP_REQUEST, A);
-    struct query_message reply = {.type = MESSAGE_MAP_REPLY,
-                                  .nonce = asked.nonce,
-                                  .instance = f.instance,
-                                  .status = QUERY_NOT_IN_MAB,
-                                  .caching_ms = 10000,
-                                  .range = range_of("192.0.2.1")};
+    struct query_message reply = outside(&asked, "192.0.2.1");
     give(&f, A, &reply);
     (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
     assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, X).status, QUERY_NOT_IN_MAB);
@@ -196,22 +202,47 @@ static void test_negative_answers_are_cached(void **state)
     qsr_free(f.qsr);
 }
 
+// Seconds pass in which nobody asks, and the upstream answers alive checks.
+static void pass_quietly(struct fixture *f, int seconds)
+{
+    for (int i = 0; i < seconds; i++) {
+        pass(f, 1000);
+        struct query_message message = {0};
+        struct endpoint to;
+        while (sent(f, &message, &to)) {
+            assert_int_equal(message.type, MESSAGE_ALIVE_REQUEST);
+            struct query_message alive = {
+                .type = MESSAGE_ALIVE_REPLY, .nonce = message.nonce, .instance = f->instance};
+            give(f, A, &alive);
+        }
+    }
+}
+
+// Before the set of MABs is known, "not in a MAB" is believed. It has no place in a Cache Update: who
+// was told that the address is mapped is flushed.
+static void test_what_is_in_no_mab_any_more_is_flushed(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    (void)fill(&f, "20.1.0.1", "20.1.0.1", "198.18.3.1");
+    pass_quietly(&f, 599);
+    request(&f, Y, "20.1.0.1");
+    struct query_message asked = expect(&f, MESSAGE_MAP_REQUEST, A);
+    struct query_message reply = outside(&asked, "20.1.0.1");
+    reply.server_sequence = ++f.sequence;
+    give(&f, A, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, Y).status, QUERY_NOT_IN_MAB);
+    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).status, QUERY_FLUSH);
+    qsr_free(f.qsr);
+}
+
 static void test_asks_again_when_little_time_is_left(void **state)
 {
     (void)state;
     struct fixture f = start();
     (void)fill(&f, "20.1.0.20", "20.1.0.16/28", "198.18.3.1");
-    for (int i = 0; i < 600 - 1; i++) { // keeping the upstream alive on the way
-        pass(&f, 1000);
-        struct query_message message = {0};
-        struct endpoint to;
-        while (sent(&f, &message, &to)) {
-            assert_int_equal(message.type, MESSAGE_ALIVE_REQUEST);
-            struct query_message alive = {
-                .type = MESSAGE_ALIVE_REPLY, .nonce = message.nonce, .instance = f.instance};
-            give(&f, A, &alive);
-        }
-    }
+    pass_quietly(&f, 599);
     request(&f, Y, "20.1.0.20");
     (void)expect(&f, MESSAGE_MAP_REQUEST, A);
     qsr_free(f.qsr);
@@ -399,16 +430,6 @@ static void test_servers_by_mab(void **state)
     mab_table_free(table);
 }
 
-static struct query_message outside(const struct query_message *asked, const char *address)
-{
-    return (struct query_message){.type = MESSAGE_MAP_REPLY,
-                                  .nonce = asked->nonce,
-                                  .instance = 0xa,
-                                  .status = QUERY_NOT_IN_MAB,
-                                  .caching_ms = 10000,
-                                  .range = range_of(address)};
-}
-
 // A MAB that is in the set of this server and not (yet, or any more) in that of its upstream: "not
 // in a MAB" is neither passed on nor kept, so it ends when the upstream has heard of the MAB.
 static void test_upstream_lacks_a_mab(void **state)
@@ -446,6 +467,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upstream_lacks_a_mab),
+        cmocka_unit_test(test_what_is_in_no_mab_any_more_is_flushed),
         cmocka_unit_test(test_servers_by_mab),
         cmocka_unit_test(test_asks_once_and_answers_all),
         cmocka_unit_test(test_answers_from_cache_with_the_time_left),
