@@ -141,12 +141,12 @@ void querier_send_request(struct querier *querier, struct instant now, struct re
         .type = MESSAGE_MAP_REQUEST,
         .nonce = random_u64(&querier->random),
         .token = upstream->token,
-        .querier_sequence = ++querier->sequence,
+        .querier_sequence = (uint32_t)++querier->sequence,
         .instance = querier->instance,
         .question = request->question->address,
     };
     questions_open_request(&querier->questions, request, message.nonce);
-    request->sequence = message.querier_sequence;
+    request->sequence = querier->sequence;
     request->sent = now;
     (void)outbox_put(&querier->outbox, &upstream->endpoint, &message);
 }
@@ -310,11 +310,11 @@ static void ask_alive(struct querier *querier, struct instant now, struct upstre
         .type = MESSAGE_ALIVE_REQUEST,
         .nonce = random_u64(&querier->random),
         .token = upstream->token,
-        .querier_sequence = ++querier->sequence,
+        .querier_sequence = (uint32_t)++querier->sequence,
         .instance = querier->instance,
     };
     querier->counters.alive_sent++;
-    upstream_alive_asked(upstream, now, message.nonce, message.querier_sequence);
+    upstream_alive_asked(upstream, now, message.nonce, querier->sequence);
     (void)outbox_put(&querier->outbox, &upstream->endpoint, &message);
 }
 

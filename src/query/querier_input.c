@@ -4,6 +4,12 @@
 
 // Learning
 
+// True for serial numbers that wrap around: `a` was counted after `b` (RFC 1982).
+static bool serial_after(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) > 0;
+}
+
 static bool same_mapping(const struct learned *learned, const struct query_message *message)
 {
     return range_equal(&learned->range, &message->range) && learned->status == message->status &&

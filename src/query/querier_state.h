@@ -21,7 +21,7 @@ struct querier {
     struct querier_config config;
     struct random_source random;
     uint64_t instance;           // ours
-    uint32_t sequence;           // of our last request
+    uint64_t sequence;           // of our last request; messages have the low 32 bits
     bool mabs_known;             // see querier_set_mabs_known
     struct upstream **upstreams; // owned; upstream_slots of them, NULL where one is free
     size_t upstream_slots;

@@ -21,7 +21,7 @@ struct request {
     struct table_node by_nonce;
     struct question *question;
     uint64_t nonce;
-    uint32_t sequence;
+    uint64_t sequence; // of all requests to all servers
     uint16_t upstream; // index, or UPSTREAM_GONE
     bool open;         // an answer to it is accepted
     bool proving;      // sent again with the token the server asked for

@@ -138,10 +138,10 @@ uint16_t upstream_share(struct upstream *upstream, struct instant now)
 }
 
 enum instance_change upstream_instance(struct upstream *upstream, uint64_t instance,
-                                       uint32_t sequence)
+                                       uint64_t sequence)
 {
     assert(instance != 0);
-    bool later = upstream->instance == 0 || serial_after(sequence, upstream->instance_sequence);
+    bool later = upstream->instance == 0 || sequence > upstream->instance_sequence;
     if (instance == upstream->instance) {
         if (later)
             upstream->instance_sequence = sequence;
@@ -192,7 +192,7 @@ const struct alive_request *upstream_alive_find(const struct upstream *upstream,
 }
 
 void upstream_alive_asked(struct upstream *upstream, struct instant now, uint64_t nonce,
-                          uint32_t sequence)
+                          uint64_t sequence)
 {
     assert(upstream->alive_tries < ALIVE_TRIES_MAX);
     upstream->alive[upstream->alive_tries++] = (struct alive_request){nonce, sequence, now};

@@ -61,7 +61,7 @@ struct upstream {
     uint64_t token;                // the last it gave; returned in requests, proves our address
 
     uint64_t instance;          // its boot instance; 0 while unknown
-    uint32_t instance_sequence; // of our latest request that it answered as that instance
+    uint64_t instance_sequence; // of our latest request that it answered as that instance
 
     struct duration smoothed;  // response time, RFC 6298 §2
     struct duration variation; // of it
@@ -86,7 +86,7 @@ struct upstream {
     unsigned alive_tries; // alive requests sent since; 0: none is open
     struct alive_request {
         uint64_t nonce;
-        uint32_t sequence;
+        uint64_t sequence;
         struct instant sent;
     } alive[ALIVE_TRIES_MAX]; // the first `alive_tries` are open
 
@@ -122,15 +122,10 @@ enum instance_change {
     INSTANCE_STALE, // the message is from before its restart: drop it
 };
 
-// A message that answers our request with that sequence number bears that instance.
+// A message that answers our request with that number, of all requests to all servers, bears that
+// instance. (The message has its low 32 bits only, which wrap around.)
 enum instance_change upstream_instance(struct upstream *upstream, uint64_t instance,
-                                       uint32_t sequence);
-
-// True for serial numbers that wrap around: `a` was counted after `b` (RFC 1982).
-static inline bool serial_after(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
+                                       uint64_t sequence);
 
 // When upstream_due has work: the next alive request, its end, or a probe.
 struct instant upstream_deadline(const struct upstream *upstream);
@@ -147,6 +142,6 @@ enum upstream_action upstream_due(struct upstream *upstream, struct instant now)
 const struct alive_request *upstream_alive_find(const struct upstream *upstream, uint64_t nonce);
 // An Alive Request was sent.
 void upstream_alive_asked(struct upstream *upstream, struct instant now, uint64_t nonce,
-                          uint32_t sequence);
+                          uint64_t sequence);
 
 #endif

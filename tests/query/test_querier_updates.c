@@ -346,6 +346,19 @@ static void test_a_late_answer_is_no_restart(void **state)
     querier_free(f.querier);
 }
 
+// A second server may be asked nothing for days, while the first is asked billions of times.
+static void test_restart_is_noticed_after_any_number_of_requests(void **state)
+{
+    (void)state;
+    struct upstream upstream;
+    struct endpoint endpoint = endpoint_of(A);
+    upstream_init(&upstream, &endpoint, at_ms(0));
+    assert_int_equal(upstream_instance(&upstream, 0xa, 5), INSTANCE_SAME);
+    assert_int_equal(upstream_instance(&upstream, 0xb, 3 * UINT64_C(0x80000000)), INSTANCE_NEW);
+    assert_int_equal(upstream_instance(&upstream, 0xa, 3 * UINT64_C(0x80000000) - 1),
+                     INSTANCE_STALE);
+}
+
 static void test_comes_back_to_its_first_choice(void **state)
 {
     (void)state;
@@ -463,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_dead_server_is_forgotten),
         cmocka_unit_test(test_restart_is_noticed),
         cmocka_unit_test(test_a_late_answer_is_no_restart),
+        cmocka_unit_test(test_restart_is_noticed_after_any_number_of_requests),
         cmocka_unit_test(test_comes_back_to_its_first_choice),
         cmocka_unit_test(test_penalty_doubles_for_a_flapping_server),
         cmocka_unit_test(test_other_upstreams),
