@@ -74,17 +74,19 @@ static uint32_t add_credit(uint32_t credit, size_t octets)
 // are more than came from it.
 bool teller_spend(struct account *account, struct instant now, size_t octets)
 {
-    if (is_proven(account, now))
-        return true;
-    if (account->credit < octets)
+    bool enough = account->credit >= octets;
+    if (!enough && !is_proven(account, now))
         return false;
-    account->credit -= (uint32_t)octets;
+    account->credit -= enough ? (uint32_t)octets : account->credit;
     return true;
 }
 
-// Updates that wait for a proof, or for credit, are due.
+// Updates that wait for a proof are due; or for credit, where few can wait: or else each message of
+// a querier whose proof has ended would cost as much as it was told.
 static void release_waiting(struct teller *teller, struct instant now, struct account *account)
 {
+    if (!is_proven(account, now) && account->told_count > TELLER_UNPROVEN_TOLD_MAX)
+        return;
     list_remove(&account->waiting);
     for (struct list_node *node = account->told.next; node != &account->told; node = node->next) {
         struct told *told = container_of(node, struct told, of_account);
@@ -108,6 +110,7 @@ void teller_book(struct teller *teller, struct instant now, struct account *acco
                  size_t length)
 {
     account->credit = add_credit(account->credit, length);
+    account->heard = now;
     if (proven)
         prove(teller, now, account);
     if (!list_empty(&account->waiting))
@@ -261,7 +264,7 @@ static struct account *open_account(struct teller *teller, struct instant now,
 {
     struct account *account = told_find_account(&teller->memory, &asker->endpoint);
     if (account == NULL) {
-        if (told_accounts(&teller->memory) >= teller->config.queriers_max)
+        if (!teller_make_place(teller, now))
             return NULL;
         account =
             told_add_account(&teller->memory, &asker->endpoint, random_nonzero(&teller->random));
@@ -299,7 +302,9 @@ static void remember(struct teller *teller, struct instant now, struct account *
     }
     assert(!told->flush && told->subject == subject);
     told_again(&teller->memory, told);
-    told->expires = answer->expires;
+    // Its querier may use either answer.
+    if (instant_before(told->expires, answer->expires))
+        told->expires = answer->expires;
     if (!told->pending)
         heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
 }

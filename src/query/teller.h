@@ -24,7 +24,12 @@
 #define UPDATE_RETRY_MS_MAX 1000 // ... to at most that
 #define UPDATE_TRIES_MAX    12   // then the querier is gone, and is forgotten
 #define UPDATE_TRIES_FULL   4    // ... sooner, while memory is full
-#define PROOF_SECONDS       600  // how long a returned token proves an address
+// ... and so it is when it acknowledged none of the updates of one range for that long, however
+// often a newer one took the place of an older.
+#define UPDATE_UNCONFIRMED_MS_MAX 12000
+// A querier that was not heard for so long holds nothing any more (docs/protocol.md, rule 8).
+#define TELLER_SILENCE_MS 30000
+#define PROOF_SECONDS     600 // how long a returned token proves an address
 
 #define TELLER_ALTERNATIVES_MAX 8 // other servers that it names, in turn
 

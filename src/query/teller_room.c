@@ -3,18 +3,22 @@
 // over its limits with what was flushed and is not confirmed, and no further.
 #include "query/teller_state.h"
 
-// Flushes the least recently told range of an account that is not yet being flushed.
+// How many accounts are looked at for one that is gone.
+#define ACCOUNTS_LOOKED_AT 8
+
+// Flushes the least recently told range of an account that is not yet being flushed. Those that are
+// go behind the others, so that the next search is short.
 static void evict_of(struct teller *teller, struct instant now, struct account *account)
 {
-    for (struct list_node *node = account->told.next; node != &account->told; node = node->next) {
-        struct told *told = container_of(node, struct told, of_account);
-        if (told->flush)
+    for (size_t left = account->told_count; left > 0; left--) {
+        struct told *told = container_of(list_first(&account->told), struct told, of_account);
+        bool found = !told->flush;
+        list_remove(&told->of_account);
+        list_append(&account->told, &told->of_account);
+        if (!found)
             continue;
         teller->counters.evicted++;
         teller_notify_flush(teller, now, told);
-        // Behind those that are not flushed, so that the next search is short.
-        list_remove(&told->of_account);
-        list_append(&account->told, &told->of_account);
         return;
     }
 }
@@ -41,9 +45,21 @@ static bool is_greedy(const struct teller *teller, const struct account *account
     return account->told_count - account->flush_count > 2 * average;
 }
 
+// Forgets a querier. Whether it made room at once: what it was told may be too much for that.
+static bool forget_querier(struct teller *teller, struct account *account)
+{
+    bool little = account->told_count <= TELLER_UNPROVEN_TOLD_MAX;
+    teller->counters.queriers_lost++;
+    if (little)
+        told_forget_account(&teller->memory, account);
+    else
+        told_give_up_account(&teller->memory, account);
+    return little;
+}
+
 // While memory is full, forgets queriers other than `except` that should be told something, but
-// never proved their address: or else whoever asks in the names of others could fill it. Should one
-// be real, it meets another instance at its next alive check at the latest.
+// have no proof of their address: or else whoever asks in the names of others could fill it. Should
+// one be real, it meets another instance at its next alive check at the latest.
 static void drop_unreachable(struct teller *teller, const struct account *except)
 {
     struct list_node *head = &teller->memory.waiting;
@@ -51,11 +67,32 @@ static void drop_unreachable(struct teller *teller, const struct account *except
     while (node != head && told_count(&teller->memory) >= teller->config.told_max) {
         struct account *account = container_of(node, struct account, waiting);
         node = node->next;
-        if (account == except)
-            continue;
-        teller->counters.queriers_lost++;
-        told_forget_account(&teller->memory, account);
+        if (account != except && !forget_querier(teller, account))
+            return;
     }
+}
+
+// A querier that lives makes its alive checks. One that did not either dropped all that it was told
+// here, or holds nothing (docs/protocol.md, rule 8).
+static bool is_silent(const struct account *account, struct instant now)
+{
+    return instant_since(now, account->heard).ns >= duration_ms(TELLER_SILENCE_MS).ns;
+}
+
+bool teller_make_place(struct teller *teller, struct instant now)
+{
+    size_t most = teller->config.queriers_max;
+    struct list_node *round = &teller->memory.round;
+    for (size_t looked = 0; looked < ACCOUNTS_LOOKED_AT && !list_empty(round) &&
+                            told_accounts(&teller->memory) >= most;
+         looked++) {
+        struct account *account = container_of(list_first(round), struct account, round);
+        list_remove(&account->round);
+        list_append(round, &account->round);
+        if (is_silent(account, now))
+            (void)forget_querier(teller, account);
+    }
+    return told_accounts(&teller->memory) < most;
 }
 
 bool teller_make_room(struct teller *teller, struct instant now, struct account *account)

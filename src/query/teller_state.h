@@ -15,6 +15,9 @@
 // as long to remove as a question to answer. So whoever has many questions at once to answer
 // removes little, and whoever has few, more.
 #define TOLD_REAPED_AT_ONCE 8
+// As much of what has expired is removed at once: a range that many asked for expires for all of
+// them at the same time.
+#define TOLD_EXPIRED_AT_ONCE 64
 // While memory is full, so much goes with each answer besides: others need not be flushed then.
 #define TOLD_REAPED_FULL 2
 
@@ -53,6 +56,8 @@ uint32_t teller_milliseconds_left(struct instant now, struct instant expires);
 // Makes room for one more to be told to that account. False where all room is taken by what is not
 // yet confirmed.
 bool teller_make_room(struct teller *teller, struct instant now, struct account *account);
+// Makes room for one more account. False where all belong to queriers that were heard lately.
+bool teller_make_place(struct teller *teller, struct instant now);
 
 // teller_update.c
 

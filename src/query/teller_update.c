@@ -11,6 +11,8 @@
 static void notify(struct teller *teller, struct instant now, struct told *told)
 {
     assert(!told->account->forgotten);
+    if (!told->pending)
+        told->missed = INSTANT_NEVER;
     told->pending = true;
     told->unsent = true;
     told->tries = 0;
@@ -188,6 +190,7 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
     if (!teller_spend(account, now, QUERY_ANSWER_BYTES)) {
         list_remove(&account->waiting);
         list_append(&teller->memory.waiting, &account->waiting);
+        told->missed = INSTANT_NEVER;
         heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
         return 0;
     }
@@ -195,6 +198,8 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
         told->update_sequence = ++account->server_sequence;
     else
         teller->counters.updates_repeated++;
+    if (told->missed.ns == INSTANT_NEVER.ns)
+        told->missed = now;
     told->unsent = false;
     told->tries++;
     teller->counters.updates_sent++;
@@ -208,31 +213,50 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
 
 // Whether its querier is taken for gone. While memory is full, one that does not confirm must not
 // keep the room of others for long.
-static bool is_given_up(const struct teller *teller, const struct told *told)
+static bool is_given_up(const struct teller *teller, struct instant now, const struct told *told)
 {
     bool full = told_count(&teller->memory) >= teller->config.told_max;
-    return told->tries >= (full ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX);
+    return told->tries >= (full ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX) ||
+           instant_reached(now, instant_add(told->missed, duration_ms(UPDATE_UNCONFIRMED_MS_MAX)));
+}
+
+// What is due of one that was told something: an update, whose length is returned, or the end of
+// what was told.
+static size_t take_due(struct teller *teller, struct instant now, struct told *told,
+                       struct endpoint *to, uint8_t *buffer)
+{
+    if (told->account->forgotten) {
+        told_remove(&teller->memory, told);
+    } else if (instant_reached(now, told->expires)) {
+        teller->counters.expired++;
+        told_remove(&teller->memory, told);
+    } else if (is_given_up(teller, now, told)) {
+        teller->counters.queriers_lost++;
+        told_give_up_account(&teller->memory, told->account);
+    } else {
+        return send_update(teller, now, told, to, buffer);
+    }
+    return 0;
+}
+
+// The first of those that have something due now, or NULL.
+static struct told *first_due(const struct teller *teller, struct instant now)
+{
+    struct heap_node *first = heap_first(&teller->memory.deadlines);
+    if (first == NULL || !instant_reached(now, first->deadline))
+        return NULL;
+    return container_of(first, struct told, deadline);
 }
 
 size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
                           uint8_t *buffer)
 {
     size_t length = outbox_take(&teller->outbox, to, buffer);
-    while (length == 0 && instant_reached(now, heap_deadline(&teller->memory.deadlines))) {
-        struct told *told =
-            container_of(heap_first(&teller->memory.deadlines), struct told, deadline);
-        if (told->account->forgotten) {
-            told_remove(&teller->memory, told);
-        } else if (instant_reached(now, told->expires)) {
-            teller->counters.expired++;
-            told_remove(&teller->memory, told);
-        } else if (is_given_up(teller, told)) {
-            teller->counters.queriers_lost++;
-            told_give_up_account(&teller->memory, told->account);
-        } else {
-            length = send_update(teller, now, told, to, buffer);
-        }
-    }
+    struct told *told = NULL;
+    for (unsigned taken = 0; length == 0 && taken < TOLD_EXPIRED_AT_ONCE &&
+                             (told = first_due(teller, now)) != NULL;
+         taken++)
+        length = take_due(teller, now, told, to, buffer);
     if (length == 0)
         length = page_teller_next_output(&teller->pages, to, buffer);
     if (length == 0)
@@ -247,12 +271,9 @@ struct instant teller_next_deadline(const struct teller *teller)
 
 void teller_tick(struct teller *teller, struct instant now)
 {
-    for (;;) {
-        struct heap_node *first = heap_first(&teller->memory.deadlines);
-        if (first == NULL || !instant_reached(now, first->deadline))
-            return;
-        struct told *told = container_of(first, struct told, deadline);
-        if (!instant_reached(now, told->expires))
+    for (unsigned taken = 0; taken < TOLD_EXPIRED_AT_ONCE; taken++) {
+        struct told *told = first_due(teller, now);
+        if (told == NULL || !instant_reached(now, told->expires))
             return; // an update to send: see teller_next_output
         teller->counters.expired++;
         told_remove(&teller->memory, told);

@@ -21,6 +21,7 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     list_init(&memory->uses);
     list_init(&memory->waiting);
     list_init(&memory->forgotten);
+    list_init(&memory->round);
 }
 
 void told_release(struct told_memory *memory)
@@ -88,6 +89,7 @@ struct account *told_add_account(struct told_memory *memory, const struct endpoi
     account->instance = instance;
     list_init(&account->told);
     list_init(&account->waiting);
+    list_append(&memory->round, &account->round);
     table_insert(&memory->by_endpoint, &account->by_endpoint, endpoint_hash(memory, endpoint));
     memory->unproven_count++;
     return account;
@@ -100,6 +102,7 @@ static void detach_account(struct told_memory *memory, struct account *account)
     if (memory->recent == account)
         memory->recent = NULL;
     list_remove(&account->waiting);
+    list_remove(&account->round);
     if (!account->ever_proven)
         memory->unproven_count--;
 }

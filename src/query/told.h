@@ -39,9 +39,11 @@ struct account {
     bool ever_proven;         // it has returned a token at least once
     struct instant proven_until;
     uint32_t credit;          // octets it may still be sent while its address is not proven
+    struct instant heard;     // when the last message came from it
     bool forgotten;           // found by nobody any more; what it was told goes little by little
     struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit; or
                               // in told_memory.forgotten
+    struct list_node round;   // in told_memory.round, unless forgotten
     size_t told_count;
     size_t flush_count;    // of these, flushes not yet confirmed
     struct list_node told; // in the order told
@@ -63,7 +65,8 @@ struct told {
     struct account *account;
     uint64_t nonce;
     struct instant expires;
-    uint32_t reply_sequence;   // server sequence of the Map Reply
+    struct instant missed;     // when the first was sent of the updates, each newer than the one
+                               // before, that were not acknowledged; INSTANT_NEVER: none was
     uint32_t update_sequence;  // of the Cache Update last sent
     bool pending;              // an update is not yet acknowledged
     bool unsent;               // ... nor sent
@@ -85,6 +88,7 @@ struct told_memory {
     struct list_node uses;      // least recently told first
     struct list_node waiting;   // accounts that cannot be told before they prove their address
     struct list_node forgotten; // accounts of which something is left to be removed
+    struct list_node round;     // accounts not forgotten, looked at in turn for one that is gone
     size_t unproven_count;      // accounts that never returned a token
     struct account *recent;     // found last: a message is looked up more than once; may be NULL
 };

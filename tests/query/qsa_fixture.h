@@ -156,6 +156,25 @@ static inline struct query_message ask(struct fixture *f, const char *from, cons
     return reply;
 }
 
+// Takes all that is sent, and acknowledges nothing.
+static inline void ignore(struct fixture *f)
+{
+    struct query_message message = {0};
+    struct endpoint to;
+    while (sent(f, &message, &to))
+        continue;
+}
+
+// The mapping of 20.1.0.16/28 changes until those who were told have no octets left that they may
+// be sent without proof.
+static inline void exhaust_credit(struct fixture *f)
+{
+    for (int i = 0; i < 200; i++) {
+        change(f, UPDATE_MAP, "20.1.0.16/28", i % 2 ? "198.18.3.7" : "198.18.3.8");
+        ignore(f);
+    }
+}
+
 // Asks, and acknowledges: the querier's address is then proven.
 static inline struct query_message tell(struct fixture *f, const char *from, const char *address)
 {

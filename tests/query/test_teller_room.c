@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// What a teller does when its memory is full: who is flushed, who is forgotten, and who is not
+// (docs/query.md, "Limits"; docs/protocol.md, rules 4, 7 and 8).
+#include "qsa_fixture.h"
+
+static void define_many(struct fixture *f, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct update update = update_of(UPDATE_DEFINE, "20.2.0.0", "198.18.3.1");
+        update.range.start.index += i;
+        apply(f, &update, 1);
+    }
+}
+
+static const char *many(int i)
+{
+    static char text[ADDRESS_TEXT_MAX];
+    struct address address = address_from_ipv4(0x14020000 + (uint32_t)i);
+    return address_print(&address, text);
+}
+
+static void test_eviction_flushes_first(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 8;
+    struct fixture f = start_with(&config);
+    define_many(&f, 20);
+    struct query_message first = tell(&f, X, many(0));
+    for (int i = 1; i < 8; i++)
+        (void)tell(&f, Y, many(i));
+    (void)tell(&f, Y, many(8));
+    struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_int_equal(flush.status, QUERY_FLUSH);
+    assert_int_equal(flush.nonce, first.nonce);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 9); // it counts until it is confirmed
+    (void)tell(&f, Y, many(9));
+    (void)expect(&f, MESSAGE_CACHE_UPDATE, Y);
+    assert_int_equal(ask(&f, Y, many(10)).status, QUERY_BUSY); // no room until then
+    acknowledge(&f, X, &flush);
+    assert_int_equal(ask(&f, Y, many(11)).status, QUERY_MAPPED);
+    stop(&f);
+}
+
+// What a querier that is gone was told makes room before anybody is flushed.
+static void test_eviction_begins_with_those_gone(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 40;
+    struct fixture f = start_with(&config);
+    define_many(&f, 60);
+    (void)tell(&f, Y, many(0)); // the least recent of all
+    (void)tell(&f, X, "20.1.0.20");
+    for (int i = 1; i < 38; i++)
+        (void)tell(&f, X, many(i));
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
+        (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+        pass(&f, UPDATE_RETRY_MS_MAX);
+    }
+    expect_silence(&f);
+    assert_true(teller_told(qsa_teller(f.qsa)) > 20);
+    for (int i = 38; i < 58; i++)
+        (void)tell(&f, "192.0.2.7:4746", many(i));
+    expect_silence(&f);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->evicted, 0);
+    stop(&f);
+}
+
+static void test_eviction_spares_what_is_told_again(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 4;
+    struct fixture f = start_with(&config);
+    define_many(&f, 4);
+    for (int i = 0; i < 4; i++)
+        (void)tell(&f, X, many(i));
+    f.nonce = 103; // the first of these requests comes a second time, with memory full
+    f.nonce -= 3;
+    (void)ask(&f, X, many(0));
+    expect_silence(&f);
+    stop(&f);
+}
+
+static void test_strangers_cannot_fill_memory_for_long(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 8;
+    struct fixture f = start_with(&config);
+    define_many(&f, 40);
+    (void)tell(&f, X, "20.1.0.20");
+    for (int i = 0; i < 20; i++) { // in the names of others, who never acknowledge
+        char from[ENDPOINT_TEXT_MAX];
+        (void)snprintf(from, sizeof(from), "203.0.113.%d:1", i / 2 + 1);
+        request(&f, from, many(i), 0);
+        struct query_message message = {0};
+        struct endpoint to;
+        while (sent(&f, &message, &to))
+            pass(&f, 100);
+    }
+    assert_int_equal(ask(&f, Y, many(30)).status, QUERY_MAPPED);
+    stop(&f);
+}
+
+static void test_one_querier_cannot_crowd_out_others(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_per_querier_max = 8;
+    struct fixture f = start_with(&config);
+    define_many(&f, 40);
+    (void)tell(&f, X, "20.1.0.20");
+    size_t busy = 0;
+    for (int i = 0; i < 40; i++) {
+        request(&f, Y, many(i), 0);
+        struct query_message message = {0};
+        struct endpoint to;
+        while (sent(&f, &message, &to)) {
+            assert_endpoint(to, Y); // its own ranges make room
+            busy += message.type == MESSAGE_MAP_REPLY && message.status == QUERY_BUSY;
+            if (message.type == MESSAGE_MAP_REPLY)
+                acknowledge(&f, Y, &message);
+        }
+    }
+    assert_int_equal(busy, 30); // it confirms no flush, so 8 and a quarter is all it gets
+    stop(&f);
+}
+
+static void test_queriers_max(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.queriers_max = 1;
+    struct fixture f = start_with(&config);
+    (void)tell(&f, X, "20.1.0.20");
+    assert_int_equal(ask(&f, Y, "20.1.0.20").status, QUERY_BUSY);
+    assert_int_equal(teller_queriers(qsa_teller(f.qsa)), 1);
+    stop(&f);
+}
+
+// A querier that lives is heard at least every ALIVE_SILENCE_MS, or has dropped all it had.
+static void test_silent_queriers_give_way(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.queriers_max = 2;
+    struct fixture f = start_with(&config);
+    struct query_message x = tell(&f, X, "20.1.0.20");
+    (void)tell(&f, "192.0.2.7:4746", "20.1.0.20");
+    for (int i = 0; i < 3; i++) {
+        pass(&f, TELLER_SILENCE_MS / 3 - 1);
+        assert_true(instance_seen_by(&f, X) == x.instance);
+        assert_int_equal(ask(&f, Y, "20.1.0.20").status, QUERY_BUSY);
+    }
+    pass(&f, 3);
+    assert_int_equal(tell(&f, Y, "20.1.0.20").status, QUERY_MAPPED);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->queriers_lost, 1);
+    assert_true(instance_seen_by(&f, X) == x.instance);
+    assert_true(instance_seen_by(&f, "192.0.2.7:4746") != x.instance);
+    stop(&f);
+}
+
+// One that was told very much, and gives way, goes little by little.
+static void test_much_gives_way_slowly(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = 40;
+    config.caching_time = duration_s(3600);
+    struct fixture f = start_with(&config);
+    define_many(&f, 60);
+    (void)tell(&f, X, "20.1.0.20");
+    for (int i = 1; i < 40; i++)
+        (void)tell(&f, X, many(i));
+    pass(&f, 700000); // the proof has ended, and an update waits for another
+    exhaust_credit(&f);
+    request(&f, Y, many(50), 0);
+    assert_in_range(teller_told(qsa_teller(f.qsa)), 35, 40);
+    assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, Y).status, QUERY_MAPPED);
+    for (int i = 0; i < 10; i++)
+        expect_silence(&f);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 1);
+    stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_eviction_flushes_first),
+        cmocka_unit_test(test_eviction_begins_with_those_gone),
+        cmocka_unit_test(test_eviction_spares_what_is_told_again),
+        cmocka_unit_test(test_strangers_cannot_fill_memory_for_long),
+        cmocka_unit_test(test_one_querier_cannot_crowd_out_others),
+        cmocka_unit_test(test_queriers_max),
+        cmocka_unit_test(test_silent_queriers_give_way),
+        cmocka_unit_test(test_much_gives_way_slowly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
