@@ -110,8 +110,8 @@ void teller_set_pages(struct teller *teller, struct page_shelf *shelf);
 // Finds the first range that someone was told and that overlaps `range`. False where there is
 // none.
 bool teller_next_told(const struct teller *teller, const struct range *range, struct range *told);
-// What is true of exactly the range of `answer` is now this, mapped or zero. Those who were told otherwise get a
-// Cache Update; nobody else is woken.
+// What is true of exactly the range of `answer` is now this, mapped or zero. Those who were told
+// otherwise get a Cache Update; nobody else is woken.
 void teller_change(struct teller *teller, struct instant now, const struct answer *answer);
 // The boundaries of a range changed: those who were told exactly this range must forget it.
 void teller_flush(struct teller *teller, struct instant now, const struct range *range);

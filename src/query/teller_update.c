@@ -253,8 +253,8 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
 {
     size_t length = outbox_take(&teller->outbox, to, buffer);
     struct told *told = NULL;
-    for (unsigned taken = 0; length == 0 && taken < TOLD_EXPIRED_AT_ONCE &&
-                             (told = first_due(teller, now)) != NULL;
+    for (unsigned taken = 0;
+         length == 0 && taken < TOLD_EXPIRED_AT_ONCE && (told = first_due(teller, now)) != NULL;
          taken++)
         length = take_due(teller, now, told, to, buffer);
     if (length == 0)

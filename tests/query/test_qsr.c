@@ -218,8 +218,8 @@ static void pass_quietly(struct fixture *f, int seconds)
     }
 }
 
-// Before the set of MABs is known, "not in a MAB" is believed. It has no place in a Cache Update: who
-// was told that the address is mapped is flushed.
+// Before the set of MABs is known, "not in a MAB" is believed. It has no place in a Cache Update:
+// who was told that the address is mapped is flushed.
 static void test_what_is_in_no_mab_any_more_is_flushed(void **state)
 {
     (void)state;

@@ -68,8 +68,8 @@ static void test_forgets_a_querier_that_is_gone(void **state)
     stop(&f);
 }
 
-// However often the mapping changes meanwhile: each newer update takes the place of one that was not
-// acknowledged either.
+// However often the mapping changes meanwhile: each newer update takes the place of one that was
+// not acknowledged either.
 static void test_forgets_a_querier_that_misses_all_changes(void **state)
 {
     (void)state;
