@@ -63,6 +63,12 @@ static void print_csv(const json_t *list)
     }
 }
 
+static void say_more(const json_t *answer, const char *how)
+{
+    if (json_is_true(json_object_get(answer, "more")))
+        (void)fprintf(stderr, "There are more; %s.\n", how);
+}
+
 static void print_usage(const struct arguments *arguments, const json_t *list)
 {
     if (json_array_size(list) == 0)
@@ -79,8 +85,7 @@ static int show_itr(const struct arguments *arguments, const json_t *answer)
     const json_t *uncounted = json_object_get(answer, "uncounted");
     json_int_t packets = json_integer_value(json_object_get(uncounted, "packets"));
     print_usage(arguments, json_object_get(answer, "usage"));
-    if (json_is_true(json_object_get(answer, "more")))
-        (void)fprintf(stderr, "There are more; --take gives all.\n");
+    say_more(answer, "--take gives all");
     if (packets > 0)
         (void)fprintf(stderr,
                       "%" JSON_INTEGER_FORMAT
@@ -121,10 +126,12 @@ static int run(const struct arguments *arguments)
     if (arguments->json)
         return print_json(answer);
     int status = STATUS_DONE;
-    if (ruas)
+    if (ruas) {
         print_usage(arguments, json_object_get(answer, "usage"));
-    else
+        say_more(answer, "ask for less time with --from and --to");
+    } else {
         status = show_itr(arguments, answer);
+    }
     json_decref(answer);
     return status;
 }

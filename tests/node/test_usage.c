@@ -181,7 +181,7 @@ static void check_totals(struct world *world)
     };
     for (size_t way = 0; way < 2; way++) {
         struct totals totals = {0};
-        assert_true(usage_ledger_sum(world->ledger, &ways[way], add_line, &totals, &error));
+        assert_true(usage_ledger_sum(world->ruas_folder, &ways[way], add_line, &totals, &error));
         for (size_t i = 0; i < MICRONETS; i++)
             assert_int_equal(totals.octets[i], world->counted[i]);
     }
@@ -247,12 +247,12 @@ static void add_packets(void *state, const struct usage_line *line)
     *(uint64_t *)state += line->packets;
 }
 
-static uint64_t packets_in(struct usage_ledger *ledger)
+static uint64_t packets_in(const char *folder)
 {
     struct usage_question all = {.to = {INT64_MAX / 2}, .most = 10};
     struct error error = {0};
     uint64_t packets = 0;
-    assert_true(usage_ledger_sum(ledger, &all, add_packets, &packets, &error));
+    assert_true(usage_ledger_sum(folder, &all, add_packets, &packets, &error));
     return packets;
 }
 
@@ -287,15 +287,85 @@ static void test_killed_while_it_stores(void **state)
         assert_int_equal(waitpid(child, NULL, 0), child);
         struct usage_ledger *ledger = usage_ledger_open(folder, &error);
         assert_non_null(ledger);
-        uint64_t stored = packets_in(ledger);
+        uint64_t stored = packets_in(folder);
         assert_true(stored >= before);
         before = stored + 5;
         for (report.number = 1; report.number <= before; report.number++)
             assert_true(usage_ledger_take(ledger, &report, &error));
-        assert_int_equal(packets_in(ledger), before);
+        assert_int_equal(packets_in(folder), before);
         usage_ledger_close(ledger);
     }
     assert_true(before > 50); // the children did store
+    remove_folder(folder);
+}
+
+#define DAY_MS (UINT64_C(24) * 3600 * 1000)
+
+// Takes a report of two packets of each micronet, of a minute.
+static void take_minute(struct usage_ledger *ledger, uint64_t number, uint64_t from_ms)
+{
+    static struct usage_report report = {.boot = 7, .count = 3, .other_packets = 9};
+    struct error error = {0};
+    report.number = number;
+    report.from.ms = from_ms;
+    report.to.ms = from_ms + 60000;
+    for (uint64_t i = 0; i < report.count; i++)
+        report.records[i] =
+            (struct usage_record){{FAMILY_IPV4, {(20u << 24) + i * 16}, {16}}, 2, 20};
+    assert_true(usage_ledger_take(ledger, &report, &error));
+}
+
+struct days {
+    char text[512]; // "DAY:MICRONET:PACKETS " of each line
+};
+
+static void add_day(void *state, const struct usage_line *line)
+{
+    struct days *days = state;
+    size_t used = strlen(days->text);
+    (void)snprintf(days->text + used, sizeof(days->text) - used, "%d:%d:%d ",
+                   (int)(line->from.ms / DAY_MS),
+                   (int)(line->micronet.start.index - (20u << 24)) / 16, (int)line->packets);
+}
+
+static const char *days_of(struct usage_ledger *ledger, const char *only, uint64_t from_day,
+                           uint64_t days_count, size_t most)
+{
+    static struct days days;
+    struct range range;
+    struct error error = {0};
+    days.text[0] = '\0';
+    assert_true(range_parse(only, &range, &error));
+    struct wall_time from = {from_day * DAY_MS + 5};
+    struct wall_time to = {(from_day + days_count) * DAY_MS};
+    assert_true(usage_ledger_days(ledger, &range, from, to, most, add_day, &days, &error));
+    return days.text;
+}
+
+// What end users are shown: their micronets, by days, also after a restart of the RUAS.
+static void test_days(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/ivip-usage-days-XXXXXX";
+    struct error error = {0};
+    assert_non_null(mkdtemp(folder));
+    struct usage_ledger *ledger = usage_ledger_open(folder, &error);
+    take_minute(ledger, 1, 100 * DAY_MS);
+    take_minute(ledger, 2, 101 * DAY_MS - 60000);
+    take_minute(ledger, 2, 101 * DAY_MS - 60000); // again: counts once
+    take_minute(ledger, 3, 101 * DAY_MS);
+    usage_ledger_close(ledger);
+    ledger = usage_ledger_open(folder, &error);
+    assert_string_equal(days_of(ledger, "20.0.0.0/24", 99, 5, 100),
+                        "100:0:4 100:1:4 100:2:4 101:0:2 101:1:2 101:2:2 ");
+    assert_string_equal(days_of(ledger, "20.0.0.16/28", 99, 5, 100), "100:1:4 101:1:2 ");
+    assert_string_equal(days_of(ledger, "20.0.0.0/24", 101, 1, 100), "101:0:2 101:1:2 101:2:2 ");
+    assert_string_equal(days_of(ledger, "20.0.0.0/24", 99, 5, 4),
+                        "100:0:4 100:1:4 100:2:4 101:0:2 ");
+    assert_string_equal(days_of(ledger, "20.0.0.0/24", 102, 50, 100), "");
+    assert_string_equal(days_of(ledger, "2001:db8::/64", 99, 5, 100), "");
+    assert_int_equal(packets_in(folder), 3 * (3 * 2 + 9));
+    usage_ledger_close(ledger);
     remove_folder(folder);
 }
 
@@ -335,6 +405,7 @@ int main(void)
     (void)signal(SIGXFSZ, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_totals_are_equal_whatever_fails),
+        cmocka_unit_test(test_days),
         cmocka_unit_test(test_bad_reports_are_refused),
         cmocka_unit_test(test_killed_while_it_stores),
     };

@@ -6,7 +6,7 @@
 #include "node/authority/rest_state.h"
 #include "node/node.h"
 
-#define USAGE_LINES_MAX 100000 // in one answer to the operator
+#define USAGE_LINES_MAX 100000 // in one answer to the operator; UABs are listed all
 #define USAGE_DAYS      31     // that end users see
 
 // State of the command and of the public server's handler; embedded in the role.

@@ -6,11 +6,13 @@
 
 #include <string.h>
 
-#define MINUTE_MS 60000
+#define LEDGER_FILE "usage-ledger.sqlite"
+#define MINUTE_MS   60000
+#define DAY_MS      (24 * 60 * (uint64_t)MINUTE_MS)
 
 struct usage_ledger {
     sqlite3 *database;
-    sqlite3_stmt *begin, *commit, *name, *add, *sum;
+    sqlite3_stmt *begin, *commit, *name, *add, *add_day, *day;
     struct usage_ledger_counters counters;
 };
 
@@ -21,7 +23,19 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS usage(minute INTEGER NOT NULL, family INTEGER NOT NULL,"
     " start INTEGER NOT NULL, length INTEGER NOT NULL, itr BLOB NOT NULL,"
     " packets INTEGER NOT NULL, octets INTEGER NOT NULL,"
-    " PRIMARY KEY(minute, family, start, length, itr)) WITHOUT ROWID;";
+    " PRIMARY KEY(minute, family, start, length, itr)) WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS days(day INTEGER NOT NULL, family INTEGER NOT NULL,"
+    " start INTEGER NOT NULL, length INTEGER NOT NULL,"
+    " packets INTEGER NOT NULL, octets INTEGER NOT NULL,"
+    " PRIMARY KEY(day, family, start, length)) WITHOUT ROWID;";
+
+// ?4, ?5: by micronet, by ITR; ?3: step in minutes, 0 for all.
+static const char sum_lines[] =
+    "SELECT iif(?3 = 0, 0, minute - minute % max(?3, 1)) AS step,"
+    " iif(?4, family, 0) AS f, iif(?4, start, 0) AS s, iif(?4, length, 0) AS l,"
+    " iif(?5, itr, x'') AS i, sum(packets), sum(octets) FROM usage"
+    " WHERE minute >= ?1 AND minute < ?2"
+    " GROUP BY step, f, s, l, i ORDER BY step, f, s, l, i LIMIT ?6";
 
 static int64_t sortable(uint64_t index)
 {
@@ -35,7 +49,7 @@ static uint64_t unsorted(int64_t start)
 
 struct usage_ledger *usage_ledger_open(const char *directory, struct error *error)
 {
-    sqlite3 *database = sqlite_file_open(directory, "usage-ledger.sqlite", schema, error);
+    sqlite3 *database = sqlite_file_open(directory, LEDGER_FILE, SQLITE_FILE_READ, schema, error);
     if (database == NULL)
         return NULL;
     struct usage_ledger *ledger = memory_new(sizeof(*ledger));
@@ -44,17 +58,16 @@ struct usage_ledger *usage_ledger_open(const char *directory, struct error *erro
     ledger->commit = sqlite_file_prepare(database, "COMMIT");
     ledger->name = sqlite_file_prepare(database, "INSERT OR IGNORE INTO reports VALUES(?, ?, ?)");
     ledger->add = sqlite_file_prepare(
-        database, "INSERT INTO usage VALUES(?, ?, ?, ?, ?, ?, ?) "
+        database, "INSERT INTO usage VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7) "
                   "ON CONFLICT(minute, family, start, length, itr) DO UPDATE SET "
                   "packets = packets + excluded.packets, octets = octets + excluded.octets");
-    // ?6, ?7: by micronet, by ITR; ?8: step in minutes, 0 for all.
-    ledger->sum = sqlite_file_prepare(
-        database, "SELECT iif(?8 = 0, 0, minute - minute % max(?8, 1)) AS step,"
-                  " iif(?6, family, 0) AS f, iif(?6, start, 0) AS s, iif(?6, length, 0) AS l,"
-                  " iif(?7, itr, x'') AS i, sum(packets), sum(octets) FROM usage"
-                  " WHERE minute >= ?1 AND minute < ?2"
-                  " AND (?3 = 0 OR (family = ?3 AND start BETWEEN ?4 AND ?5))"
-                  " GROUP BY step, f, s, l, i ORDER BY step, f, s, l, i LIMIT ?9");
+    ledger->add_day = sqlite_file_prepare(
+        database, "INSERT INTO days VALUES(?1, ?2, ?3, ?4, ?5, ?6) "
+                  "ON CONFLICT(day, family, start, length) DO UPDATE SET "
+                  "packets = packets + excluded.packets, octets = octets + excluded.octets");
+    ledger->day = sqlite_file_prepare(
+        database, "SELECT length, packets, octets, start FROM days WHERE day = ?1 AND family = ?2 "
+                  "AND start BETWEEN ?3 AND ?4 ORDER BY start, length LIMIT ?5");
     return ledger;
 }
 
@@ -62,12 +75,28 @@ void usage_ledger_close(struct usage_ledger *ledger)
 {
     if (ledger == NULL)
         return;
-    sqlite3_stmt *statements[] = {ledger->begin, ledger->commit, ledger->name, ledger->add,
-                                  ledger->sum};
+    sqlite3_stmt *statements[] = {ledger->begin, ledger->commit,  ledger->name,
+                                  ledger->add,   ledger->add_day, ledger->day};
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++)
         (void)sqlite3_finalize(statements[i]);
     (void)sqlite3_close(ledger->database);
     memory_free(ledger);
+}
+
+// To the sums of the day; what belongs to no micronet is shown to no end user.
+static bool add_to_day(struct usage_ledger *ledger, const struct usage_report *report,
+                       const struct usage_record *record)
+{
+    sqlite3_stmt *add = ledger->add_day;
+    if (record->range.family == FAMILY_NONE)
+        return true;
+    (void)sqlite3_bind_int64(add, 1, (int64_t)(report->from.ms / DAY_MS));
+    (void)sqlite3_bind_int64(add, 2, record->range.family);
+    (void)sqlite3_bind_int64(add, 3, sortable(record->range.start.index));
+    (void)sqlite3_bind_int64(add, 4, (int64_t)record->range.length.units);
+    (void)sqlite3_bind_int64(add, 5, (int64_t)record->packets);
+    (void)sqlite3_bind_int64(add, 6, (int64_t)record->octets);
+    return sqlite_file_run(add);
 }
 
 static bool add_usage(struct usage_ledger *ledger, const struct usage_report *report,
@@ -81,7 +110,7 @@ static bool add_usage(struct usage_ledger *ledger, const struct usage_report *re
     (void)sqlite3_bind_blob(add, 5, report->itr.bytes, PUBLIC_KEY_BYTES, SQLITE_TRANSIENT);
     (void)sqlite3_bind_int64(add, 6, (int64_t)record->packets);
     (void)sqlite3_bind_int64(add, 7, (int64_t)record->octets);
-    return sqlite_file_run(add);
+    return sqlite_file_run(add) && add_to_day(ledger, report, record);
 }
 
 static bool add_all(struct usage_ledger *ledger, const struct usage_report *report)
@@ -105,7 +134,7 @@ bool usage_ledger_take(struct usage_ledger *ledger, const struct usage_report *r
     bool repeated = begun && sqlite3_changes(ledger->database) == 0;
     if (!begun || (!repeated && !add_all(ledger, report)) || !sqlite_file_run(ledger->commit)) {
         ledger->counters.failed++;
-        return sqlite_file_fail(ledger->database, "usage-ledger.sqlite", error);
+        return sqlite_file_fail(ledger->database, LEDGER_FILE, error);
     }
     ledger->counters.repeated += repeated;
     ledger->counters.taken += !repeated;
@@ -126,31 +155,77 @@ static void read_line(sqlite3_stmt *sum, struct usage_line *line)
         memcpy(line->itr.bytes, sqlite3_column_blob(sum, 4), PUBLIC_KEY_BYTES);
 }
 
-bool usage_ledger_sum(struct usage_ledger *ledger, const struct usage_question *question,
-                      usage_each *each, void *state, struct error *error)
+static bool cannot_read(sqlite3 *database, struct error *error)
 {
-    sqlite3_stmt *sum = ledger->sum;
-    const struct range *only = &question->only;
-    uint64_t last = only->family == FAMILY_NONE ? 0 : range_last(only).index;
-    (void)sqlite3_bind_int64(sum, 1, (int64_t)(question->from.ms / MINUTE_MS));
-    (void)sqlite3_bind_int64(sum, 2, (int64_t)((question->to.ms + MINUTE_MS - 1) / MINUTE_MS));
-    (void)sqlite3_bind_int64(sum, 3, only->family);
-    (void)sqlite3_bind_int64(sum, 4, sortable(only->start.index));
-    (void)sqlite3_bind_int64(sum, 5, sortable(last));
-    (void)sqlite3_bind_int64(sum, 6, question->by_micronet);
-    (void)sqlite3_bind_int64(sum, 7, question->by_itr);
-    (void)sqlite3_bind_int64(sum, 8, (int64_t)(question->step_ms / MINUTE_MS));
-    (void)sqlite3_bind_int64(sum, 9, (int64_t)question->most);
-    struct usage_line line;
-    int result;
-    while ((result = sqlite3_step(sum)) == SQLITE_ROW) {
-        read_line(sum, &line);
+    return error_set(error, ERROR_SYSTEM, "store", LEDGER_FILE " cannot be read: %s",
+                     sqlite3_errmsg(database));
+}
+
+static bool sum(sqlite3 *database, const struct usage_question *question, usage_each *each,
+                void *state, struct error *error)
+{
+    sqlite3_stmt *row = NULL;
+    int result = sqlite3_prepare_v2(database, sum_lines, -1, &row, NULL);
+    if (result != SQLITE_OK)
+        return cannot_read(database, error);
+    (void)sqlite3_bind_int64(row, 1, (int64_t)(question->from.ms / MINUTE_MS));
+    (void)sqlite3_bind_int64(row, 2, (int64_t)((question->to.ms + MINUTE_MS - 1) / MINUTE_MS));
+    (void)sqlite3_bind_int64(row, 3, (int64_t)(question->step_ms / MINUTE_MS));
+    (void)sqlite3_bind_int64(row, 4, question->by_micronet);
+    (void)sqlite3_bind_int64(row, 5, question->by_itr);
+    (void)sqlite3_bind_int64(row, 6, (int64_t)question->most);
+    while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+        struct usage_line line;
+        read_line(row, &line);
         each(state, &line);
     }
-    (void)sqlite3_reset(sum);
-    return result == SQLITE_DONE ||
-           error_set(error, ERROR_SYSTEM, "store", "usage-ledger.sqlite cannot be read: %s",
-                     sqlite3_errmsg(ledger->database));
+    (void)sqlite3_finalize(row);
+    return result == SQLITE_DONE || cannot_read(database, error);
+}
+
+bool usage_ledger_sum(const char *directory, const struct usage_question *question,
+                      usage_each *each, void *state, struct error *error)
+{
+    sqlite3 *database = sqlite_file_read(directory, LEDGER_FILE, error);
+    bool good = database != NULL && sum(database, question, each, state, error);
+    (void)sqlite3_close(database);
+    return good;
+}
+
+// The lines of one day; how many there were is added to *count.
+static bool read_day(struct usage_ledger *ledger, uint64_t day, const struct range *only,
+                     size_t most, usage_each *each, void *state, size_t *count)
+{
+    sqlite3_stmt *row = ledger->day;
+    (void)sqlite3_bind_int64(row, 1, (int64_t)day);
+    (void)sqlite3_bind_int64(row, 2, only->family);
+    (void)sqlite3_bind_int64(row, 3, sortable(only->start.index));
+    (void)sqlite3_bind_int64(row, 4, sortable(range_last(only).index));
+    (void)sqlite3_bind_int64(row, 5, (int64_t)most);
+    int result;
+    while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+        struct usage_line line = {.from = {day * DAY_MS},
+                                  .micronet = {only->family,
+                                               {unsorted(sqlite3_column_int64(row, 3))},
+                                               {(uint64_t)sqlite3_column_int64(row, 0)}},
+                                  .packets = (uint64_t)sqlite3_column_int64(row, 1),
+                                  .octets = (uint64_t)sqlite3_column_int64(row, 2)};
+        each(state, &line);
+        ++*count;
+    }
+    (void)sqlite3_reset(row);
+    return result == SQLITE_DONE;
+}
+
+bool usage_ledger_days(struct usage_ledger *ledger, const struct range *only, struct wall_time from,
+                       struct wall_time to, size_t most, usage_each *each, void *state,
+                       struct error *error)
+{
+    size_t count = 0;
+    for (uint64_t day = from.ms / DAY_MS; day * DAY_MS < to.ms && count < most; day++)
+        if (!read_day(ledger, day, only, most - count, each, state, &count))
+            return cannot_read(ledger->database, error);
+    return true;
 }
 
 const struct usage_ledger_counters *usage_ledger_counters(const struct usage_ledger *ledger)

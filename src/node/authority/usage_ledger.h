@@ -4,9 +4,14 @@
 //
 //     reports   ITR key, boot, number     each once, for ever
 //     usage     minute, ITR, micronet     sums of packets and octets
+//     days      day, micronet             the same of whole days, for end users
 //
 // A report's name and its records are one transaction, so it counts once however often it comes,
 // and whoever dies in between.
+//
+// Two ways of asking. The operator's questions go over all that was kept in a time, which takes as
+// long as that is: usage_ledger_sum reads beside the ledger, in a worker. What an end user asks is
+// found in `days` at the cost of the answer.
 #ifndef IVIP_NODE_AUTHORITY_USAGE_LEDGER_H
 #define IVIP_NODE_AUTHORITY_USAGE_LEDGER_H
 
@@ -14,7 +19,6 @@
 #include "base/instant.h"
 #include "wire/usage_report.h"
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -41,20 +45,25 @@ struct usage_line {
     uint64_t packets;
     uint64_t octets;
 };
-// What is summed up: traffic that was counted from minutes in [from, to), in micronets that begin
-// in `only` (family NONE: all).
+typedef void usage_each(void *state, const struct usage_line *line);
+
+// What is summed up: traffic that was counted from minutes in [from, to).
 struct usage_question {
     struct wall_time from;
     struct wall_time to;
-    struct range only;
     bool by_micronet, by_itr; // what lines are told apart by
     uint64_t step_ms;         // and the length of time; 0: all of it in one
     size_t most;              // lines; least recent first
 };
-typedef void usage_each(void *state, const struct usage_line *line);
-// Calls `each` with every line; false where the file cannot be read.
-bool usage_ledger_sum(struct usage_ledger *ledger, const struct usage_question *question,
+// Calls `each` with every line; false where the file cannot be read. May run in any thread: it
+// opens the ledger of that directory for itself.
+bool usage_ledger_sum(const char *directory, const struct usage_question *question,
                       usage_each *each, void *state, struct error *error);
+// Calls `each` with a line for every day (UTC) and micronet that begins in `only`, of the days of
+// [from, to), at most `most` lines, least recent first; false where the file cannot be read.
+bool usage_ledger_days(struct usage_ledger *ledger, const struct range *only, struct wall_time from,
+                       struct wall_time to, size_t most, usage_each *each, void *state,
+                       struct error *error);
 
 const struct usage_ledger_counters *usage_ledger_counters(const struct usage_ledger *ledger);
 

@@ -41,7 +41,8 @@ static uint64_t read_number(sqlite3 *database, const char *text)
 
 struct usage_spool *usage_spool_open(const char *directory, struct error *error)
 {
-    sqlite3 *database = sqlite_file_open(directory, "usage.sqlite", schema, error);
+    sqlite3 *database =
+        sqlite_file_open(directory, "usage.sqlite", SQLITE_FILE_ALONE, schema, error);
     if (database == NULL)
         return NULL;
     struct usage_spool *spool = memory_new(sizeof(*spool));
