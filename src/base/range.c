@@ -128,7 +128,11 @@ static bool parse_between(const char *first, const char *last, const char *text,
         return error_set(error, ERROR_INPUT, "bad-range", "\"%s\" mixes IPv4 and IPv6", text);
     if (last_unit.index < first_unit.index)
         return error_set(error, ERROR_INPUT, "bad-range", "\"%s\" ends before it begins", text);
-    *range = range_between(first_family, first_unit, last_unit);
+    struct range between = range_between(first_family, first_unit, last_unit);
+    if (!range_valid(&between)) // 2^64 units, which no count can hold
+        return error_set(error, ERROR_INPUT, "bad-range", "\"%s\" is the whole address space",
+                         text);
+    *range = between;
     return true;
 }
 

@@ -51,7 +51,8 @@ static inline struct unit range_last(const struct range *range)
     return (struct unit){range->start.index + (range->length.units - 1)};
 }
 
-// The range from `first` to `last`, both included; `last` must not be before `first`.
+// The range from `first` to `last`, both included; `last` must not be before `first`. Of all IPv6
+// space it is not valid: a count holds less than 2^64 units.
 static inline struct range range_between(enum family family, struct unit first, struct unit last)
 {
     return (struct range){family, first, {last.index - first.index + 1}};
@@ -65,7 +66,7 @@ bool range_contains_address(const struct range *range, const struct address *add
 bool range_contains(const struct range *outer, const struct range *inner);
 bool range_overlaps(const struct range *a, const struct range *b);
 
-// The units of a prefix. An IPv6 prefix longer than /64 has no whole unit and is refused.
+// The units of a prefix. An IPv6 prefix longer than /64 has no whole unit and is refused, as is ::/0.
 bool range_of_prefix(const struct prefix *prefix, struct range *range, struct error *error);
 
 // Reads a micronet or UAB as people write ranges:

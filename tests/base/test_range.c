@@ -30,6 +30,8 @@ static void test_forms(void **state)
     expect("2001:db8:0:40::-2001:db8:0:42::", "2001:db8:0:40::/64+3", 0x20010db800000040, 3);
     expect("2001:db8:0:40::", "2001:db8:0:40::/64", 0x20010db800000040, 1);
     expect("2001:db8:0:40::99", "2001:db8:0:40::/64", 0x20010db800000040, 1);
+    expect("0.0.0.0-255.255.255.255", "0.0.0.0/0", 0, (uint64_t)1 << 32);
+    expect("::1:0:0:0:0-ffff:ffff:ffff:ffff::", "0:0:0:1::/64+18446744073709551615", 1, UINT64_MAX);
 }
 
 static void refuse(const char *text, const char *what)
@@ -55,6 +57,7 @@ static void test_refusals(void **state)
     refuse("2001:db8::1-2001:db8:0:2::", "finer than an IPv6 /64");
     refuse("0.0.0.0/", "not a number");
     refuse("::/0", "whole address space");
+    refuse("::-ffff:ffff:ffff:ffff::", "whole address space");
     refuse("", "not an IP address");
     refuse("20.1.0.5-", "not an IP address");
 }
