@@ -230,14 +230,16 @@ INTERVAL_SEARCH void lines_of(const struct line_slots *slots, const uint64_t *ke
 {
     static const struct leaf_line nothing;
     uint64_t places[BATCH];
+    bool covered[BATCH]; // a line far from a key may be taken for one near it: see line_find
     for (unsigned i = 0; i < count; i++) {
         uint64_t place = line_slots_place(slots, keys[i]);
-        places[i] = line_slots_cover(slots, keys[i]) ? place : 0;
+        covered[i] = line_slots_cover(slots, keys[i]);
+        places[i] = covered[i] ? place : 0;
         __builtin_prefetch(&slots->entries[(places[i] >> 32) + 1]);
     }
     for (unsigned i = 0; i < count; i++) {
         const struct leaf_line *line = line_of_entry(line_slots_entry(slots, places[i]));
-        lines[i] = line == NULL ? &nothing : line;
+        lines[i] = line == NULL || !covered[i] ? &nothing : line;
         __builtin_prefetch(lines[i]);
     }
 }

@@ -253,6 +253,32 @@ static void test_ends(void **state)
     interval_map_free(map);
 }
 
+// Keys outside the index that are like keys of its first line but for their highest bits, which
+// lines do not know.
+static void test_batch_beyond_index(void **state)
+{
+    (void)state;
+    struct interval_map *map = interval_map_new();
+    uint64_t base = (uint64_t)1 << 61;
+    for (uint64_t i = 0; i < 20000; i++)
+        assert_true(interval_map_insert(map, &(struct interval){base + i * 1000, 10, 7}));
+    assert_true(map->index.slots.count > 0);
+    const struct interval_finder *finders[] = {&interval_finder_any, map->finder};
+    for (size_t n = 0; n < 2; n++)
+        for (uint64_t high = 0; high < 8; high++) {
+            uint64_t key = (high << 61) + 5;
+            struct interval found = {0};
+            uint32_t value = 0;
+            bool there = interval_map_find(map, key, &found);
+            assert_int_equal(there, high == 1);
+            finders[n]->find_many(map, &key, 1, &found);
+            assert_int_equal(found.length > 0, there);
+            finders[n]->value_many(map, &key, 1, &value);
+            assert_int_equal(value, there ? 7 : 0);
+        }
+    interval_map_free(map);
+}
+
 // Memory an interval after random inserts, near each other and far apart, and after inserts in
 // order with random ones behind; also while the index is there twice because it is laid out anew.
 static void test_memory(void **state)
@@ -324,6 +350,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_batch_beyond_index),
         cmocka_unit_test(test_memory),
         cmocka_unit_test(test_bulk),
     };
