@@ -245,7 +245,7 @@ static void finish_set(struct sender *sender, struct pending_set *set)
 static bool add_set(struct sender *sender, struct payload_writer *payload, struct pending_set *set)
 {
     bool fits = set->parts == 1 ? section_octets(set) <= payload_room(payload)
-                                : sender->next_part > 0 || payload_empty(payload);
+                                : payload_empty(payload); // each part needs all the room
     if (!fits)
         return false;
     sender->next_update += payload_add_updates(

@@ -191,6 +191,35 @@ static void test_a_large_set_is_spread_and_the_position_waits(void **state)
     sender_free(bench.sender);
 }
 
+// The states of a MAB that is added while a set is half sent stand between its parts, in payloads
+// of their own: each part has all of its payload.
+static void test_a_mab_is_added_between_the_parts_of_a_set(void **state)
+{
+    (void)state;
+    struct bench bench = start(1, 0);
+    send_all(&bench);
+    wait_ms(&bench, 100);
+    assert_true(put(&bench, 1, UPDATE_SET_MAX));
+    assert_true(next(&bench) && bench.sets == 1);
+    struct prefix prefix = mab("20.9.0.0/24");
+    sender_add_mab(bench.sender, &prefix, 0, &(struct mapping_hash){{0}});
+    size_t states = 0;
+    size_t parts = 1;
+    for (int i = 0; i < 100 && sender_queued(bench.sender) > 0; i++) {
+        wait_ms(&bench, 1);
+        if (!next(&bench))
+            continue;
+        assert_true(bench.states == 0 || bench.sets == 0);
+        states += bench.states;
+        parts += bench.sets;
+    }
+    assert_int_equal(sender_queued(bench.sender), 0);
+    assert_int_equal(states, 2);
+    assert_int_equal(parts, (UPDATE_SET_MAX * 14 + PAYLOAD_UPDATES_ROOM - 1) /
+                                (PAYLOAD_UPDATES_ROOM / 14 * 14));
+    sender_free(bench.sender);
+}
+
 static void test_an_epoch_begins_with_states(void **state)
 {
     (void)state;
@@ -303,6 +332,7 @@ int main(void)
         cmocka_unit_test(test_a_lone_set_leaves_at_once_and_others_wait_for_company),
         cmocka_unit_test(test_a_full_payload_does_not_wait),
         cmocka_unit_test(test_a_large_set_is_spread_and_the_position_waits),
+        cmocka_unit_test(test_a_mab_is_added_between_the_parts_of_a_set),
         cmocka_unit_test(test_an_epoch_begins_with_states),
         cmocka_unit_test(test_states_come_round_smoothly),
         cmocka_unit_test(test_output_is_paced),
