@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/memory.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ void *memory_new_array(size_t count, size_t size)
 {
     if (count == 0 || size == 0)
         count = size = 1;
-    return checked(calloc(count, size), size);
+    return checked(calloc(count, size), count <= SIZE_MAX / size ? count * size : SIZE_MAX);
 }
 
 void *memory_resize(void *memory, size_t size)
