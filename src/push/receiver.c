@@ -258,7 +258,7 @@ void receiver_payloads(struct receiver *receiver, struct instant now, size_t rua
         receiver->counters.fetch_failures++;
     if (subscription_payloads_done(subscription, now, result, &receiver->random)) {
         receiver->counters.resyncs++;
-        subscription_resync(subscription, now);
+        subscription_resync(subscription, now, &receiver->random);
     }
 }
 

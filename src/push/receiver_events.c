@@ -175,8 +175,9 @@ static bool apply_section(struct receiver *receiver, struct subscription *subscr
     struct replica *replica = receiver_find(receiver, &section->mab);
     if (replica == NULL || replica->ruas != subscription->index) {
         receiver->counters.unknown_mab++;
-        subscription_want_directory(subscription, now, duration_ms(UNKNOWN_MAB_DIRECTORY_MS),
-                                    &receiver->random);
+        if (replica == NULL) // while another RUAS has it, no directory of this one would help
+            subscription_want_directory(subscription, now, duration_ms(UNKNOWN_MAB_DIRECTORY_MS),
+                                        &receiver->random);
         return false;
     }
     if (section->type == SECTION_UPDATES)
@@ -214,7 +215,7 @@ static bool begin_payload(struct receiver *receiver, struct subscription *subscr
     if (!slot->usable) {
         receiver->counters.unusable++;
         receiver->counters.resyncs++;
-        subscription_resync(subscription, now);
+        subscription_resync(subscription, now, &receiver->random);
         return false;
     }
     struct payload_header header;

@@ -63,13 +63,6 @@ void subscription_rebase(struct subscription *subscription, struct instant now, 
     subscription->synced = true;
 }
 
-void subscription_resync(struct subscription *subscription, struct instant now)
-{
-    forget_place(subscription);
-    subscription->synced = false;
-    subscription->directory_at = instant_earlier(subscription->directory_at, now);
-}
-
 void subscription_heard(struct subscription *subscription, struct instant now, bool fetched,
                         const struct payload_header *header)
 {
@@ -95,6 +88,22 @@ static uint64_t backoff_ms(uint64_t first, uint64_t most, unsigned attempts)
 {
     uint64_t delay = first << (attempts < 16 ? attempts : 16);
     return delay < most ? delay : most;
+}
+
+void subscription_resync(struct subscription *subscription, struct instant now,
+                         struct random_source *random)
+{
+    if (subscription->directory_epoch != subscription->stream.epoch ||
+        subscription->stream.next > subscription->directory_position + 1)
+        subscription->resyncs = 0;
+    struct instant at = now;
+    if (subscription->resyncs > 0)
+        at = soon(now, backoff_ms(DIRECTORY_RETRY_MS, DIRECTORY_MOST_MS, subscription->resyncs - 1),
+                  random);
+    subscription->resyncs++;
+    forget_place(subscription);
+    subscription->synced = false;
+    subscription->directory_at = instant_earlier(subscription->directory_at, at);
 }
 
 void subscription_want_directory(struct subscription *subscription, struct instant now,

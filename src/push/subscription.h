@@ -33,6 +33,7 @@ struct subscription {
     unsigned directory_attempts;
     uint64_t directory_epoch;    // of the last one taken, and after which payload it was true:
     uint64_t directory_position; // its time may go back, with the clock of its RUAS
+    unsigned resyncs;            // in a row, with no payload taken in between
     bool check;                  // states of a directory are to be compared
     uint64_t check_position;     // once the stream has passed this sequence
 
@@ -59,8 +60,10 @@ void subscription_restart(struct subscription *subscription, struct instant now,
                           uint64_t next, bool synced);
 // Goes on behind `position`, at which a directory says how all MABs stand.
 void subscription_rebase(struct subscription *subscription, struct instant now, uint64_t position);
-// Gives up on what is missing: a directory shall say how the MABs stand.
-void subscription_resync(struct subscription *subscription, struct instant now);
+// Gives up on what is missing: a directory shall say how the MABs stand. At once, but later and
+// later where the directories that were had for that brought the stream no further.
+void subscription_resync(struct subscription *subscription, struct instant now,
+                         struct random_source *random);
 
 // Notes a genuine payload: a datagram, or one that was fetched.
 void subscription_heard(struct subscription *subscription, struct instant now, bool fetched,

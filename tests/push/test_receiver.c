@@ -194,6 +194,76 @@ static void test_a_ruas_cannot_change_the_mab_of_another(void **state)
     stop(&bench);
 }
 
+// How often a directory of a RUAS is asked for within `ms`; each time, it is the one of `sequence`
+// again.
+static unsigned directories_asked(struct bench *bench, size_t ruas, uint64_t ms, uint64_t epoch,
+                                  uint64_t sequence, size_t mabs)
+{
+    struct instant end = instant_add(bench->now, duration_ms(ms));
+    unsigned asked = 0;
+    while (instant_before(bench->now, end) && asked < 10000) {
+        while (receiver_next_event(bench->receiver, bench->now, &bench->event) && asked < 10000) {
+            if (bench->event.kind == RECEIVER_FETCH_PAYLOADS)
+                receiver_payloads(bench->receiver, bench->now, bench->event.ruas, FETCH_NOT_YET,
+                                  NULL, 0);
+            if (bench->event.kind != RECEIVER_FETCH_DIRECTORY || bench->event.ruas != ruas)
+                continue;
+            asked++;
+            give_directory(bench, ruas, epoch, sequence, two_mabs, (uint64_t[]){2, 2}, mabs);
+        }
+        struct instant deadline = receiver_next_deadline(bench->receiver);
+        bench->now = instant_earlier(instant_before(bench->now, deadline) ? deadline : end, end);
+        receiver_tick(bench->receiver, bench->now);
+    }
+    return asked;
+}
+
+// What a RUAS says of a MAB that another had first is no reason to fetch its directory again and
+// again.
+static void test_the_mab_of_another_asks_for_no_directory(void **state)
+{
+    (void)state;
+    struct bench bench = boot(0);
+    struct prefix prefix = mab(two_mabs[0]);
+    give_directory(&bench, 1, 1, 0, two_mabs, (uint64_t[]){2, 0}, 1);
+    unsigned asked = 0;
+    for (uint64_t sequence = 1; sequence <= 20; sequence++) {
+        struct payload_writer payload;
+        struct payload_header header = header_of(&bench, 1, 1, sequence);
+        struct update update = define(&prefix, 200);
+        payload_begin(&payload, &header);
+        (void)payload_add_updates(&payload, &prefix, 2 + sequence, 0, 1, &update, 1);
+        send(&bench, &payload, 1);
+        asked += directories_asked(&bench, 1, 1000, 1, sequence, 1);
+    }
+    assert_int_equal(receiver_counters(bench.receiver)->unknown_mab, 20);
+    assert_true(asked <= 1); // the one that is looked at now and then
+    stop(&bench);
+}
+
+// A directory of the time before a payload that cannot be used leads back to it. The next may be
+// as old: the RUAS, or a cache before it, is not asked as fast as it can answer.
+static void test_old_directories_do_not_make_a_flood(void **state)
+{
+    (void)state;
+    struct bench bench = boot(0);
+    struct payload_writer payload;
+    struct payload_header header = header_of(&bench, 0, EPOCH, 11);
+    payload_begin(&payload, &header);
+    writer_u8(&payload.writer, 200);
+    writer_u8(&payload.writer, 1); // critical
+    writer_u16(&payload.writer, 0);
+    send(&bench, &payload, 0);
+    unsigned asked = directories_asked(&bench, 0, 20000, EPOCH, 10, 2);
+    assert_true(asked >= 5 && asked <= 20);
+    give_directory(&bench, 0, EPOCH, 11, two_mabs, (uint64_t[]){2, 2}, 2);
+    send_heartbeat(&bench, EPOCH, 12);
+    assert_true(directories_asked(&bench, 0, 5000, EPOCH, 12, 2) <= 1); // sought already
+    struct prefix prefix = mab(two_mabs[0]);
+    assert_true(status(&bench, &prefix).in_step);
+    stop(&bench);
+}
+
 static void test_a_new_epoch_confirms_by_states(void **state)
 {
     (void)state;
@@ -252,6 +322,8 @@ int main(void)
         cmocka_unit_test(test_a_section_that_must_not_be_stepped_over),
         cmocka_unit_test(test_drops_change_nothing_but_a_counter),
         cmocka_unit_test(test_a_ruas_cannot_change_the_mab_of_another),
+        cmocka_unit_test(test_the_mab_of_another_asks_for_no_directory),
+        cmocka_unit_test(test_old_directories_do_not_make_a_flood),
         cmocka_unit_test(test_a_new_epoch_confirms_by_states),
         cmocka_unit_test(test_mabs_come_and_go),
     };
