@@ -24,7 +24,6 @@ struct receiver *receiver_new(const struct receiver_config *config, struct datab
     list_init(&receiver->active);
     list_init(&receiver->changed);
     heap_init(&receiver->timers);
-    heap_init(&receiver->fetches);
     heap_init(&receiver->stales);
     receiver->subscription_count = config->ruas_count;
     receiver->subscriptions =
@@ -57,7 +56,6 @@ void receiver_free(struct receiver *receiver)
     memory_free(receiver->subscriptions);
     table_release(&receiver->by_prefix);
     heap_release(&receiver->timers);
-    heap_release(&receiver->fetches);
     heap_release(&receiver->stales);
     memory_free(receiver);
 }
@@ -86,11 +84,12 @@ struct replica *receiver_add_replica(struct receiver *receiver, const struct pre
 
 void receiver_remove_replica(struct receiver *receiver, struct replica *replica)
 {
-    receiver->subscriptions[replica->ruas].replica_count--;
+    struct subscription *subscription = &receiver->subscriptions[replica->ruas];
+    subscription->replica_count--;
     receiver->buffered -= replica->buffer_bytes;
     if (replica->fetching)
-        receiver->fetching--;
-    heap_remove(&receiver->fetches, &replica->fetch);
+        subscription->snapshots_fetching--;
+    heap_remove(&subscription->snapshots, &replica->fetch);
     heap_remove(&receiver->stales, &replica->stale);
     table_remove(&receiver->by_prefix, &replica->by_prefix);
     list_remove(&replica->of_ruas);
@@ -368,9 +367,10 @@ void receiver_snapshot(struct receiver *receiver, struct instant now, const stru
         mapping_free(mapping);
         return;
     }
+    struct subscription *subscription = &receiver->subscriptions[replica->ruas];
     replica->fetching = false;
-    receiver->fetching--;
-    const struct subscription *subscription = &receiver->subscriptions[replica->ruas];
+    subscription->snapshots_fetching--;
+    receiver_activate(receiver, subscription); // there is room for another
     enum replica_outcome outcome = REPLICA_TOO_OLD;
     size_t before = replica->buffer_bytes;
     if (mapping != NULL &&

@@ -39,7 +39,7 @@
 #define SILENCE_MS                1000 // without a payload: then payloads are asked for
 #define GAP_WAIT_MS               20   // for payloads that were merely overtaken
 #define FETCH_PAYLOADS            256  // asked for at a time, so that checking them takes little
-#define SNAPSHOT_FETCHES_MAX      4    // at a time
+#define SNAPSHOT_FETCHES_MAX      4    // of one RUAS at a time
 #define RECEIVER_BUFFER_BYTES_MAX ((size_t)64 << 20) // for sets that wait for snapshots
 
 struct receiver_config {

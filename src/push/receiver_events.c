@@ -50,6 +50,7 @@ static struct instant fetch_at(struct receiver *receiver, struct instant now,
 void receiver_follow_up(struct receiver *receiver, struct instant now, struct replica *replica,
                         enum replica_outcome outcome)
 {
+    struct subscription *subscription = &receiver->subscriptions[replica->ruas];
     bool ready = replica->state == REPLICA_READY;
     bool loading = replica->state == REPLICA_LOADING;
     if (outcome == REPLICA_DIVERGED)
@@ -61,9 +62,11 @@ void receiver_follow_up(struct receiver *receiver, struct instant now, struct re
         heap_set(&receiver->stales, &replica->stale, replica->answers_until);
     }
     if (!loading || !replica->floor_known || replica->fetching)
-        heap_remove(&receiver->fetches, &replica->fetch);
-    else if (replica->fetch.place == 0)
-        heap_set(&receiver->fetches, &replica->fetch, fetch_at(receiver, now, replica));
+        heap_remove(&subscription->snapshots, &replica->fetch);
+    else if (replica->fetch.place == 0) {
+        heap_set(&subscription->snapshots, &replica->fetch, fetch_at(receiver, now, replica));
+        receiver_activate(receiver, subscription); // it may be the next thing to do
+    }
     if (ready != replica->told_ready || replica->reloaded)
         receiver_changed(receiver, replica);
 }
@@ -161,7 +164,7 @@ static void announced(struct receiver *receiver, struct instant now, struct repl
         struct instant at =
             instant_add(now, (struct duration){random_below(&receiver->random, spread)});
         if (instant_before(at, replica->fetch.deadline))
-            heap_set(&receiver->fetches, &replica->fetch, at);
+            heap_set(&receiver->subscriptions[replica->ruas].snapshots, &replica->fetch, at);
     }
 }
 
@@ -285,16 +288,12 @@ static bool next_fetch(struct receiver *receiver, struct subscription *subscript
     return true;
 }
 
-static bool next_snapshot(struct receiver *receiver, struct instant now,
+static bool next_snapshot(struct subscription *subscription, struct instant now,
                           struct receiver_event *event)
 {
-    if (receiver->fetching == SNAPSHOT_FETCHES_MAX ||
-        !instant_reached(now, heap_deadline(&receiver->fetches)))
+    struct replica *replica = NULL;
+    if (!subscription_snapshot_due(subscription, now, &replica))
         return false;
-    struct replica *replica = container_of(heap_first(&receiver->fetches), struct replica, fetch);
-    heap_remove(&receiver->fetches, &replica->fetch);
-    replica->fetching = true;
-    receiver->fetching++;
     *event = (struct receiver_event){.kind = RECEIVER_FETCH_SNAPSHOT,
                                      .ruas = replica->ruas,
                                      .attempt = replica->attempts,
@@ -312,7 +311,7 @@ static bool next_of(struct receiver *receiver, struct subscription *subscription
     subscription_schedule(subscription, now, &receiver->random);
     if (!subscription->behind)
         set_lost(receiver, subscription, false);
-    if (next_fetch(receiver, subscription, now, event))
+    if (next_fetch(receiver, subscription, now, event) || next_snapshot(subscription, now, event))
         return true;
     list_remove(&subscription->active);
     heap_set(&receiver->timers, &subscription->timer, subscription_deadline(subscription));
@@ -328,16 +327,12 @@ bool receiver_next_event(struct receiver *receiver, struct instant now,
          node = list_first(&receiver->active))
         if (next_of(receiver, container_of(node, struct subscription, active), now, event))
             return true;
-    return next_snapshot(receiver, now, event) || next_change(receiver, now, event);
+    return next_change(receiver, now, event);
 }
 
 struct instant receiver_next_deadline(const struct receiver *receiver)
 {
-    struct instant deadline =
-        instant_earlier(heap_deadline(&receiver->timers), heap_deadline(&receiver->stales));
-    if (receiver->fetching < SNAPSHOT_FETCHES_MAX)
-        deadline = instant_earlier(deadline, heap_deadline(&receiver->fetches));
-    return deadline;
+    return instant_earlier(heap_deadline(&receiver->timers), heap_deadline(&receiver->stales));
 }
 
 // The node of the heap whose time has come, taken out; NULL where there is none.

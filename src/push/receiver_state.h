@@ -25,9 +25,7 @@ struct receiver {
     struct heap timers;       // all others, by when something is due
     struct table by_prefix;   // replicas
     struct list_node changed; // replicas whose owner is to be told something
-    struct heap fetches;      // replicas that want a snapshot, by when to ask for it
     struct heap stales;       // replicas not ready, by when their old copy may answer no more
-    size_t fetching;          // snapshots on their way
     struct receiver_counters counters;
 };
 

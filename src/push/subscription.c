@@ -22,6 +22,7 @@ void subscription_init(struct subscription *subscription, size_t index,
     stream_init(&subscription->stream);
     list_init(&subscription->active);
     list_init(&subscription->replicas);
+    heap_init(&subscription->snapshots);
     subscription->directory_at = now;
     subscription->gap_at = INSTANT_NEVER;
     subscription->silence = duration_ms(SILENCE_MS + random_below(random, SILENCE_MS / 2));
@@ -33,6 +34,7 @@ void subscription_init(struct subscription *subscription, size_t index,
 void subscription_release(struct subscription *subscription)
 {
     stream_release(&subscription->stream);
+    heap_release(&subscription->snapshots);
 }
 
 static void forget_place(struct subscription *subscription)
@@ -214,12 +216,33 @@ bool subscription_payloads_done(struct subscription *subscription, struct instan
     return false;
 }
 
+// When to ask for a snapshot next.
+static struct instant snapshots_at(const struct subscription *subscription)
+{
+    return subscription->snapshots_fetching < SNAPSHOT_FETCHES_MAX
+               ? heap_deadline(&subscription->snapshots)
+               : INSTANT_NEVER;
+}
+
+bool subscription_snapshot_due(struct subscription *subscription, struct instant now,
+                               struct replica **replica)
+{
+    if (!instant_reached(now, snapshots_at(subscription)))
+        return false;
+    *replica = container_of(heap_first(&subscription->snapshots), struct replica, fetch);
+    heap_remove(&subscription->snapshots, &(*replica)->fetch);
+    (*replica)->fetching = true;
+    subscription->snapshots_fetching++;
+    return true;
+}
+
 struct instant subscription_deadline(const struct subscription *subscription)
 {
     struct instant deadline = INSTANT_NEVER;
     if (!subscription->directory_fetching)
         deadline = subscription->directory_at;
     deadline = instant_earlier(deadline, payloads_at(subscription));
+    deadline = instant_earlier(deadline, snapshots_at(subscription));
     if (subscription->behind && !subscription->lost)
         deadline = instant_earlier(
             deadline, instant_add(subscription->behind_since, duration_s(STALE_SECONDS)));

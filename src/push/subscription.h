@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "push/assembly.h"
 #include "push/receiver.h"
+#include "push/replica.h"
 #include "push/stream.h"
 
 struct subscription {
@@ -19,6 +20,8 @@ struct subscription {
     bool synced; // false: waits for a directory to know where in the stream it stands
     struct list_node replicas;
     size_t replica_count;
+    struct heap snapshots;     // replicas that want a snapshot, by when to ask for it
+    size_t snapshots_fetching; // on their way
 
     bool reading; // the payload at the front of the stream, section by section
     struct reader sections;
@@ -86,6 +89,10 @@ bool subscription_fetch_due(struct subscription *subscription, struct instant no
 // what is missing cannot be had.
 bool subscription_payloads_done(struct subscription *subscription, struct instant now,
                                 enum fetch_result result, struct random_source *random);
+// True when a snapshot is to be asked for now: gives whose, which counts as on its way from then
+// on.
+bool subscription_snapshot_due(struct subscription *subscription, struct instant now,
+                               struct replica **replica);
 struct instant subscription_deadline(const struct subscription *subscription);
 
 #endif

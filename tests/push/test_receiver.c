@@ -287,6 +287,56 @@ static void test_a_new_epoch_confirms_by_states(void **state)
     stop(&bench);
 }
 
+// However long the snapshots of one RUAS are on their way, those of another are fetched.
+static void test_a_slow_ruas_does_not_hold_up_others(void **state)
+{
+    (void)state;
+    struct bench bench = start(0);
+    static const char *const slow[] = {"20.1.0.0/24", "20.1.1.0/24", "20.1.2.0/24", "20.1.3.0/24"};
+    expect(&bench, RECEIVER_FETCH_DIRECTORY);
+    give_directory(&bench, 1, EPOCH, 0, slow, (uint64_t[]){1, 1, 1, 1}, 4);
+    for (size_t i = 0; i < SNAPSHOT_FETCHES_MAX; i++) {
+        expect(&bench, RECEIVER_FETCH_SNAPSHOT);
+        assert_int_equal(bench.event.ruas, 1);
+    }
+    give_directory(&bench, 0, EPOCH, 0, two_mabs, (uint64_t[]){1, 1}, 2);
+    for (size_t i = 0; i < 2; i++) {
+        expect(&bench, RECEIVER_FETCH_SNAPSHOT);
+        assert_int_equal(bench.event.ruas, 0);
+    }
+    expect_nothing(&bench);
+    stop(&bench);
+}
+
+// No more than so many of one RUAS at a time; each that ends makes room for the next.
+static void test_snapshots_are_fetched_a_few_at_a_time(void **state)
+{
+    (void)state;
+    struct bench bench = start(0);
+    struct directory_mab mabs[SNAPSHOT_FETCHES_MAX + 2];
+    struct prefix asked[SNAPSHOT_FETCHES_MAX + 2];
+    size_t count = SNAPSHOT_FETCHES_MAX + 2;
+    for (size_t i = 0; i < count; i++) {
+        mabs[i] = (struct directory_mab){.mab = mab("20.0.0.0/24"), .sequence = 1};
+        mabs[i].mab.address.octets[2] = (uint8_t)i;
+    }
+    struct directory directory = {
+        .ruas = key_public(&bench.keys[0]), .epoch = EPOCH, .mab_count = count, .mabs = mabs};
+    expect(&bench, RECEIVER_FETCH_DIRECTORY);
+    receiver_directory(bench.receiver, bench.now, 0, &directory);
+    for (size_t i = 0; i < count; i++) {
+        if (i >= SNAPSHOT_FETCHES_MAX) {
+            expect_nothing(&bench);
+            give_snapshot(&bench, &asked[i - SNAPSHOT_FETCHES_MAX], 1);
+            expect(&bench, RECEIVER_RELOADED);
+            expect(&bench, RECEIVER_READY);
+        }
+        expect(&bench, RECEIVER_FETCH_SNAPSHOT);
+        asked[i] = bench.event.mab;
+    }
+    stop(&bench);
+}
+
 static void test_mabs_come_and_go(void **state)
 {
     (void)state;
@@ -325,6 +375,8 @@ int main(void)
         cmocka_unit_test(test_the_mab_of_another_asks_for_no_directory),
         cmocka_unit_test(test_old_directories_do_not_make_a_flood),
         cmocka_unit_test(test_a_new_epoch_confirms_by_states),
+        cmocka_unit_test(test_a_slow_ruas_does_not_hold_up_others),
+        cmocka_unit_test(test_snapshots_are_fetched_a_few_at_a_time),
         cmocka_unit_test(test_mabs_come_and_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
