@@ -145,6 +145,19 @@ bool mab_table_find(const struct mab_table *table, const struct address *address
     return entry != 0;
 }
 
+bool mab_table_units(const struct mab_table *table, const struct address *address,
+                     struct range *units)
+{
+    if (address->family == FAMILY_NONE)
+        return false;
+    enum family family = (enum family)address->family;
+    struct interval mab;
+    if (!interval_map_find(map_of(table, family), unit_of_address(address).index, &mab))
+        return false;
+    *units = (struct range){family, {mab.start}, {mab.length}};
+    return true;
+}
+
 bool mab_table_overlaps(const struct mab_table *table, const struct prefix *prefix)
 {
     struct range units;

@@ -26,6 +26,9 @@ bool mab_table_add(struct mab_table *table, const struct prefix *mab, uint32_t n
 bool mab_table_remove(struct mab_table *table, const struct prefix *mab);
 // The number of the MAB that `address` lies in; false where it is in none.
 bool mab_table_find(const struct mab_table *table, const struct address *address, uint32_t *number);
+// The units of that MAB, which takes longer to find.
+bool mab_table_units(const struct mab_table *table, const struct address *address,
+                     struct range *units);
 // True when any unit of the prefix lies in a MAB.
 bool mab_table_overlaps(const struct mab_table *table, const struct prefix *prefix);
 

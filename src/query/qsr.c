@@ -183,11 +183,11 @@ static void take_events(struct qsr *qsr, struct instant now)
 // Requests
 
 static void wait_for_answer(struct qsr *qsr, struct instant now, const struct asker *asker,
-                            size_t group, const struct address *question)
+                            size_t group, const struct range *mab, const struct address *question)
 {
     struct queue *queue = find_queue(qsr, question);
     bool full = qsr->waiting_slab.used >= qsr->config.waiting_max;
-    if (full || (queue == NULL && !querier_ask_group(qsr->querier, now, group, question))) {
+    if (full || (queue == NULL && !querier_ask_group(qsr->querier, now, group, mab, question))) {
         struct answer busy = refusal(now, QUERY_BUSY, question);
         qsr->counters.refused_full++;
         teller_answer(qsr->teller, now, asker, &busy);
@@ -210,7 +210,10 @@ static void ask_servers(struct qsr *qsr, struct instant now, const struct asker 
                         const struct address *question)
 {
     uint32_t group = 0;
-    if (qsr->mabs != NULL && !mab_table_find(qsr->mabs, question, &group)) {
+    struct range mab;
+    bool known = qsr->mabs != NULL;
+    if (known && !(mab_table_find(qsr->mabs, question, &group) &&
+                   mab_table_units(qsr->mabs, question, &mab))) {
         struct answer answer = refusal(now, QUERY_NOT_IN_MAB, question);
         answer.expires = instant_add(now, duration_ms(QSR_NOT_IN_MAB_MS));
         qsr->counters.outside++;
@@ -220,7 +223,7 @@ static void ask_servers(struct qsr *qsr, struct instant now, const struct asker 
         qsr->counters.serverless++;
         teller_answer(qsr->teller, now, asker, &answer);
     } else {
-        wait_for_answer(qsr, now, asker, group, question);
+        wait_for_answer(qsr, now, asker, group, known ? &mab : NULL, question);
     }
 }
 

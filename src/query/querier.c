@@ -180,7 +180,7 @@ static void ask_next(struct querier *querier, struct instant now, struct questio
 }
 
 bool querier_ask_group(struct querier *querier, struct instant now, size_t group,
-                       const struct address *address)
+                       const struct range *mab, const struct address *address)
 {
     assert(address->family == FAMILY_IPV4 || address->family == FAMILY_IPV6);
     assert(querier_group_size(querier, group) > 0);
@@ -193,13 +193,16 @@ bool querier_ask_group(struct querier *querier, struct instant now, size_t group
     querier->counters.asked++;
     struct question *question = questions_open(&querier->questions, now, address);
     question->group = (uint16_t)group;
+    question->bounded = mab != NULL;
+    if (question->bounded)
+        question->mab = *mab;
     ask_next(querier, now, question);
     return true;
 }
 
 bool querier_ask(struct querier *querier, struct instant now, const struct address *address)
 {
-    return querier_ask_group(querier, now, 0, address);
+    return querier_ask_group(querier, now, 0, NULL, address);
 }
 
 static void fail(struct querier *querier, struct instant now, struct question *question)

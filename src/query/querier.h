@@ -113,9 +113,10 @@ size_t querier_group_size(const struct querier *querier, size_t group);
 // Asks for the mapping of an address, unless that question is already open. False when the limit
 // of open questions is reached.
 bool querier_ask(struct querier *querier, struct instant now, const struct address *address);
-// The same, of the servers of a group, which has some.
+// The same, of the servers of a group, which has some. What they answer must lie in `mab`, the MAB
+// of that address: they do not speak for others. NULL: it may be any range.
 bool querier_ask_group(struct querier *querier, struct instant now, size_t group,
-                       const struct address *address);
+                       const struct range *mab, const struct address *address);
 // Forgets what is cached for any part of the range, and gives up what is open for it: those
 // questions fail. For a range that other servers answer for from now on.
 void querier_forget_range(struct querier *querier, struct instant now, const struct range *range);

@@ -225,7 +225,7 @@ static void receive_reply(struct querier *querier, struct instant now, struct up
         release_late(querier, upstream, message);
         return;
     }
-    if (!range_contains_address(&message->range, &request->question->address)) {
+    if (!question_takes(request->question, &message->range)) {
         querier->counters.dropped_range++;
         return;
     }
@@ -301,11 +301,14 @@ static void update_before_reply(struct querier *querier, struct instant now,
                                 struct request *request, const struct query_message *message)
 {
     struct upstream *upstream = querier->upstreams[request->upstream];
+    if (!question_takes(request->question, &message->range)) {
+        querier->counters.dropped_range++;
+        return;
+    }
     if (!hear_answer(querier, now, request, message))
         return;
     querier->counters.updates++;
-    if (message->status != QUERY_FLUSH &&
-        range_contains_address(&message->range, &request->question->address)) {
+    if (message->status != QUERY_FLUSH) {
         take_answer(querier, now, request, message);
     } else {
         acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, &message->nonce);

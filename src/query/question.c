@@ -143,6 +143,12 @@ unsigned question_tries(const struct question *question, size_t upstream)
     return tries;
 }
 
+bool question_takes(const struct question *question, const struct range *range)
+{
+    return range_contains_address(range, &question->address) &&
+           (!question->bounded || range_contains(&question->mab, range));
+}
+
 bool question_declined(const struct question *question, size_t upstream)
 {
     for (size_t i = 0; i < question->request_count; i++)

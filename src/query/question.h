@@ -39,6 +39,8 @@ struct question {
     uint16_t group;   // of the servers that can answer it
     uint16_t advised; // the server that another advised; UPSTREAM_GONE: none
     bool outside;     // a server said that it is in no MAB
+    bool bounded;     // an answer must lie in `mab`
+    struct range mab;
     bool closed;
     struct event_link event;     // once closed
     struct querier_event result; // once closed
@@ -78,6 +80,8 @@ struct question *questions_next(const struct questions *questions, struct questi
 
 // How many requests of the question went to that upstream.
 unsigned question_tries(const struct question *question, size_t upstream);
+// Whether a range can be the answer.
+bool question_takes(const struct question *question, const struct range *range);
 // Whether that upstream said that it cannot answer it now.
 bool question_declined(const struct question *question, size_t upstream);
 bool question_waits(const struct question *question);

@@ -27,6 +27,9 @@ static void expect(const struct mab_table *table, const char *text, int64_t numb
     struct address address = address_of(text);
     bool any = mab_table_find(table, &address, &found);
     assert_int_equal(any ? (int64_t)found : -1, number);
+    struct range units = {0};
+    assert_int_equal(mab_table_units(table, &address, &units), any);
+    assert_true(!any || range_contains_address(&units, &address));
 }
 
 static void test_mab_table(void **state)
@@ -51,6 +54,11 @@ static void test_mab_table(void **state)
     expect(table, "2001:db8:ffff:ffff:ffff::", 5);
     expect(table, "2001:db9::", -1);
     expect(table, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", 6);
+    struct range units;
+    struct address inside = address_of("2001:db8:ffff::");
+    char text[RANGE_TEXT_MAX];
+    assert_true(mab_table_units(table, &inside, &units));
+    assert_string_equal(range_print(&units, text), "2001:db8::/32");
     struct error error = {0};
     mab = prefix_of("20.0.0.0/8");
     assert_false(mab_table_add(table, &mab, 9, &error));

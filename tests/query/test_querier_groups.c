@@ -47,7 +47,7 @@ static struct query_message ask_in(struct fixture *f, size_t group, const char *
                                    const char *server)
 {
     struct address question = address_of(address);
-    assert_true(querier_ask_group(f->querier, f->now, group, &question));
+    assert_true(querier_ask_group(f->querier, f->now, group, NULL, &question));
     return expect(f, MESSAGE_MAP_REQUEST, server);
 }
 
