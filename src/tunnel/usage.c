@@ -151,9 +151,11 @@ struct usage usage_uncounted(const struct usage_table *table)
     return usage;
 }
 
-uint64_t usage_period(const struct usage_table *table)
+struct usage usage_take_uncounted(struct usage_table *table)
 {
-    return usage_memory_period(table->memory);
+    struct usage usage = usage_uncounted(table);
+    usage_memory_release(table->memory, 0);
+    return usage;
 }
 
 struct wall_time usage_since(const struct usage_table *table)
@@ -161,13 +163,19 @@ struct wall_time usage_since(const struct usage_table *table)
     return usage_memory_since(table->memory);
 }
 
-void usage_next_period(struct usage_table *table, struct wall_time now)
+bool usage_close(struct usage_table *table, struct wall_time now)
 {
+    struct usage common;
+    if (table->by_range.count == 0 && !usage_memory_read(table->memory, 0, &common)) {
+        usage_memory_set_since(table->memory, now);
+        return false;
+    }
     struct table_node *node = table_next(&table->by_range, NULL);
     while (node != NULL) {
         struct table_node *next = table_next(&table->by_range, node);
         forget(table, container_of(node, struct entry, by_range));
         node = next;
     }
-    usage_memory_next_period(table->memory, now);
+    usage_memory_close(table->memory, now);
+    return true;
 }

@@ -42,11 +42,12 @@ bool usage_next(const struct usage_table *table, size_t *place, struct usage *us
 size_t usage_count(const struct usage_table *table);
 // The common record; its range means nothing.
 struct usage usage_uncounted(const struct usage_table *table);
-// What is counted now belongs to this period; periods are numbered upwards.
-uint64_t usage_period(const struct usage_table *table);
-// When the period began.
+// The same, taken out.
+struct usage usage_take_uncounted(struct usage_table *table);
+// When the period that counts began.
 struct wall_time usage_since(const struct usage_table *table);
-// Forgets all records and the common one, as if at once: the next period begins.
-void usage_next_period(struct usage_table *table, struct wall_time now);
+// Closes the period, as if at once, and begins the next with nothing counted (usage_memory.h); only
+// where none is closed. False where there is nothing to report: then only the time is noted.
+bool usage_close(struct usage_table *table, struct wall_time now);
 
 #endif

@@ -16,21 +16,22 @@ bool usage_collector_due(const struct usage_collector *collector, const struct u
 }
 
 bool usage_collector_report(const struct usage_collector *collector,
-                            const struct usage_table *table, size_t *place, uint64_t number,
-                            struct wall_time now, struct usage_report *report)
+                            const struct usage_memory *memory, size_t *place, uint64_t number,
+                            struct usage_report *report)
 {
     struct usage usage = {0};
-    if (*place == 0)
-        usage = usage_uncounted(table); // in the first report
+    size_t limit = usage_memory_limit(memory);
+    if (*place == 0) // the common record goes with the first report
+        (void)usage_memory_closed_read(memory, 0, &usage);
     report->boot = collector->boot;
     report->number = number;
-    report->from = usage_since(table);
-    report->to = now.ms < report->from.ms ? report->from : now;
+    usage_memory_closed_span(memory, &report->from, &report->to);
     report->other_packets = usage.packets;
     report->other_octets = usage.octets;
     report->count = 0;
-    while (report->count < USAGE_RECORDS_MAX && usage_next(table, place, &usage))
-        report->records[report->count++] =
-            (struct usage_record){usage.range, usage.packets, usage.octets};
+    while (report->count < USAGE_RECORDS_MAX && *place < limit)
+        if (usage_memory_closed_read(memory, ++*place, &usage))
+            report->records[report->count++] =
+                (struct usage_record){usage.range, usage.packets, usage.octets};
     return report->count > 0 || report->other_packets > 0;
 }

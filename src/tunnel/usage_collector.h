@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Turns the usage table of an ITR into reports, one or more for each period of wall time.
+// Turns what an ITR counted into reports, one or more for each period of wall time.
 //
-//     packets -> usage table -> collector -> reports -> spool (durable) -> RUAS
-//                    ^                                    |
-//                    +----------- next period ------------+
+//     packets -> usage table --close--> closed period -> reports -> spool (durable) -> RUAS
+//                                             ^                        |
+//                                             +--------- drop ---------+
 //
-// The table keeps what it counted until all reports of its period are durable, in one transaction
-// that names the period. Until then nothing has happened, and the next try makes other reports of
-// all that was counted by then. So a full disk costs the knowledge in which minute traffic came,
-// not the traffic; and a process that is killed in between finds, where the table's memory outlived
-// it, by the number of the period whether it is reported.
+// The memory keeps a closed period until all its reports are durable, in one transaction that names
+// the period. Until then nothing has happened, and the next try makes the same reports again, under
+// other numbers, while the table counts on. So a full disk costs the knowledge in which minute
+// traffic came, not the traffic; and a process that is killed in between finds, where the memory
+// outlived it, by the number of the period whether it is reported.
 #ifndef IVIP_TUNNEL_USAGE_COLLECTOR_H
 #define IVIP_TUNNEL_USAGE_COLLECTOR_H
 
@@ -24,14 +24,14 @@ struct usage_collector {
     struct duration period;
 };
 
-// True when a period has ended: periods begin at multiples of their length. A clock that was set
-// back ends one, too.
+// True when the period that counts has ended: periods begin at multiples of their length. A clock
+// that was set back ends one, too.
 bool usage_collector_due(const struct usage_collector *collector, const struct usage_table *table,
                          struct wall_time now);
-// Fills report `number` with up to USAGE_RECORDS_MAX records from *place on, which is 0 at first.
-// False at the end.
+// Fills report `number` with up to USAGE_RECORDS_MAX records of the closed period from *place on,
+// which is 0 at first. False at the end. May run in another thread than the one that counts.
 bool usage_collector_report(const struct usage_collector *collector,
-                            const struct usage_table *table, size_t *place, uint64_t number,
-                            struct wall_time now, struct usage_report *report);
+                            const struct usage_memory *memory, size_t *place, uint64_t number,
+                            struct usage_report *report);
 
 #endif

@@ -295,8 +295,9 @@ static json_t *command_usage(void *state, const json_t *request, struct error *e
     while (json_array_size(list) < LIST_MAX &&
            (take ? usage_take(table, &usage) : usage_next(table, &place, &usage)))
         json_array_append_new(list, usage_json(&usage));
-    struct usage uncounted = usage_uncounted(table);
     bool more = take ? usage_count(table) > 0 : usage_count(table) > json_array_size(list);
+    // The common record goes with the last ones.
+    struct usage uncounted = take && !more ? usage_take_uncounted(table) : usage_uncounted(table);
     return json_pack("{s:o, s:b, s:{s:I, s:I}}", "usage", list, "more", more, "uncounted",
                      "packets", (json_int_t)uncounted.packets, "octets",
                      (json_int_t)uncounted.octets);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Reports the usage that an ITR counts to a RUAS: each period becomes reports in the spool, which
-// are sent one after another and dropped when they are acknowledged.
+// are sent one after another and dropped when they are acknowledged. What waits for the disk is a
+// worker's, while packets go on and are counted.
 #ifndef IVIP_NODE_TUNNEL_USAGE_REPORTER_H
 #define IVIP_NODE_TUNNEL_USAGE_REPORTER_H
 
@@ -21,9 +22,9 @@ struct usage_reporter *usage_reporter_open(struct node *node, const struct confi
                                            struct error *error);
 // Where the ITR shall count.
 struct usage_memory *usage_reporter_memory(const struct usage_reporter *reporter);
-// Begins: what was left is reported first. The table is one in that memory.
+// Begins: what was left is kept first. The table is one in that memory. Waits for the disk.
 void usage_reporter_start(struct usage_reporter *reporter, struct usage_table *table);
-// Makes the last reports; they are sent after the next start.
+// Makes the last reports; they are sent after the next start. Waits for the disk.
 void usage_reporter_stop(struct usage_reporter *reporter);
 // After the table was freed.
 void usage_reporter_free(struct usage_reporter *reporter);

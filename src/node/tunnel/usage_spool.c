@@ -147,11 +147,14 @@ size_t usage_spool_first(struct usage_spool *spool, uint64_t *number,
     return length;
 }
 
-void usage_spool_drop(struct usage_spool *spool, uint64_t number)
+bool usage_spool_drop(struct usage_spool *spool, uint64_t number)
 {
     (void)sqlite3_bind_int64(spool->drop, 1, (int64_t)number);
-    if (sqlite_file_run(spool->drop) && sqlite3_changes(spool->database) > 0)
+    if (!sqlite_file_run(spool->drop))
+        return false;
+    if (sqlite3_changes(spool->database) > 0)
         spool->count--;
+    return true;
 }
 
 size_t usage_spool_count(const struct usage_spool *spool)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The usage reports of an ITR that nobody has acknowledged yet, on disk (usage.sqlite in the state
-// directory). Bounded; what finds no room stays in the ITR's table and is reported later.
+// directory). Bounded; what finds no room stays in the ITR's counters and is reported later. Most
+// of its functions wait for the disk; any thread may call them, one at a time.
 #ifndef IVIP_NODE_TUNNEL_USAGE_SPOOL_H
 #define IVIP_NODE_TUNNEL_USAGE_SPOOL_H
 
@@ -38,9 +39,9 @@ bool usage_spool_commit(struct usage_spool *spool, uint64_t period, struct error
 // The oldest report; 0 where there is none, else its length.
 size_t usage_spool_first(struct usage_spool *spool, uint64_t *number,
                          uint8_t bytes[USAGE_REPORT_BYTES_MAX]);
-// A report was acknowledged. Where this cannot be written it will be sent once more, which does no
-// harm.
-void usage_spool_drop(struct usage_spool *spool, uint64_t number);
+// A report was acknowledged. False where this cannot be written: then it will be sent once more,
+// which does no harm.
+bool usage_spool_drop(struct usage_spool *spool, uint64_t number);
 size_t usage_spool_count(const struct usage_spool *spool);
 
 #endif

@@ -13,13 +13,18 @@ struct sums {
 static void add_counted(const struct world_usage *usage, struct sums *sums)
 {
     struct usage counted;
-    if (usage_memory_period(usage->memory) <= usage->reported)
-        return; // it was killed after these were reported
-    for (size_t slot = 0; slot <= usage->limit; slot++)
+    // It may have been killed after the closed ones were reported.
+    bool closed = usage_memory_closed(usage->memory) > usage->reported;
+    for (size_t slot = 0; slot <= usage->limit; slot++) {
         if (usage_memory_read(usage->memory, slot, &counted)) {
             sums->packets += counted.packets;
             sums->octets += counted.octets;
         }
+        if (closed && usage_memory_closed_read(usage->memory, slot, &counted)) {
+            sums->packets += counted.packets;
+            sums->octets += counted.octets;
+        }
+    }
 }
 
 static bool ledger_has(const struct world *world, size_t itr, uint64_t number)

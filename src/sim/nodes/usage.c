@@ -66,20 +66,19 @@ static void drop(struct world_usage *usage, size_t i)
     usage->kept_count--;
 }
 
-// All that was counted becomes durable or nothing does; then the next period begins, unless the
-// process is killed before that.
-static void make_reports(struct world_itr *itr)
+// What was counted in the closed period becomes durable or nothing does; then it is dropped, unless
+// the process is killed before that.
+static void keep_closed(struct world_itr *itr)
 {
     static struct usage_report report; // large
     struct world *world = itr->world;
     struct world_usage *usage = &itr->usage;
-    struct usage_table *table = itr_usage(itr->itr);
-    struct wall_time now = world_wall_time(world);
+    uint64_t period = usage_memory_closed(usage->memory);
     size_t place = 0;
     size_t made = 0;
     if (usage->disk_full)
         return;
-    while (usage_collector_report(&usage->collector, table, &place, usage->next_number, now,
+    while (usage_collector_report(&usage->collector, usage->memory, &place, usage->next_number,
                                   &report)) {
         keep(usage, &report);
         usage->next_number++;
@@ -87,7 +86,7 @@ static void make_reports(struct world_itr *itr)
     }
     world->report.reports += made;
     if (made > 0)
-        usage->reported = usage_period(table);
+        usage->reported = period;
     if (made > 0 && usage->kill_plan != NULL) {
         struct world_plan *plan = usage->kill_plan;
         usage->kill_plan = NULL;
@@ -96,7 +95,19 @@ static void make_reports(struct world_itr *itr)
         world_end_later(plan);
         return;
     }
-    usage_next_period(table, now);
+    usage_memory_drop_closed(usage->memory);
+}
+
+// A period that ends is closed; its reports are kept with the next watch, as if by a worker that
+// takes so long, and packets are counted meanwhile.
+static void keep_or_close(struct world_itr *itr)
+{
+    struct wall_time now = world_wall_time(itr->world);
+    struct usage_table *table = itr_usage(itr->itr);
+    if (usage_memory_closed(itr->usage.memory) > 0)
+        keep_closed(itr);
+    else if (usage_collector_due(&itr->usage.collector, table, now))
+        (void)usage_close(table, now);
 }
 
 // The way to the RUAS and back
@@ -226,9 +237,8 @@ static void send_next(struct world_itr *itr)
 static void watch(void *state, struct instant now)
 {
     struct world_itr *itr = state;
-    if (itr->itr != NULL && usage_collector_due(&itr->usage.collector, itr_usage(itr->itr),
-                                                world_wall_time(itr->world)))
-        make_reports(itr);
+    if (itr->itr != NULL)
+        keep_or_close(itr);
     if (itr->itr != NULL)
         send_next(itr);
     engine_schedule(itr->world->engine, instant_add(now, duration_ms(WATCH_MS)), watch, itr);
