@@ -4,6 +4,7 @@
 //
 //     - map 20.1.0.16/28 zero
 //     - {do: split, micronet: 20.1.0.16/28, into: [20.1.0.16/29, 20.1.0.24/29]}
+#include "authority/command.h"
 #include "base/memory.h"
 #include "cli/output.h"
 #include "cli/set.h"
@@ -12,8 +13,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEPTH_MAX 4 // of lists and objects in an item
-#define WORDS_MAX 1024
+#define DEPTH_MAX 4                       // of lists and objects in an item
+#define WORDS_MAX (2 + COMMAND_PARTS_MAX) // of a line: a split into as many as there may be
 
 struct places {
     const char *path;
@@ -92,18 +93,19 @@ static json_t *list_of(const char *const *words, size_t count)
     return list;
 }
 
-// "map 20.1.0.16/28 zero" as an object; NULL where the line is no command.
+// "map 20.1.0.16/28 zero" as an object; NULL where the line is no command, or a longer one than
+// there can be.
 static json_t *line_to_json(const char *line)
 {
     char *copy = memory_copy_text(line);
     const char *words[WORDS_MAX] = {0};
     size_t count = 0;
     char *rest = NULL;
-    for (char *word = strtok_r(copy, " \t", &rest); word != NULL && count < WORDS_MAX;
-         word = strtok_r(NULL, " \t", &rest))
+    char *word = strtok_r(copy, " \t", &rest);
+    for (; word != NULL && count < WORDS_MAX; word = strtok_r(NULL, " \t", &rest))
         words[count++] = word;
     json_t *json = NULL;
-    const char *verb = count > 0 ? words[0] : "";
+    const char *verb = count > 0 && word == NULL ? words[0] : "";
     if (strcmp(verb, "map") == 0 && count == 3)
         json = json_pack("{s:s, s:s, s:s}", "do", verb, "micronet", words[1], "etr", words[2]);
     else if (strcmp(verb, "define") == 0 && (count == 2 || count == 3))
@@ -227,7 +229,7 @@ const struct cli_command cli_apply = {
         "  END\n"
         "  ivip apply --dry-run divide.yaml && ivip apply divide.yaml\n"
         "  ivip apply --at 2030-01-31T22:00:00Z divide.yaml\n",
-    .read_on = "ivip map --help, docs/protocol.md",
+    .read_on = "ivip map --help, docs/authority.md (commands)",
     .options = options,
     .words_min = 1,
     .words_max = 1,

@@ -37,13 +37,20 @@ static void print_help(const struct cli_command *command)
                  command->read_on);
 }
 
-int usage_error(const struct cli_command *command, const char *format, ...)
+int usage_error(const struct arguments *arguments, const char *format, ...)
 {
-    char text[400];
-    va_list arguments;
-    va_start(arguments, format);
-    (void)vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
+    const struct cli_command *command = arguments->command;
+    char text[ERROR_TEXT_MAX];
+    va_list values;
+    va_start(values, format);
+    (void)vsnprintf(text, sizeof(text), format, values);
+    va_end(values);
+    if (arguments->json) {
+        struct error error;
+        (void)error_set(&error, ERROR_INPUT, "usage", "%s", text);
+        (void)report_error(&error, true);
+        return STATUS_USAGE;
+    }
     print_error("%s", text);
     (void)fprintf(stderr, "Usage: ivip %s%s%s\nMore: ivip %s --help\n", command->name,
                   command->synopsis[0] == '\0' ? "" : " ", command->synopsis, command->name);
@@ -62,10 +69,10 @@ const char *option_value(const struct arguments *arguments, const char *name)
 
 // Takes one option, at words[0]; `next` is the word behind it or NULL. Returns how many words it
 // took; 0 after a mistake.
-static size_t take_option(const struct cli_command *command, const char *word, const char *next,
-                          struct arguments *arguments, int *status)
+static size_t take_option(const char *word, const char *next, struct arguments *arguments,
+                          int *status)
 {
-    const struct command_option *options = options_of(command);
+    const struct command_option *options = options_of(arguments->command);
     const char *name = word + 2;
     size_t length = strcspn(name, "=");
     const char *value = name[length] == '=' ? name + length + 1 : NULL;
@@ -75,9 +82,9 @@ static size_t take_option(const struct cli_command *command, const char *word, c
         assert(i < COMMAND_OPTIONS_MAX);
         bool flag = options[i].argument == NULL;
         if (flag && value != NULL)
-            *status = usage_error(command, "--%s takes no value", options[i].name);
+            *status = usage_error(arguments, "--%s takes no value", options[i].name);
         else if (!flag && value == NULL && next == NULL)
-            *status = usage_error(command, "--%s needs %s behind it", options[i].name,
+            *status = usage_error(arguments, "--%s needs %s behind it", options[i].name,
                                   options[i].argument);
         else {
             arguments->values[i] = flag ? "" : value != NULL ? value : next;
@@ -85,20 +92,28 @@ static size_t take_option(const struct cli_command *command, const char *word, c
         }
         return 0;
     }
-    *status = usage_error(command, "there is no option \"%.60s\"", word);
+    *status = usage_error(arguments, "there is no option \"%.60s\"", word);
     return 0;
 }
 
-static bool check_words(const struct cli_command *command, const struct arguments *arguments,
-                        int *status)
+static bool check_words(const struct arguments *arguments, int *status)
 {
+    const struct cli_command *command = arguments->command;
     if (arguments->count < command->words_min)
-        *status = usage_error(command, "something is missing behind \"ivip %s\"", command->name);
+        *status = usage_error(arguments, "something is missing behind \"ivip %s\"", command->name);
     else if (command->words_max != WORDS_ANY && arguments->count > command->words_max)
-        *status = usage_error(command, "\"%.60s\" is one word too many",
+        *status = usage_error(arguments, "\"%.60s\" is one word too many",
                               arguments->words[command->words_max]);
     else
         return true;
+    return false;
+}
+
+bool json_asked(size_t count, char **words)
+{
+    for (size_t i = 0; i < count && strcmp(words[i], "--") != 0; i++)
+        if (strcmp(words[i], "--json") == 0)
+            return true;
     return false;
 }
 
@@ -107,6 +122,8 @@ bool arguments_read(const struct cli_command *command, size_t count, char **word
 {
     *arguments = (struct arguments){.command = command, .words = words};
     bool options_end = command->verbatim;
+    // Known before the first mistake is named.
+    arguments->json = !options_end && json_asked(count, words);
     for (size_t i = 0; i < count; i++) {
         const char *word = words[i];
         bool help = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
@@ -115,13 +132,13 @@ bool arguments_read(const struct cli_command *command, size_t count, char **word
             *status = STATUS_DONE;
             return false;
         }
-        if (!options_end && strcmp(word, "--json") == 0) {
-            arguments->json = true;
-        } else if (!options_end && strcmp(word, "--") == 0) {
+        if (!options_end && strcmp(word, "--json") == 0)
+            continue;
+        if (!options_end && strcmp(word, "--") == 0) {
             options_end = true;
         } else if (!options_end && word[0] == '-' && word[1] != '\0') {
             size_t taken =
-                take_option(command, word, i + 1 < count ? words[i + 1] : NULL, arguments, status);
+                take_option(word, i + 1 < count ? words[i + 1] : NULL, arguments, status);
             if (taken == 0)
                 return false;
             i += taken - 1;
@@ -130,5 +147,5 @@ bool arguments_read(const struct cli_command *command, size_t count, char **word
         }
     }
     words[arguments->count] = NULL;
-    return check_words(command, arguments, status);
+    return check_words(arguments, status);
 }

@@ -18,7 +18,7 @@ const struct cli_command cli_cache = {
             "Examples:\n"
             "  sudo ivip cache\n"
             "  sudo ivip cache --json | jq '.cache | length'\n",
-    .read_on = "ivip query --help, docs/protocol.md (caching)",
+    .read_on = "ivip query --help, docs/query.md",
     .options = options,
     .run = run,
 };

@@ -177,13 +177,19 @@ static size_t on_data(char *bytes, size_t size, size_t count, void *state)
     return length;
 }
 
-static bool explain(const struct client *client, CURLcode code, struct error *error)
+// `sent`: a request that changes something went out.
+static bool explain(const struct client *client, CURLcode code, bool sent, struct error *error)
 {
     if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
         return error_set(error, ERROR_FORGED, "wrong-server",
                          "%s does not have the key that the client config names: it is another "
                          "RUAS, or somebody stands between; nothing was sent to it",
                          client->url);
+    if (sent)
+        return error_set(error, ERROR_UNAVAILABLE, "no-answer",
+                         "%s took the request and did not answer: %s; whether it was done is not "
+                         "known: `ivip show` and `ivip schedule list` tell",
+                         client->url, curl_easy_strerror(code));
     return error_set(error, ERROR_UNAVAILABLE, "unreachable",
                      "%s does not answer: %s; is the RUAS running, and is \"uas\" right?",
                      client->url, curl_easy_strerror(code));
@@ -280,7 +286,9 @@ json_t *client_call(const struct client *client, const char *method, const char 
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
     CURLcode code = curl_easy_perform(curl);
     long status = 0;
+    long sent = 0; // octets of the request
     (void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    (void)curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &sent);
     curl_slist_free_all(headers);
     curl_easy_cleanup(curl);
     free(text);
@@ -288,7 +296,7 @@ json_t *client_call(const struct client *client, const char *method, const char 
     if (code == CURLE_OK)
         json = read_answer(client, status, &answer, failed, error);
     else
-        (void)explain(client, code, error);
+        (void)explain(client, code, sent > 0 && strcmp(method, "GET") != 0, error);
     memory_free(answer.bytes);
     return json;
 }

@@ -60,8 +60,12 @@ const char *option_value(const struct arguments *arguments, const char *name);
 bool arguments_read(const struct cli_command *command, size_t count, char **words,
                     struct arguments *arguments, int *status);
 
-// Says what is wrong with the command line and how it is written; returns STATUS_USAGE.
-int usage_error(const struct cli_command *command, const char *format, ...)
+// Whether --json is among the words, before "--".
+bool json_asked(size_t count, char **words);
+
+// Says what is wrong with the command line and how it is written, with --json as an error of reason
+// "usage"; returns STATUS_USAGE.
+int usage_error(const struct arguments *arguments, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 // All commands in the order in which `ivip help` lists them, ended by NULL.

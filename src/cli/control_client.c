@@ -158,12 +158,17 @@ json_t *control_ask(const struct arguments *arguments, json_t *request, struct e
 {
     struct control_sockets sockets;
     json_t *answer = NULL;
-    if (control_sockets_find(arguments, &sockets, error)) {
-        for (size_t i = 0; i < sockets.count && answer == NULL; i++) {
-            answer = control_call(sockets.paths[i], json_incref(request), error);
-            if (answer == NULL && strcmp(error->reason, "unknown-command") != 0)
-                break;
-        }
+    bool found = control_sockets_find(arguments, &sockets, error);
+    bool elsewhere = found;
+    for (size_t i = 0; elsewhere && i < sockets.count; i++) {
+        struct error refusal = {0};
+        answer = control_call(sockets.paths[i], json_incref(request), &refusal);
+        // A node that died left its socket; it may be the one that was meant, or another.
+        bool unknown = strcmp(refusal.reason, "unknown-command") == 0;
+        elsewhere = answer == NULL && (unknown || (refusal.code == ERROR_UNAVAILABLE &&
+                                                   strcmp(refusal.reason, "no-node") == 0));
+        if (i == 0 || !unknown)
+            *error = refusal;
     }
     json_decref(request);
     return answer;

@@ -29,8 +29,8 @@ bool control_sockets_find(const struct arguments *arguments, struct control_sock
 // with `error` filled where the node refuses, or does not answer.
 json_t *control_call(const char *path, json_t *request, struct error *error);
 
-// Asks the one node that the command line means; with several it is the one that knows the
-// command.
+// Asks the one node that the command line means; with several it is the first that lives and knows
+// the command.
 json_t *control_ask(const struct arguments *arguments, json_t *request, struct error *error);
 
 #endif

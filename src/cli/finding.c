@@ -2,6 +2,7 @@
 #include "cli/finding.h"
 
 #include "base/memory.h"
+#include "base/text.h"
 #include "cli/output.h"
 #include "node/http/json_error.h"
 
@@ -19,6 +20,7 @@ void finding_add(struct findings *findings, bool good, const char *hint, const c
     va_start(arguments, format);
     (void)vsnprintf(finding->text, sizeof(finding->text), format, arguments);
     va_end(arguments);
+    (void)text_make_printable(finding->text); // it may quote a file or a node
 }
 
 static void print_json_findings(const struct findings *findings, bool good)

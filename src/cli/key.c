@@ -5,8 +5,6 @@
 
 #include <sodium.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static int print_public(const struct arguments *arguments)
 {
@@ -29,24 +27,13 @@ static int print_public(const struct arguments *arguments)
     return STATUS_DONE;
 }
 
-// A redirection made the file before this program could; what it let others read is closed here,
-// before there is a secret in it.
-static bool close_to_others(void)
-{
-    struct stat status;
-    if (fstat(STDOUT_FILENO, &status) != 0 || !S_ISREG(status.st_mode))
-        return true;
-    return (status.st_mode & (S_IRWXG | S_IRWXO)) == 0 || fchmod(STDOUT_FILENO, 0600) == 0;
-}
-
 static int run(const struct arguments *arguments)
 {
     if (option_value(arguments, "public") != NULL)
         return print_public(arguments);
-    if (!close_to_others()) {
-        print_error("others could read the key in that file, and its mode cannot be changed");
-        return STATUS_REFUSED;
-    }
+    struct error error = {0};
+    if (!output_close_to_others(&error))
+        return report_error(&error, arguments->json);
     struct secret_key secret;
     char text[KEY_TEXT_MAX];
     char public_text[KEY_TEXT_MAX];

@@ -32,6 +32,15 @@ static void print_commands(FILE *out)
                        "Start here: make demo, then docs/architecture.md.\n");
 }
 
+static int no_command(const char *name, bool json)
+{
+    struct error error;
+    (void)error_set(&error, ERROR_INPUT, "usage",
+                    "there is no command \"%.60s\"; `ivip help` lists them", name);
+    (void)report_error(&error, json);
+    return STATUS_USAGE;
+}
+
 int main(int count, char **words)
 {
     if (sodium_init() < 0) {
@@ -59,10 +68,8 @@ int main(int count, char **words)
     }
     const struct cli_command *command =
         cli_command_find(strcmp(name, "--version") == 0 ? "version" : name);
-    if (command == NULL) {
-        print_error("there is no command \"%.60s\"; `ivip help` lists them", name);
-        return STATUS_USAGE;
-    }
+    if (command == NULL)
+        return no_command(name, json_asked((size_t)count - 1, words + 1));
     struct arguments arguments;
     int status = STATUS_DONE;
     if (!arguments_read(command, (size_t)count - 2, words + 2, &arguments, &status))

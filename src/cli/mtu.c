@@ -76,7 +76,7 @@ static int run(const struct arguments *arguments)
         if (one == NULL) {
             json_decref(list);
             return parsed ? report_error(&error, arguments->json)
-                          : usage_error(arguments->command, "%s", error.text);
+                          : usage_error(arguments, "%s", error.text);
         }
         (void)json_array_append_new(list, one);
     }
@@ -110,7 +110,7 @@ const struct cli_command cli_mtu = {
         "Examples:\n"
         "  ivip mtu 198.18.3.1\n"
         "  ivip mtu --json 198.18.3.1 2001:db8:3::1 | jq '.paths[].inner_mtu'\n",
-    .read_on = "docs/architecture.md (path MTU), RFC 1191, RFC 8201",
+    .read_on = "docs/tunnel.md, RFC 1191, RFC 8201",
     .options = options,
     .words_max = WORDS_ANY,
     .run = run,

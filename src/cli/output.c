@@ -6,10 +6,12 @@
 #include "cli/command.h"
 #include "node/http/json_error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void print_error(const char *format, ...)
@@ -44,6 +46,18 @@ int print_json(json_t *document)
     (void)putchar('\n');
     json_decref(document);
     return STATUS_DONE;
+}
+
+bool output_close_to_others(struct error *error)
+{
+    struct stat status;
+    if (fstat(STDOUT_FILENO, &status) != 0 || !S_ISREG(status.st_mode) ||
+        (status.st_mode & (S_IRWXG | S_IRWXO)) == 0 || fchmod(STDOUT_FILENO, 0600) == 0)
+        return true;
+    return error_set(error, ERROR_SYSTEM, "open-file",
+                     "others could read the secret in that file, and its mode cannot be changed: "
+                     "%s",
+                     strerror(errno));
 }
 
 static const char *color(const char *sequence)

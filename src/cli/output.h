@@ -17,6 +17,10 @@ int report_error(const struct error *error, bool json);
 // One JSON document on standard output; takes over the reference. Returns STATUS_DONE.
 int print_json(json_t *document);
 
+// Before a secret is printed: a redirection made the file before this program could, and what that
+// lets others read is closed here. False, with `error` filled, where it cannot be.
+bool output_close_to_others(struct error *error);
+
 // Escape sequences on a terminal, "" elsewhere and where NO_COLOR is set.
 const char *color_good(void);
 const char *color_bad(void);

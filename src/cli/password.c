@@ -2,6 +2,7 @@
 #include "cli/password.h"
 
 #include <jansson.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,6 +20,34 @@ static bool read_line(char text[PASSWORD_TEXT_MAX])
     return whole;
 }
 
+static volatile sig_atomic_t interrupted; // the signal that came while a password was typed
+
+static void on_signal(int number)
+{
+    interrupted = number;
+}
+
+// What ends the program on other days waits until the terminal is as it was.
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+#define SIGNALS (sizeof(signals) / sizeof(signals[0]))
+
+// Without SA_RESTART, so that reading ends.
+static void catch_signals(struct sigaction before[SIGNALS])
+{
+    struct sigaction caught = {.sa_handler = on_signal};
+    (void)sigemptyset(&caught.sa_mask);
+    for (size_t i = 0; i < SIGNALS; i++)
+        (void)sigaction(signals[i], &caught, &before[i]);
+}
+
+static void release_signals(const struct sigaction before[SIGNALS])
+{
+    for (size_t i = 0; i < SIGNALS; i++)
+        (void)sigaction(signals[i], &before[i], NULL);
+    if (interrupted != 0)
+        (void)raise(interrupted);
+}
+
 // Reads from the terminal with its echo off.
 static bool ask(const char *question, const char *user, char text[PASSWORD_TEXT_MAX])
 {
@@ -28,13 +57,14 @@ static bool ask(const char *question, const char *user, char text[PASSWORD_TEXT_
     if (tcgetattr(STDIN_FILENO, &before) != 0)
         return false;
     struct termios hidden = before;
+    struct sigaction actions[SIGNALS];
     hidden.c_lflag &= (tcflag_t)~ECHO;
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) != 0)
-        return false;
-    bool good = read_line(text);
+    catch_signals(actions);
+    bool good = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 && read_line(text);
     (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     (void)fputc('\n', stderr);
-    return good;
+    release_signals(actions);
+    return good && interrupted == 0;
 }
 
 // The password travels in JSON, which is UTF-8.

@@ -110,19 +110,24 @@ static bool read_words(const struct arguments *arguments, struct address *questi
         else if (address == NULL)
             address = word;
         else
-            *status = usage_error(arguments->command, "\"%.60s\" is one word too many", word);
+            *status = usage_error(arguments, "\"%.60s\" is one word too many", word);
     }
     if (*status != STATUS_DONE)
         return false;
     bool of_mabs = option_value(arguments, "mabs") != NULL;
-    if (of_mabs && address != NULL)
-        *status = usage_error(arguments->command, "--mabs is about no ADDRESS; leave it out");
+    bool of_changes = option_value(arguments, "watch") != NULL;
+    if (option_value(arguments, "changes") != NULL && !of_changes)
+        *status = usage_error(arguments, "--changes goes with --watch");
+    else if (of_mabs && of_changes)
+        *status = usage_error(arguments, "--watch follows one ADDRESS, not --mabs");
+    else if (of_mabs && address != NULL)
+        *status = usage_error(arguments, "--mabs is about no ADDRESS; leave it out");
     else if (of_mabs)
         return true;
     else if (address == NULL)
-        *status = usage_error(arguments->command, "an ADDRESS to ask about was expected");
+        *status = usage_error(arguments, "an ADDRESS to ask about was expected");
     else if (!address_parse(address, question, &error))
-        *status = usage_error(arguments->command, "%s", error.text);
+        *status = usage_error(arguments, "%s", error.text);
     return *status == STATUS_DONE;
 }
 
@@ -135,8 +140,7 @@ static int watch(const struct arguments *arguments, const struct endpoint *serve
     errno = 0;
     unsigned long changes = text == NULL ? 0 : strtoul(text, &end, 10);
     if (text != NULL && (errno != 0 || *end != '\0' || changes == 0 || text[0] == '-'))
-        return usage_error(arguments->command, "--changes takes a number from 1 on, not \"%.40s\"",
-                           text);
+        return usage_error(arguments, "--changes takes a number from 1 on, not \"%.40s\"", text);
     if (!watch_mapping(server, question, changes, arguments->json, &error))
         return report_error(&error, arguments->json);
     return STATUS_DONE;
@@ -154,7 +158,7 @@ static int run(const struct arguments *arguments)
     struct error error = {0};
     if (!query_server_find(arguments, server_text, &server, &error))
         return error.code == ERROR_INPUT && server_text != NULL
-                   ? usage_error(arguments->command, "%s", error.text)
+                   ? usage_error(arguments, "%s", error.text)
                    : report_error(&error, arguments->json);
     if (option_value(arguments, "mabs") != NULL)
         return query_mabs_print(&server, arguments->json, &error)

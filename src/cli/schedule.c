@@ -50,7 +50,7 @@ static int run(const struct arguments *arguments)
     bool cancel = strcmp(verb, "cancel") == 0 && number[0] != '\0' && strlen(number) < 20 &&
                   strspn(number, "0123456789") == strlen(number);
     if (!cancel && (strcmp(verb, "list") != 0 || arguments->count > 1))
-        return usage_error(arguments->command, "list or cancel NUMBER was expected");
+        return usage_error(arguments, "list or cancel NUMBER was expected");
     char path[64] = "/v1/scheduled";
     if (cancel)
         (void)snprintf(path, sizeof(path), "/v1/scheduled/%s", number);

@@ -19,7 +19,7 @@ json_t *set_micronet(const struct arguments *arguments, const char *text, int *s
     char printed[RANGE_TEXT_MAX];
     if (range_parse(text, &range, &error))
         return json_string(range_print(&range, printed));
-    *status = usage_error(arguments->command, "%s", error.text);
+    *status = usage_error(arguments, "%s", error.text);
     return NULL;
 }
 
@@ -32,8 +32,7 @@ json_t *set_etr(const struct arguments *arguments, const char *text, int *status
         return json_string(text);
     if (address_parse(text, &address, &error))
         return json_string(address_print(&address, printed));
-    *status = usage_error(arguments->command, "%s; an ETR's address or \"zero\" was expected",
-                          error.text);
+    *status = usage_error(arguments, "%s; an ETR's address or \"zero\" was expected", error.text);
     return NULL;
 }
 
@@ -108,7 +107,7 @@ int set_send(const struct arguments *arguments, json_t *commands,
     if (at != NULL) {
         if (!resolve_time(at, time_text, sizeof(time_text))) {
             json_decref(body);
-            return usage_error(arguments->command,
+            return usage_error(arguments,
                                "--at takes a time such as 2030-01-31T22:00:00Z, +90s, +15m or "
                                "+2h, not \"%.40s\"",
                                at);

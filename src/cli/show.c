@@ -65,7 +65,7 @@ static int run(const struct arguments *arguments)
         struct range range;
         char printed[RANGE_TEXT_MAX];
         if (!range_parse(arguments->words[0], &range, &error))
-            return usage_error(arguments->command, "%s", error.text);
+            return usage_error(arguments, "%s", error.text);
         encode(range_print(&range, printed), encoded, sizeof(encoded));
     }
     struct client client;

@@ -21,8 +21,8 @@
 #define SEED_OF_FILE UINT64_MAX // stands for the seed that the file names
 
 // An option that is a number; true with `value` as it was where the option is not given.
-static bool read_number(const struct arguments *arguments, const char *name, uint64_t most,
-                        uint64_t *value, int *status)
+static bool read_number(const struct arguments *arguments, const char *name, uint64_t least,
+                        uint64_t most, uint64_t *value, int *status)
 {
     const char *text = option_value(arguments, name);
     if (text == NULL)
@@ -30,10 +30,12 @@ static bool read_number(const struct arguments *arguments, const char *name, uin
     char *end = NULL;
     errno = 0;
     *value = strtoull(text, &end, 10);
-    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *value <= most)
+    if (text[0] >= '0' && text[0] <= '9' && *end == '\0' && errno == 0 && *value >= least &&
+        *value <= most)
         return true;
-    *status = usage_error(arguments->command,
-                          "--%s takes a number up to %" PRIu64 ", not \"%.40s\"", name, most, text);
+    *status =
+        usage_error(arguments, "--%s takes a number from %" PRIu64 " to %" PRIu64 ", not \"%.40s\"",
+                    name, least, most, text);
     return false;
 }
 
@@ -177,12 +179,11 @@ static int run(const struct arguments *arguments)
     uint64_t seed = arguments->count > 0 ? SEED_OF_FILE : random_below(&random, UINT32_MAX);
     uint64_t runs = arguments->count > 0 ? 1 : RUNS_DEFAULT;
     int status = STATUS_DONE;
-    if (!read_number(arguments, "seed", INT64_MAX - RUNS_MAX, &seed, &status) ||
-        !read_number(arguments, "runs", RUNS_MAX, &runs, &status))
+    if (!read_number(arguments, "seed", 0, INT64_MAX - RUNS_MAX, &seed, &status) ||
+        !read_number(arguments, "runs", 1, RUNS_MAX, &runs, &status))
         return status;
     if (seed == SEED_OF_FILE && runs > 1)
-        return usage_error(arguments->command,
-                           "--runs of a file needs --seed, from which to count");
+        return usage_error(arguments, "--runs of a file needs --seed, from which to count");
     return run_all(arguments, seed, runs);
 }
 

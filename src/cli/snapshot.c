@@ -112,7 +112,7 @@ static int verify(const struct arguments *arguments, const struct mapped_file *f
     struct mapping *mapping = NULL;
     struct error error = {0};
     if (!key_parse(option_value(arguments, "verify"), &key, &error))
-        return usage_error(arguments->command, "%s", error.text);
+        return usage_error(arguments, "%s", error.text);
     if (!snapshot_read(file->bytes, file->length, &key, &info, &mapping, &error)) {
         error_prefix(&error, "%s", arguments->words[0]);
         return report_error(&error, arguments->json);
@@ -130,9 +130,9 @@ static int run(const struct arguments *arguments)
 {
     bool list = option_value(arguments, "list") != NULL;
     if (list && option_value(arguments, "verify") == NULL)
-        return usage_error(arguments->command, "--list shows only what --verify KEY has checked");
+        return usage_error(arguments, "--list shows only what --verify KEY has checked");
     if (list && arguments->json)
-        return usage_error(arguments->command, "--list prints lines, not JSON");
+        return usage_error(arguments, "--list prints lines, not JSON");
     struct mapped_file file;
     struct error error = {0};
     if (!map_file(arguments->words[0], &file, &error))

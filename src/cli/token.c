@@ -9,6 +9,9 @@
 
 static int add(const struct arguments *arguments)
 {
+    struct error error = {0};
+    if (!output_close_to_others(&error))
+        return report_error(&error, arguments->json);
     json_t *request = json_pack("{s:s, s:o}", "command", "ruas.token-add", "user",
                                 json_text(arguments->words[1]));
     static const char *const passed_on[] = {"scope", "micronet", "expires"};
@@ -17,7 +20,6 @@ static int add(const struct arguments *arguments)
         if (value != NULL)
             (void)json_object_set_new(request, passed_on[i], json_text(value));
     }
-    struct error error = {0};
     json_t *answer = control_ask(arguments, request, &error);
     if (answer == NULL)
         return report_error(&error, arguments->json);
@@ -47,7 +49,7 @@ static int run(const struct arguments *arguments)
                            json_pack("{s:s, s:o}", "command", "ruas.token-revoke", "id",
                                      json_text(arguments->words[1])),
                            "Token revoked.");
-    return usage_error(arguments->command, "add USER, list [USER] or revoke ID was expected");
+    return usage_error(arguments, "add USER, list [USER] or revoke ID was expected");
 }
 
 static const struct command_option options[] = {
@@ -64,7 +66,8 @@ const struct cli_command cli_token = {
     .summary = "keys for programs of end users (its operator)",
     .help =
         "Makes a token, by which a program (`ivip map`, a multihoming monitor) may act for an\n"
-        "end user, as far as its scope goes. It is shown once; the RUAS keeps only a digest.\n\n"
+        "end user, as far as its scope goes. It is shown once, and a file that it is sent into is\n"
+        "made readable by its owner alone; the RUAS keeps only a digest.\n\n"
         "Examples:\n"
         "  sudo ivip token add anna > ~/.config/ivip/token\n"
         "  sudo ivip token add anna --scope map --micronet 20.1.0.16/28\n"

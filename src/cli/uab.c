@@ -15,7 +15,7 @@ static json_t *with_range(const struct arguments *arguments, const char *command
     struct error error = {0};
     char text[RANGE_TEXT_MAX];
     if (!range_parse(arguments->words[1], &range, &error)) {
-        (void)usage_error(arguments->command, "%s", error.text);
+        (void)usage_error(arguments, "%s", error.text);
         return NULL;
     }
     return json_pack("{s:s, s:s}", "command", command, "range", range_print(&range, text));
@@ -35,8 +35,7 @@ static bool add_limit(const struct arguments *arguments, json_t *request)
         return true;
     }
     json_decref(request);
-    (void)usage_error(arguments->command, "--micronets takes a number from 1 on, not \"%.40s\"",
-                      text);
+    (void)usage_error(arguments, "--micronets takes a number from 1 on, not \"%.40s\"", text);
     return false;
 }
 
@@ -78,8 +77,7 @@ static int run(const struct arguments *arguments)
         return list(arguments);
     if (strcmp(verb, "remove") == 0 && arguments->count == 2)
         return take_back(arguments);
-    return usage_error(arguments->command,
-                       "add RANGE USER, list [USER] or remove RANGE was expected");
+    return usage_error(arguments, "add RANGE USER, list [USER] or remove RANGE was expected");
 }
 
 static const struct command_option options[] = {

@@ -113,11 +113,12 @@ static int run(const struct arguments *arguments)
     bool ruas = option_value(arguments, "by") != NULL || option_value(arguments, "from") != NULL ||
                 option_value(arguments, "to") != NULL;
     if (take && ruas)
-        return usage_error(arguments->command, "--take is for an ITR, --by, --from and --to are "
-                                               "for a RUAS");
+        return usage_error(arguments, "--take is for an ITR, --by, --from and --to are "
+                                      "for a RUAS");
     json_t *answer = ruas ? ask_ruas(arguments, &error) : gather(arguments, take, &error);
-    // No ITR here, but perhaps a RUAS.
-    if (answer == NULL && !ruas && !take && strcmp(error.reason, "unknown-command") == 0) {
+    // No ITR here, or none that lives, but perhaps a RUAS.
+    if (answer == NULL && !ruas && !take &&
+        (strcmp(error.reason, "unknown-command") == 0 || strcmp(error.reason, "no-node") == 0)) {
         ruas = true;
         answer = ask_ruas(arguments, &error);
     }

@@ -11,7 +11,7 @@
 static int add(const struct arguments *arguments)
 {
     if (arguments->count != 2)
-        return usage_error(arguments->command, "`ivip user add` needs the NAME of one user");
+        return usage_error(arguments, "`ivip user add` needs the NAME of one user");
     char password[PASSWORD_TEXT_MAX];
     struct error error = {0};
     if (!password_read(arguments->words[1], password, &error))
@@ -34,7 +34,7 @@ static int run(const struct arguments *arguments)
                            json_pack("{s:s, s:o}", "command", "ruas.user-remove", "user",
                                      json_text(arguments->words[1])),
                            "User removed.");
-    return usage_error(arguments->command, "add NAME, list or remove NAME was expected");
+    return usage_error(arguments, "add NAME, list or remove NAME was expected");
 }
 
 static const struct command_option options[] = {CONTROL_OPTION, {0}};

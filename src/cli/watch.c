@@ -25,6 +25,7 @@ struct watch {
     bool json;
     bool failed;
     bool forgotten;
+    bool unheard;
     unsigned long printed;
 };
 
@@ -71,7 +72,7 @@ static void print_learned(struct watch *watch, const struct querier_event *event
         (void)printf("%s%s%s  %s  %s  set %" PRIu64 "\n", color_dim(), time, color_end(), range, to,
                      event->mab_sequence);
     }
-    (void)fflush(stdout);
+    watch->unheard = fflush(stdout) != 0; // what else is to be said is lost, too
     watch->printed++;
 }
 
@@ -144,7 +145,7 @@ bool watch_mapping(const struct endpoint *server, const struct address *question
     watch.querier = querier_new(&config, random_seed_from_system(), now());
     (void)querier_ask(watch.querier, now(), question);
     send_outputs(&watch);
-    while (!watch.failed && (changes_max == 0 || watch.printed < changes_max))
+    while (!watch.failed && !watch.unheard && (changes_max == 0 || watch.printed < changes_max))
         step(&watch);
     querier_free(watch.querier);
     (void)close(watch.sock);

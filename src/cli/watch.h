@@ -7,7 +7,8 @@
 #include "base/error.h"
 
 // Prints what the server says of the address, a line each time that it changes, until the program
-// is interrupted or `changes_max` lines were printed (0: no limit). With `json`, a document a line.
+// is interrupted, `changes_max` lines were printed (0: no limit) or standard output takes no more.
+// With `json`, a document a line.
 // False when the server does not answer (any more).
 bool watch_mapping(const struct endpoint *server, const struct address *question,
                    unsigned long changes_max, bool json, struct error *error);

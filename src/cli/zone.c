@@ -378,9 +378,9 @@ static int run(const struct arguments *arguments)
     uint32_t serial = 1;
     const char *given = option_value(arguments, "serial");
     if (given != NULL && !read_serial(given, &serial))
-        return usage_error(arguments->command, "\"%s\" is no serial (1 to 4294967295)", given);
+        return usage_error(arguments, "\"%s\" is no serial (1 to 4294967295)", given);
     if (given != NULL && option_value(arguments, "previous") != NULL)
-        return usage_error(arguments->command, "either --serial or --previous, not both");
+        return usage_error(arguments, "either --serial or --previous, not both");
     if (!config_reader_open(&reader, arguments->words[0], &memory, &error)) {
         config_memory_release(&memory);
         return report_error(&error, arguments->json);

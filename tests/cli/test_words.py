@@ -43,6 +43,10 @@ MISTAKES = [
     (["status", "--control", "/nonexistent"], 3,
      "ivip: the node at /nonexistent does not answer: No such file or directory; is the node "
      "running?\n"),
+    (["query", "--changes", "2", "20.1.0.1", "@127.0.0.1"], 2,
+     "ivip: --changes goes with --watch\n" + QUERY_USAGE),
+    (["query", "--watch", "--mabs", "@127.0.0.1"], 2,
+     "ivip: --watch follows one ADDRESS, not --mabs\n" + QUERY_USAGE),
     (["query", "@127.0.0.1"], 2,
      "ivip: an ADDRESS to ask about was expected\n" + QUERY_USAGE),
     *((["query", "20.1.0.1", server], 2, f'ivip: "{server}" {NO_SERVER}') for server in
@@ -76,6 +80,22 @@ def test_mistakes_as_json():
     assert result.status == 1
     assert result.json["error"]["reason"] == "no-config"
     assert result.err == ""
+
+
+@pytest.mark.parametrize("words", [
+    ["what", "--json"], ["map", "--json"], ["map", "--color", "20.1.0.1", "zero", "--json"],
+    ["map", "20.1.0.1", "nobody", "--json"], ["map", "--at", "+5", "20.1.0.1", "zero", "--json"],
+    ["uab", "add", "20.1.0.0/33", "anna", "--json"], ["query", "--json"],
+    ["sim", "--json", "--runs", "0"],
+], ids=" ".join)
+def test_wrong_command_lines_as_json(words):
+    result = ivip(*words)
+    assert (result.status, result.err) == (2, "")
+    assert result.json["error"]["reason"] == "usage" and result.json["error"]["text"]
+
+
+def test_json_of_another_program_is_its_own():
+    assert "--json" not in ivip("lab", "--json").out
 
 
 def commands():
@@ -279,7 +299,8 @@ def test_simulation_replays():
     assert both[0]["datagrams"] > 1000
     assert runs("--seed", "4", "--runs", "1") == both[1:]
     assert ivip("sim", "--seed", "4", "--runs", "1").out.startswith("held  seed 4: ")
-    assert ivip("sim", "--runs", "many").status == 2
+    for none in ("many", "0", "-1", "1000001"):
+        assert ivip("sim", "--runs", none).status == 2
 
 
 def test_simulation_of_a_file(tmp_path):
