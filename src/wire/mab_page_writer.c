@@ -9,6 +9,9 @@
 
 // A page ends behind one in so many strings, where it is not full before.
 #define CUT_ONE_IN 64
+// A page of names has at least so many, so that each level has at most half as many pages as the
+// one below, whatever the names are.
+#define NAMES_MIN 2
 
 struct page_writer {
     struct mab_pages *pages;
@@ -63,7 +66,8 @@ static void put(struct page_writer *writer, const char *text)
     page->bytes[page->length++] = (uint8_t)length;
     memcpy(page->bytes + page->length, text, length);
     page->length += length;
-    if (is_cut(text, length))
+    page->strings++;
+    if ((page->level == 0 || page->strings >= NAMES_MIN) && is_cut(text, length))
         end_page(writer);
 }
 

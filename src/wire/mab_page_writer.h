@@ -3,7 +3,9 @@
 //
 //     a b c d e f g h        sorted entries, cut where the hash of an entry says so
 //     [a b c][d e][f g h]    pages of level 0
-//     [    .    .    .  ]    level 1: their names, cut in the same way; up to one page
+//     [    .    .    .  ]    level 1: their names, cut in the same way, but not behind the first of
+//     a
+//                            page; up to one page
 //
 // Because the cuts hang on what is beside them only, a MAB that comes or goes changes one page of
 // each level, and not all those behind it.
@@ -15,6 +17,7 @@
 struct mab_page {
     char name[MAB_PAGE_NAME_TEXT_MAX];
     unsigned level;
+    size_t strings;
     size_t length;
     uint8_t bytes[MAB_PAGE_BYTES_MAX]; // RDATA of the TXT record
 };

@@ -4,6 +4,7 @@
 
 #include "query/page_shelf.h"
 #include "query/page_teller.h"
+#include "wire/mab_page_writer.h"
 
 #include <stdio.h>
 
@@ -52,6 +53,25 @@ static void test_overlaps_are_sorted_out(void **state)
     assert_page(inside, 4,
                 "20.0.0.0/14 -;20.4.0.0/14 a;20.8.0.0/13 -;2001:db8::/33 -;2001:db8:8000::/36 b;"
                 "2001:db8:9000::/36 -;2001:db8:a000::/35 -;2001:db8:c000::/34 -;");
+}
+
+// Whoever chooses prefixes can choose such as end a page, and so on upwards: the levels are few all
+// the same.
+static void test_levels_are_few(void **state)
+{
+    (void)state;
+    struct mab_entry entries[] = {entry("10.0.0.0/24", "-"), entry("20.0.0.0/24", "-")};
+    size_t two_pages = 0;
+    for (uint32_t i = 0; i < 32768; i++) {
+        entries[0].prefix.address = address_from_ipv4(0x0a000000 + (i << 8));
+        struct mab_pages pages;
+        mab_pages_make(&pages, entries, 2);
+        bool split = pages.count > 1;
+        two_pages += split;
+        assert_int_equal(pages.items[pages.count - 1].level, split);
+        mab_pages_release(&pages);
+    }
+    assert_in_range(two_pages, 256, 1024); // one in 64
 }
 
 static void test_teller(void **state)
@@ -109,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_overlaps_are_sorted_out),
+        cmocka_unit_test(test_levels_are_few),
         cmocka_unit_test(test_teller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
