@@ -1,39 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "query/qsr.h"
 
-#include "base/hash.h"
-#include "base/list.h"
 #include "base/memory.h"
-#include "base/table.h"
-#include "query/slab.h"
-
-#include <assert.h>
-#include <string.h>
-
-// Requests for one unit that wait for the same answer.
-struct queue {
-    struct table_node by_unit;
-    struct unit_key {
-        uint64_t family;
-        uint64_t unit;
-    } key;
-    struct list_node waiting;
-};
-
-struct waiting {
-    struct list_node node;
-    struct asker asker;
-};
+#include "query/waiting_room.h"
 
 struct qsr {
     struct qsr_config config;
     struct querier *querier;
     struct teller *teller;
     const struct mab_table *mabs; // borrowed; NULL: not known here
-    struct hash_key key;
-    struct table queues;
-    struct slab queues_slab;
-    struct slab waiting_slab;
+    struct waiting_room waiting;
     struct latency latency;
     struct qsr_counters counters;
 };
@@ -44,16 +20,15 @@ struct qsr *qsr_new(const struct qsr_config *config, struct random_seed seed, st
     struct random_source random;
     struct random_seed querier_seed;
     struct random_seed teller_seed;
+    struct hash_key key;
     random_init(&random, seed);
     random_bytes(&random, querier_seed.bytes, sizeof(querier_seed.bytes));
     random_bytes(&random, teller_seed.bytes, sizeof(teller_seed.bytes));
-    random_bytes(&random, qsr->key.bytes, sizeof(qsr->key.bytes));
+    random_bytes(&random, key.bytes, sizeof(key.bytes));
     qsr->config = *config;
     qsr->querier = querier_new(&config->querier, querier_seed, now);
     qsr->teller = teller_new(&config->teller, teller_seed, now);
-    table_init(&qsr->queues);
-    slab_init(&qsr->queues_slab, sizeof(struct queue));
-    slab_init(&qsr->waiting_slab, sizeof(struct waiting));
+    waiting_room_init(&qsr->waiting, key, config->waiting_max);
     return qsr;
 }
 
@@ -63,65 +38,25 @@ void qsr_free(struct qsr *qsr)
         return;
     querier_free(qsr->querier);
     teller_free(qsr->teller);
-    table_release(&qsr->queues);
-    slab_release(&qsr->queues_slab);
-    slab_release(&qsr->waiting_slab);
+    waiting_room_release(&qsr->waiting);
     memory_free(qsr);
 }
 
 // Waiting
 
-static bool unit_matches(const struct table_node *node, const void *key)
-{
-    const struct queue *queue = container_of(node, const struct queue, by_unit);
-    return memcmp(&queue->key, key, sizeof(queue->key)) == 0;
-}
-
-static struct unit_key key_of(const struct address *address)
-{
-    return (struct unit_key){address->family, unit_of_address(address).index};
-}
-
-static struct queue *find_queue(const struct qsr *qsr, const struct address *address)
-{
-    struct unit_key key = key_of(address);
-    struct table_node *node =
-        table_find(&qsr->queues, hash_bytes(&qsr->key, &key, sizeof(key)), unit_matches, &key);
-    return node == NULL ? NULL : container_of(node, struct queue, by_unit);
-}
-
-static struct queue *open_queue(struct qsr *qsr, const struct address *address)
-{
-    struct queue *queue = slab_take(&qsr->queues_slab);
-    queue->key = key_of(address);
-    list_init(&queue->waiting);
-    table_insert(&qsr->queues, &queue->by_unit,
-                 hash_bytes(&qsr->key, &queue->key, sizeof(queue->key)));
-    return queue;
-}
-
 // Gives the answer to all who wait for that address.
 static void answer_queue(struct qsr *qsr, struct instant now, const struct address *address,
                          const struct answer *answer)
 {
-    struct queue *queue = find_queue(qsr, address);
-    if (queue == NULL)
-        return;
-    table_remove(&qsr->queues, &queue->by_unit);
-    for (struct list_node *node = list_first(&queue->waiting); node != NULL;
-         node = list_first(&queue->waiting)) {
-        struct waiting *waiting = container_of(node, struct waiting, node);
-        teller_answer(qsr->teller, now, &waiting->asker, answer);
-        list_remove(node);
-        slab_give(&qsr->waiting_slab, waiting);
-    }
-    slab_give(&qsr->queues_slab, queue);
+    struct asker asker;
+    while (waiting_room_leave(&qsr->waiting, address, &asker))
+        teller_answer(qsr->teller, now, &asker, answer);
 }
 
 // The more that wait, the less is done for those who may not be who they say.
 static void watch_pressure(struct qsr *qsr)
 {
-    teller_set_strict(qsr->teller, qsr->waiting_slab.used >= qsr->config.waiting_max / 2);
+    teller_set_strict(qsr->teller, qsr_waiting(qsr) >= qsr->config.waiting_max / 2);
 }
 
 // Events of the querier
@@ -185,23 +120,17 @@ static void take_events(struct qsr *qsr, struct instant now)
 static void wait_for_answer(struct qsr *qsr, struct instant now, const struct asker *asker,
                             size_t group, const struct range *mab, const struct address *question)
 {
-    struct queue *queue = find_queue(qsr, question);
-    bool full = qsr->waiting_slab.used >= qsr->config.waiting_max;
-    if (full || (queue == NULL && !querier_ask_group(qsr->querier, now, group, mab, question))) {
+    bool awaited = waiting_room_awaits(&qsr->waiting, question);
+    if (!waiting_room_admits(&qsr->waiting, &asker->endpoint) ||
+        (!awaited && !querier_ask_group(qsr->querier, now, group, mab, question))) {
         struct answer busy = refusal(now, QUERY_BUSY, question);
         qsr->counters.refused_full++;
         teller_answer(qsr->teller, now, asker, &busy);
         return;
     }
-    if (queue == NULL) {
-        queue = open_queue(qsr, question);
-        qsr->counters.misses++;
-    } else {
-        qsr->counters.merged++;
-    }
-    struct waiting *waiting = slab_take(&qsr->waiting_slab);
-    waiting->asker = *asker;
-    list_append(&queue->waiting, &waiting->node);
+    qsr->counters.misses += !awaited;
+    qsr->counters.merged += awaited;
+    waiting_room_enter(&qsr->waiting, question, asker);
     watch_pressure(qsr);
 }
 
@@ -355,7 +284,7 @@ const struct teller *qsr_teller(const struct qsr *qsr)
 
 size_t qsr_waiting(const struct qsr *qsr)
 {
-    return qsr->waiting_slab.used;
+    return waiting_room_count(&qsr->waiting);
 }
 
 const struct latency *qsr_latency(const struct qsr *qsr)

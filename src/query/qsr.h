@@ -24,13 +24,13 @@
 struct qsr_config {
     struct querier_config querier; // upstreams, and the limits of the cache
     struct teller_config teller;
-    size_t waiting_max; // most requests that wait for upstream answers
+    size_t waiting_max; // most requests that wait for upstream answers; see waiting_room.h
 };
 
 struct qsr_counters {
     uint64_t dropped[DECODE_REASONS]; // datagrams of queriers refused, by reason
     uint64_t hits, misses, merged;    // requests: answered from cache; asked; joined one asked
-    uint64_t refused_full;            // answered with busy: too many wait
+    uint64_t refused_full;            // answered with busy: too many wait, or of that host
     uint64_t outside;                 // in no MAB
     uint64_t serverless;              // no server of the MAB is known
 };

@@ -2,6 +2,8 @@
 // The caching server: asks, answers from its cache, passes updates on.
 #include "qsr_fixture.h"
 
+#include <stdio.h>
+
 static void test_asks_once_and_answers_all(void **state)
 {
     (void)state;
@@ -244,6 +246,56 @@ static void test_busy_when_too_many_wait(void **state)
     qsr_free(f.qsr);
 }
 
+// Who asks much that is not answered, from many ports, leaves room for others.
+static void test_one_host_cannot_take_all_room(void **state)
+{
+    (void)state;
+    struct qsr_config config = config_of();
+    config.querier.open_max = 100;
+    config.waiting_max = 30;
+    struct fixture f = {.now = at_ms(0), .nonce = 100, .instance = 0xa};
+    f.qsr = qsr_new(&config, random_seed_from_number(5), f.now);
+    for (int i = 0; i < 14; i++) {
+        char from[ENDPOINT_TEXT_MAX];
+        char address[ADDRESS_TEXT_MAX];
+        (void)snprintf(from, sizeof(from), "192.0.2.9:%d", 5000 + i);
+        (void)snprintf(address, sizeof(address), "20.1.0.%d", i);
+        request(&f, from, address);
+        (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    }
+    request(&f, X, "20.1.0.100");
+    struct query_message asked = expect(&f, MESSAGE_MAP_REQUEST, A);
+    assert_int_equal(qsr_waiting(f.qsr), 15);
+    for (int i = 0; i < 2; i++) { // half is taken, so X must prove its address; that does not help
+        struct query_message message = {.type = MESSAGE_MAP_REQUEST,
+                                        .nonce = ++f.nonce,
+                                        .instance = 0xe,
+                                        .question = address_of("20.1.0.101")};
+        give(&f, X, &message);
+        message.token = expect(&f, MESSAGE_MAP_REQUEST_ACK, X).token;
+        give(&f, X, &message);
+        assert_int_equal(expect(&f, MESSAGE_MAP_REPLY, X).status, QUERY_BUSY);
+    }
+    struct query_message other = {.type = MESSAGE_MAP_REQUEST,
+                                  .nonce = ++f.nonce,
+                                  .instance = 0xe,
+                                  .question = address_of("20.1.0.102")};
+    give(&f, Y, &other);
+    other.token = expect(&f, MESSAGE_MAP_REQUEST_ACK, Y).token;
+    give(&f, Y, &other);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, A);
+    assert_int_equal(qsr_waiting(f.qsr), 16);
+    assert_int_equal(qsr_counters(f.qsr)->refused_full, 2);
+    (void)answer(&f, &asked, "20.1.0.64/26", "198.18.3.1"); // for X, and of use to all
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    (void)expect(&f, MESSAGE_MAP_REPLY, X);
+    assert_int_equal(qsr_waiting(f.qsr), 15);
+    for (int i = 0; i < 100; i++)
+        pass(&f, 100);
+    assert_int_equal(qsr_waiting(f.qsr), 0);
+    qsr_free(f.qsr);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_expiry_wakes_nobody),
         cmocka_unit_test(test_failure_sends_the_querier_elsewhere),
         cmocka_unit_test(test_busy_when_too_many_wait),
+        cmocka_unit_test(test_one_host_cannot_take_all_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
