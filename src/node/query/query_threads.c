@@ -146,12 +146,14 @@ static void run(void *state)
 {
     struct query_thread *thread = state;
     load_meter_init(&thread->meter, (struct instant){uv_hrtime()});
-    while (!atomic_load(&thread->end)) {
+    for (;;) {
         if (atomic_load(&thread->wanted)) {
             uv_mutex_lock(&thread->gate);
             uv_mutex_unlock(&thread->gate);
         }
         note_wake(thread);
+        if (atomic_load(&thread->end)) // behind the wake, which may have been for this
+            return;
         uv_mutex_lock(&thread->turn);
         bool more = take_turn(thread);
         uv_mutex_unlock(&thread->turn);
