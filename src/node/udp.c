@@ -147,6 +147,11 @@ struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
     return open_udp(listen, false, receive, batch_end, state, error);
 }
 
+void udp_share(struct udp *udp)
+{
+    set_option(udp->descriptor, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
 struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
                      udp_batch_end *batch_end, void *state, struct error *error)
 {

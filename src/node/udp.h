@@ -26,14 +26,16 @@ typedef void udp_batch_end(void *state);
 // choose.
 struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
                      udp_batch_end *batch_end, void *state, struct error *error);
-// A socket of its own for a thread of its own: several may be open at one address and port, and the
-// kernel gives each peer's datagrams always to the same one, so long as none is opened or closed.
-// Nobody watches it: the thread polls udp_descriptor, and calls udp_read.
-struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
-                            udp_batch_end *batch_end, void *state, struct error *error);
-// The same, for a socket that shares its address and port with no other.
+// A socket for a thread of its own. Nobody watches it: the thread polls udp_descriptor, and calls
+// udp_read.
 struct udp *udp_open_alone(const struct endpoint *listen, udp_receive *receive,
                            udp_batch_end *batch_end, void *state, struct error *error);
+// From now on others of the same account may be opened at its address and port.
+void udp_share(struct udp *udp);
+// As udp_open_alone, at the address and port of one that shares them. The kernel gives each peer's
+// datagrams always to the same of them, so long as none is opened or closed.
+struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
+                            udp_batch_end *batch_end, void *state, struct error *error);
 // At first nothing is called before a batch.
 void udp_foresee_with(struct udp *udp, udp_foresee *foresee);
 int udp_descriptor(const struct udp *udp);

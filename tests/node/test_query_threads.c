@@ -69,10 +69,30 @@ static void test_a_thread_ends(void **state)
     }
 }
 
+// Threads of one server share a port; two servers do not, whatever their number of threads.
+static void test_a_port_has_one_server(void **state)
+{
+    (void)state;
+    struct endpoint any = {address_from_ipv4(0x7f000001), 0};
+    void *cores[2] = {NULL, NULL};
+    for (size_t count = 1; count <= 2; count++) {
+        struct query_threads *threads = open_threads(&any, count);
+        struct endpoint taken = query_threads_local(threads);
+        for (size_t others = 1; others <= 2; others++) {
+            struct error error;
+            assert_null(query_threads_open(&taken, &idle, cores, others, &error));
+            assert_string_equal(error.reason, "socket-refused");
+        }
+        query_threads_close(threads);
+        query_threads_close(open_threads(&taken, count));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_thread_ends),
+        cmocka_unit_test(test_a_port_has_one_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,6 +45,11 @@ struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_recei
 }
 
 // The roles that are linked want these too, but none runs.
+void udp_share(struct udp *udp)
+{
+    (void)udp;
+}
+
 struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
                             udp_batch_end *batch_end, void *state, struct error *error)
 {

@@ -164,8 +164,21 @@ static void run(void *state)
 
 // All of them
 
-static bool open_thread(struct query_thread *thread, const struct endpoint *listen, bool alone,
-                        struct error *error)
+// The first socket must be the only one at its address: only then do the others share it. So two
+// nodes that were given one port hear of it, instead of getting half of the queriers each.
+static struct udp *open_queriers(struct query_thread *thread, const struct endpoint *listen,
+                                 bool first, struct error *error)
+{
+    if (!first)
+        return udp_open_shared(listen, on_datagram, NULL, thread, error);
+    struct udp *udp = udp_open_alone(listen, on_datagram, NULL, thread, error);
+    if (udp != NULL)
+        udp_share(udp);
+    return udp;
+}
+
+static bool open_thread(struct query_thread *thread, const struct endpoint *listen, bool first,
+                        bool alone, struct error *error)
 {
     struct endpoint any_port = {listen->address, 0};
     thread->deadline = INSTANT_NEVER;
@@ -175,7 +188,7 @@ static bool open_thread(struct query_thread *thread, const struct endpoint *list
     if (thread->wake < 0)
         return error_set(error, ERROR_SYSTEM, "thread-refused", "cannot make an eventfd: %s",
                          strerror(errno));
-    thread->queriers = udp_open_shared(listen, on_datagram, NULL, thread, error);
+    thread->queriers = open_queriers(thread, listen, first, error);
     thread->upstreams = thread->queriers;
     if (thread->queriers != NULL)
         udp_foresee_with(thread->queriers, on_batch);
@@ -206,7 +219,7 @@ struct query_threads *query_threads_open(const struct endpoint *listen,
         struct query_thread *thread = &threads->threads[threads->count];
         thread->functions = *functions;
         thread->core = cores[threads->count];
-        good = open_thread(thread, &at, count == 1, error);
+        good = open_thread(thread, &at, threads->count == 0, count == 1, error);
         if (good)
             at.port = udp_local(threads->threads[0].queriers).port;
     }
