@@ -15,11 +15,10 @@
 #include <curl/curl.h>
 #include <string.h>
 
-#define CONNECTIONS_MAX   32
-#define STALL_BYTES       1000 // a second; slower for HTTP_STALL_SECONDS is a stall
-#define CONNECT_SECONDS   3
-#define BODY_FIRST_BYTES  4096
-#define URL_REDIRECTS_MAX 3
+#define CONNECTIONS_MAX  32
+#define STALL_BYTES      1000 // a second; slower for HTTP_STALL_SECONDS is a stall
+#define CONNECT_SECONDS  3
+#define BODY_FIRST_BYTES 4096
 
 struct http_client {
     struct node *node;
@@ -265,12 +264,11 @@ static void set_options(struct http_fetch *fetch, const char *url, struct durati
 {
     CURL *easy = fetch->easy;
     (void)curl_easy_setopt(easy, CURLOPT_URL, url);
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)URL_REDIRECTS_MAX);
+    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
     (void)curl_easy_setopt(easy, CURLOPT_USERAGENT, "ivip");
     (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    // A name is resolved in a thread, which cannot be stopped. Nobody waits for it.
+    (void)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
     (void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
     (void)curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(timeout.ns / 1000000));
@@ -317,7 +315,6 @@ struct http_fetch *http_client_post(struct http_client *client, const char *url,
 {
     struct http_fetch *fetch = prepare(client, url, most, timeout, answered, state);
     fetch->headers = curl_slist_append(NULL, "Content-Type: application/octet-stream");
-    (void)curl_easy_setopt(fetch->easy, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(fetch->easy, CURLOPT_HTTPHEADER, fetch->headers);
     (void)curl_easy_setopt(fetch->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)length);
     (void)curl_easy_setopt(fetch->easy, CURLOPT_COPYPOSTFIELDS, bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Fetches over HTTP (libcurl) in the node's loop: plain GETs and POSTs with a limit on everything
-// that the other side decides.
+// that the other side decides. What is asked, and whom, it does not decide at all: no redirection
+// is followed.
 #ifndef IVIP_NODE_HTTP_HTTP_CLIENT_H
 #define IVIP_NODE_HTTP_HTTP_CLIENT_H
 
@@ -34,8 +35,7 @@ void http_client_free(struct http_client *client);
 // The fetch is valid until `answered` was called or it was cancelled.
 struct http_fetch *http_client_get(struct http_client *client, const char *url, size_t most,
                                    struct duration timeout, http_answered *answered, void *state);
-// The same for a POST of `length` bytes, which are copied, as application/octet-stream. It follows
-// no redirection.
+// The same for a POST of `length` bytes, which are copied, as application/octet-stream.
 struct http_fetch *http_client_post(struct http_client *client, const char *url, const void *bytes,
                                     size_t length, size_t most, struct duration timeout,
                                     http_answered *answered, void *state);
