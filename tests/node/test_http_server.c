@@ -1,24 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Handlers run in the node's loop in this thread; the client is libcurl in another.
 #include "../check.h"
-#include "base/memory.h"
 #include "http_call.h"
 #include "node/http/certificate.h"
-#include "node/http/http_connections.h"
 #include "node/http/http_server.h"
 #include "test_node.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
-#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#define HEADER_TOO_LARGE (64 * 1024)
 
 static uv_thread_t main_thread;
 static struct node *node;
@@ -164,39 +159,6 @@ static void test_late_answer(void **state)
     assert_string_equal(call.answer, "late");
 }
 
-static void test_large_bodies(void **state)
-{
-    (void)state;
-    size_t length = HTTP_BODY_MAX + 1;
-    char *body = calloc(1, length);
-    assert_non_null(body);
-    memset(body, 'a', length);
-    struct call refused = {.body = body, .body_length = length};
-    perform(&refused, "/echo");
-    assert_int_equal(refused.status, 413);
-    assert_non_null(strstr(refused.answer, "body-too-large"));
-    struct call chunked = {.body = body, .body_length = length, .chunked = true};
-    perform(&chunked, "/echo");
-    assert_int_equal(chunked.status, 413);
-    free(body);
-}
-
-// A peer cannot make the server hold more than a connection's share of headers.
-static void test_large_headers(void **state)
-{
-    (void)state;
-    char *pad = calloc(1, HEADER_TOO_LARGE + 1);
-    assert_non_null(pad);
-    memset(pad, 'a', HEADER_TOO_LARGE);
-    struct call call = {.header = pad};
-    perform(&call, "/about");
-    assert_int_equal(call.status, 431);
-    struct call next = {0};
-    perform(&next, "/about");
-    assert_int_equal(next.status, 200);
-    free(pad);
-}
-
 // The server closes while a handler still works; what the handler answers then goes nowhere.
 static void test_close_before_answer(void **state)
 {
@@ -329,109 +291,6 @@ static void test_lent_bytes_come_back(void **state)
     finish(&late, thread);
 }
 
-// A client that sends an octet now and then, and nothing else.
-struct trickle {
-    int sock;
-    uv_timer_t timer;
-    unsigned sent;
-    bool cut;
-};
-
-static void send_octet(uv_timer_t *timer)
-{
-    struct trickle *trickle = timer->data;
-    char end = 0;
-    ssize_t got = recv(trickle->sock, &end, 1, MSG_DONTWAIT);
-    trickle->cut =
-        got == 0 || (got < 0 && errno != EAGAIN) || send(trickle->sock, "G", 1, MSG_NOSIGNAL) != 1;
-    trickle->sent++;
-}
-
-static double metric(const char *line)
-{
-    size_t length = 0;
-    struct metrics_page *page = metrics_page_new();
-    http_server_write_metrics(server, "test", page);
-    char *text = metrics_page_finish(page, &length);
-    const char *at = strstr(text, line);
-    assert_non_null(at);
-    double value = strtod(at + strlen(line), NULL);
-    memory_free(text);
-    return value;
-}
-
-#define TOTAL(what) metric("ivip_http_connections_total{server=\"test\",what=\"" what "\"}")
-#define OPEN()      metric("ivip_http_connections{server=\"test\"}")
-
-struct crowd {
-    uv_timer_t timer;
-    double refused;
-    bool seen;
-};
-
-static void look_at_refused(uv_timer_t *timer)
-{
-    struct crowd *crowd = timer->data;
-    crowd->seen = TOTAL("refused") >= crowd->refused;
-}
-
-// Nobody takes all places, and who is refused is counted.
-static void test_too_many_of_one_source(void **state)
-{
-    (void)state;
-    enum { MORE = 3 };
-    static int socks[HTTP_CONNECTIONS_PER_SOURCE_MAX + MORE];
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(http_server_local(server).port),
-                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    static struct crowd crowd; // its timer is closed after the test
-    crowd = (struct crowd){.refused = MORE};
-    for (size_t i = 0; i < HTTP_CONNECTIONS_PER_SOURCE_MAX + MORE; i++) {
-        socks[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        assert_true(socks[i] >= 0);
-        assert_int_equal(connect(socks[i], (struct sockaddr *)&to, sizeof(to)), 0);
-    }
-    (void)uv_timer_init(node_loop(node), &crowd.timer);
-    crowd.timer.data = &crowd;
-    (void)uv_timer_start(&crowd.timer, look_at_refused, 10, 10);
-    test_run_until(node, &crowd.seen);
-    uv_close((uv_handle_t *)&crowd.timer, NULL);
-    assert_true(TOTAL("accepted") == HTTP_CONNECTIONS_PER_SOURCE_MAX);
-    assert_true(TOTAL("refused") == MORE);
-    assert_true(TOTAL("cut") == 0);
-    assert_true(OPEN() == HTTP_CONNECTIONS_PER_SOURCE_MAX);
-    for (size_t i = 0; i < HTTP_CONNECTIONS_PER_SOURCE_MAX + MORE; i++)
-        (void)close(socks[i]);
-}
-
-// Whoever sends slowly does not hold its place; one who waits for an answer, and one who sends
-// requests one after the other, does.
-static void test_a_slow_request_is_cut(void **state)
-{
-    (void)state;
-    http_server_set_patience(server, duration_ms(400));
-    struct trickle trickle = {.sock = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    struct sockaddr_in to = {.sin_family = AF_INET,
-                             .sin_port = htons(http_server_local(server).port),
-                             .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    assert_int_equal(connect(trickle.sock, (struct sockaddr *)&to, sizeof(to)), 0);
-    (void)uv_timer_init(node_loop(node), &trickle.timer);
-    trickle.timer.data = &trickle;
-    (void)uv_timer_start(&trickle.timer, send_octet, 10, 10);
-    struct call slow_answer = {0};
-    uv_thread_t thread = begin(&slow_answer, "/never");
-    test_run_until(node, &trickle.cut);
-    assert_true(trickle.sent > 10);
-    uv_close((uv_handle_t *)&trickle.timer, NULL);
-    (void)close(trickle.sock);
-    (void)uv_timer_start(&later, answer_later, 800, 0);
-    finish(&slow_answer, thread);
-    assert_int_equal(slow_answer.status, 202);
-    assert_true(TOTAL("cut") >= 1);
-    assert_true(TOTAL("accepted") >= 2);
-    assert_true(TOTAL("refused") == 0);
-}
-
 static void test_port_taken(void **state)
 {
     (void)state;
@@ -449,16 +308,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_answer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_large_bodies, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_large_headers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_close_before_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lent_bytes_come_back, set_up, tear_down),
         cmocka_unit_test_prestate_setup_teardown(test_tls, set_up, tear_down, tls),
         cmocka_unit_test_prestate_setup_teardown(test_a_stalled_handshake, set_up, tear_down, tls),
         cmocka_unit_test_prestate_setup_teardown(test_handshakes_need_no_loop, set_up, tear_down,
                                                  tls),
-        cmocka_unit_test_setup_teardown(test_a_slow_request_is_cut, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_too_many_of_one_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_port_taken, set_up, tear_down),
     };
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_ALL) != 0)

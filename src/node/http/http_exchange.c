@@ -41,17 +41,58 @@ struct http_exchange *http_exchange_new(struct http_server *server,
     return exchange;
 }
 
+// Of the room that a body has, what counts as that of a large one.
+static size_t large(size_t room)
+{
+    return room > HTTP_BODY_SMALL ? room : 0;
+}
+
+// The room that a body of so many octets gets: more than it needs, as it may go on.
+static size_t room_for(size_t need)
+{
+    size_t most = need > HTTP_BODY_SMALL ? HTTP_BODY_MAX : HTTP_BODY_SMALL;
+    size_t room = need < 512 ? 1024 : need * 2;
+    return room < most ? room : most;
+}
+
+static enum http_body_fate make_room(struct http_exchange *exchange, size_t need)
+{
+    if (need > HTTP_BODY_MAX)
+        return HTTP_BODY_TOO_LARGE;
+    if (need <= exchange->body_room)
+        return HTTP_BODY_TAKEN;
+    struct http_server *server = exchange->server;
+    size_t room = room_for(need);
+    size_t others = server->large_bodies - large(exchange->body_room);
+    if (others + large(room) > HTTP_LARGE_BODIES_MAX)
+        return HTTP_BODY_NO_ROOM;
+    server->large_bodies = others + large(room);
+    exchange->body = memory_resize(exchange->body, room + 1);
+    exchange->body_room = room;
+    return HTTP_BODY_TAKEN;
+}
+
+void http_exchange_leave_room(struct http_exchange *exchange)
+{
+    exchange->server->large_bodies -= large(exchange->body_room);
+}
+
+static void drop_body(struct http_exchange *exchange)
+{
+    http_exchange_leave_room(exchange);
+    memory_free(exchange->body);
+    exchange->body = NULL;
+    exchange->body_length = exchange->body_room = 0;
+}
+
 bool http_exchange_take_body(struct http_exchange *exchange, const char *bytes, size_t length)
 {
-    if (exchange->too_large || length > HTTP_BODY_MAX - exchange->body_length) {
-        exchange->too_large = true;
+    if (exchange->body_fate == HTTP_BODY_TAKEN)
+        exchange->body_fate = make_room(exchange, exchange->body_length + length);
+    if (exchange->body_fate != HTTP_BODY_TAKEN) {
+        drop_body(exchange);
         exchange->discarded += length;
         return exchange->discarded <= HTTP_BODY_MAX;
-    }
-    size_t need = exchange->body_length + length + 1;
-    if (need > exchange->body_capacity) {
-        exchange->body_capacity = need < 1024 ? 1024 : need * 2;
-        exchange->body = memory_resize(exchange->body, exchange->body_capacity);
     }
     memcpy(exchange->body + exchange->body_length, bytes, length);
     exchange->body_length += length;
@@ -178,10 +219,18 @@ void http_reply(struct http_exchange *exchange, unsigned status, const char *typ
 void http_exchange_refuse_body(struct http_exchange *exchange)
 {
     struct error error;
-    (void)error_set(&error, ERROR_LIMIT, "body-too-large",
-                    "the body of a request may have at most %d bytes", HTTP_BODY_MAX);
+    bool too_large = exchange->body_fate == HTTP_BODY_TOO_LARGE;
+    if (too_large)
+        (void)error_set(&error, ERROR_LIMIT, "body-too-large",
+                        "the body of a request may have at most %d bytes", HTTP_BODY_MAX);
+    else
+        (void)error_set(&error, ERROR_UNAVAILABLE, "bodies-too-large",
+                        "other requests have all the room that there is for bodies of over %d "
+                        "bytes; send it again later",
+                        HTTP_BODY_SMALL);
     http_reply_error(exchange, &error);
-    exchange->status = MHD_HTTP_CONTENT_TOO_LARGE;
+    if (too_large)
+        exchange->status = MHD_HTTP_CONTENT_TOO_LARGE;
 }
 
 unsigned http_status(enum error_code code)

@@ -29,6 +29,7 @@
 #define CONNECTION_MEMORY (32 * 1024) // holds the request line and all headers
 #define IDLE_SECONDS      30
 #define BACKLOG           256
+#define REQUESTS_AT_ONCE  16 // handled before other work of the node's loop gets a turn
 #define TURNS_AT_ONCE     16 // of libmicrohttpd
 #define PAUSE_MS_MAX      16 // between further ones, while it only waits for clients
 
@@ -80,10 +81,15 @@ static void give_back_all(struct http_server *server)
 static void on_arrived(uv_async_t *async)
 {
     struct http_server *server = async->data;
-    struct list_node *node;
     give_back_all(server);
-    while (!server->stopping && (node = take(server, &server->requests)) != NULL)
+    for (unsigned i = 0; i < REQUESTS_AT_ONCE; i++) {
+        struct list_node *node = server->stopping ? NULL : take(server, &server->requests);
+        if (node == NULL)
+            return;
         server->handler(server->state, container_of(node, struct http_exchange, queued));
+    }
+    if (!server->stopping)
+        (void)uv_async_send(async); // who asks as fast as he is answered does not have it all
 }
 
 // --- libmicrohttpd's turn ------------------------------------------------------------------------
@@ -133,7 +139,7 @@ static enum MHD_Result hand_over(struct http_exchange *exchange)
     struct http_server *server = exchange->server;
     exchange->handed_over = true;
     http_connection_whole(exchange->connection);
-    if (exchange->too_large) {
+    if (exchange->body_fate != HTTP_BODY_TAKEN) {
         http_exchange_refuse_body(exchange);
         return http_exchange_send(exchange);
     }
@@ -176,6 +182,7 @@ static void on_completed(void *state, struct MHD_Connection *connection, void **
     if (exchange == NULL)
         return;
     list_remove(&exchange->node);
+    http_exchange_leave_room(exchange);
     exchange->server = NULL;
     exchange->connection = NULL;
     if (exchange->replied || !exchange->handed_over)
@@ -297,9 +304,17 @@ static void run(void *state)
 
 // --- opening and closing -------------------------------------------------------------------------
 
-static struct http_server *server_new(struct node *node, http_handler *handler, void *state)
+static struct http_server *server_new(struct node *node, http_handler *handler, void *state,
+                                      struct error *error)
 {
     struct http_server *server = memory_new(sizeof(*server));
+    int failed = uv_loop_init(&server->loop);
+    if (failed != 0) {
+        (void)error_set(error, ERROR_SYSTEM, "cannot-listen", "cannot make an event loop: %s",
+                        uv_strerror(failed));
+        memory_free(server);
+        return NULL;
+    }
     server->node = node;
     server->handler = handler;
     server->state = state;
@@ -310,8 +325,6 @@ static struct http_server *server_new(struct node *node, http_handler *handler, 
     list_init(&server->replies);
     list_init(&server->releases);
     int result = uv_mutex_init(&server->lock);
-    assert(result == 0);
-    result = uv_loop_init(&server->loop);
     assert(result == 0);
     (void)result;
     server->connections = http_connections_new(&server->loop);
@@ -343,8 +356,8 @@ static bool open_daemon(struct http_server *server, const struct endpoint *liste
     return false;
 }
 
-// Lets the loop watch the daemon's epoll descriptor, and starts the thread.
-static void start(struct http_server *server)
+// Lets the loop watch the daemon's epoll descriptor.
+static void watch(struct http_server *server)
 {
     const union MHD_DaemonInfo *info =
         MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD);
@@ -359,29 +372,41 @@ static void start(struct http_server *server)
     server->called.data = server;
     server->arrived.data = server;
     (void)uv_poll_start(&server->poll, UV_READABLE, on_readable);
-    result = uv_thread_create(&server->thread, run, server);
-    assert(result == 0);
     (void)result;
+}
+
+static void on_arrived_closed(uv_handle_t *handle)
+{
+    server_free(handle->data);
+}
+
+static bool start(struct http_server *server, struct error *error)
+{
+    watch(server);
+    int failed = uv_thread_create(&server->thread, run, server);
+    if (failed == 0)
+        return true;
+    (void)error_set(error, ERROR_SYSTEM, "cannot-listen", "cannot start a thread: %s",
+                    uv_strerror(failed));
+    stop_serving(server);
+    run(server);
+    uv_close((uv_handle_t *)&server->arrived, on_arrived_closed);
+    return false;
 }
 
 struct http_server *http_server_open(struct node *node, const struct endpoint *listen_at,
                                      const struct certificate *certificate, http_handler *handler,
                                      void *state, struct error *error)
 {
-    struct http_server *server = server_new(node, handler, state);
-    if (open_daemon(server, listen_at, certificate, error)) {
-        start(server);
-        return server;
-    }
+    struct http_server *server = server_new(node, handler, state, error);
+    if (server == NULL)
+        return NULL;
+    if (open_daemon(server, listen_at, certificate, error))
+        return start(server, error) ? server : NULL;
     http_connections_close(server->connections);
     run(server);
     server_free(server);
     return NULL;
-}
-
-static void on_arrived_closed(uv_handle_t *handle)
-{
-    server_free(handle->data);
 }
 
 void http_server_close(struct http_server *server)

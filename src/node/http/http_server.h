@@ -11,7 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define HTTP_BODY_MAX (1024 * 1024) // largest request body taken
+#define HTTP_BODY_MAX   (1024 * 1024) // largest request body taken
+#define HTTP_BODY_SMALL (64 * 1024)   // for which there is always room
+// What larger ones may take together, of all requests that a server has at a time.
+#define HTTP_LARGE_BODIES_MAX (64 * HTTP_BODY_MAX)
 
 struct certificate;
 struct http_server;

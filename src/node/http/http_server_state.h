@@ -30,6 +30,7 @@ struct http_server {
     uv_async_t called;          // replies, or another order
     uint64_t pause_ms;          // before libmicrohttpd's next turn, while it only waits for clients
     struct list_node exchanges; // all that have a connection; by `node`
+    size_t large_bodies;        // the room that they have for bodies above HTTP_BODY_SMALL
     // Both, under the lock
     uv_mutex_t lock;
     struct list_node requests; // whole, not handled yet; by `queued`
@@ -37,6 +38,12 @@ struct http_server {
     struct list_node releases; // struct release
     struct duration patience;
     bool stopping;
+};
+
+enum http_body_fate {
+    HTTP_BODY_TAKEN,
+    HTTP_BODY_TOO_LARGE,
+    HTTP_BODY_NO_ROOM, // others have all of HTTP_LARGE_BODIES_MAX
 };
 
 // A request and its answer. The server's thread has it until the request is whole, the node's
@@ -51,12 +58,12 @@ struct http_exchange {
     bool handed_over; // the handler has it or had it
     bool replied;
     bool suspended;
-    bool too_large;
+    enum http_body_fate body_fate;
     char *method;
     char *path;
     char *body;
     size_t body_length;
-    size_t body_capacity;
+    size_t body_room; // octets that fit, a NUL behind them
     size_t discarded;
     struct endpoint peer;
     size_t header_count;
@@ -81,8 +88,10 @@ void http_exchange_free(struct http_exchange *exchange);
 // Takes a piece of the body. False where the connection should be cut: a peer that goes on sending
 // far beyond the limit does not wait for an answer.
 bool http_exchange_take_body(struct http_exchange *exchange, const char *bytes, size_t length);
-// Refuses a body that was too large.
+// Refuses a body that was not taken.
 void http_exchange_refuse_body(struct http_exchange *exchange);
+// The room for large bodies that it had is for others now.
+void http_exchange_leave_room(struct http_exchange *exchange);
 // Gives the reply to libmicrohttpd.
 enum MHD_Result http_exchange_send(struct http_exchange *exchange);
 
