@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "node/config/config_read.h"
+#include "node/socket_address.h"
 #include "query/discovery.h"
 #include "query/mab_index.h"
 #include "wire/mab_page_writer.h"
@@ -20,13 +21,14 @@
 
 #define PAGE_TTL_SECONDS 86400 // pages never change
 #define DAY_MS           (24 * 3600 * 1000)
+#define PORT_DNS         53
 
 // The list, as it is written in YAML.
 
 struct zone_host {
     char *name; // one label: below the DSOC, or the domain; with dots: elsewhere
     struct config_endpoints addresses;
-    uint32_t port;
+    uint32_t port; // of one that is elsewhere; 0: PORT_QUERY
     uint32_t priority;
 };
 
@@ -53,33 +55,31 @@ struct zone_list {
     static const struct config_keys name = {                                                       \
         name##_items, sizeof(name##_items) / sizeof(name##_items[0]), sizeof(struct type)}
 
-static const struct config_key host_items[] = {
+static const struct config_key server_items[] = {
+    {KEY("name", text, zone_host, name), .required = true},
+    {KEY("addresses", endpoints, zone_host, addresses), .port = PORT_DNS},
+};
+KEYS(server, zone_host);
+
+static const struct config_key qsa_items[] = {
     {KEY("name", text, zone_host, name), .required = true},
     {KEY("addresses", endpoints, zone_host, addresses), .port = PORT_QUERY},
     {KEY("port", number, zone_host, port), .least = 1, .most = UINT16_MAX},
     {KEY("priority", number, zone_host, priority), .least = 0, .most = UINT16_MAX},
 };
-KEYS(host, zone_host);
-
-static void host_defaults(void *section, struct config_memory *memory)
-{
-    (void)memory;
-    ((struct zone_host *)section)->port = PORT_QUERY;
-}
+KEYS(qsa, zone_host);
 
 static const struct config_key dsoc_items[] = {
     {KEY("label", text, zone_dsoc, label), .required = true},
     {KEY("mabs", prefixes, zone_dsoc, mabs), .required = true},
-    {KEY("qsas", sections, zone_dsoc, qsa_count), .required = true, .keys = &host,
-     .set_defaults = host_defaults},
+    {KEY("qsas", sections, zone_dsoc, qsa_count), .required = true, .keys = &qsa},
 };
 KEYS(dsoc, zone_dsoc);
 
 static const struct config_key list_items[] = {
     {KEY("domain", text, zone_list, domain), .required = true},
     {KEY("ttl", duration, zone_list, ttl), .least = 1000, .most = DAY_MS},
-    {KEY("servers", sections, zone_list, server_count), .required = true, .keys = &host,
-     .set_defaults = host_defaults},
+    {KEY("servers", sections, zone_list, server_count), .required = true, .keys = &server},
     {KEY("dsocs", sections, zone_list, dsoc_count), .required = true, .keys = &dsoc},
     {KEY("refuse", prefixes, zone_list, refuse)},
 };
@@ -100,9 +100,28 @@ static bool is_name(const char *text, bool dots)
     }
 }
 
-static bool check_host(struct config_reader *reader, const char *key, size_t index,
-                       const struct zone_host *checked)
+static bool check_addresses(struct config_reader *reader, const char *key, size_t index,
+                            const struct zone_host *checked)
 {
+    for (size_t i = 0; i < checked->addresses.count; i++) {
+        const struct endpoint *one = &checked->addresses.items[i];
+        char text[ADDRESS_TEXT_MAX];
+        if (address_is_wildcard(&one->address))
+            return config_refuse_key(reader, key, index, "%s: nobody can be reached at %s",
+                                     checked->name, address_print(&one->address, text));
+        if (one->port != checked->addresses.items[0].port)
+            return config_refuse_key(reader, key, index,
+                                     "%s: all addresses of one host have the same port",
+                                     checked->name);
+    }
+    return true;
+}
+
+// One of `hosts`, beside those before it: two of one name would become one in DNS.
+static bool check_host(struct config_reader *reader, const char *key, size_t index,
+                       const struct zone_host *hosts, size_t number)
+{
+    const struct zone_host *checked = &hosts[number];
     if (!is_name(checked->name, true) || strlen(checked->name) > DISCOVERY_DOMAIN_MAX)
         return config_refuse_key(reader, key, index, "\"%.80s\" is no host name", checked->name);
     bool elsewhere = strchr(checked->name, '.') != NULL;
@@ -111,12 +130,27 @@ static bool check_host(struct config_reader *reader, const char *key, size_t ind
                                  "%s: a host of one label needs \"addresses\"; one with dots is "
                                  "elsewhere in DNS, with its addresses",
                                  checked->name);
-    for (size_t i = 1; i < checked->addresses.count; i++)
-        if (checked->addresses.items[i].port != checked->addresses.items[0].port)
-            return config_refuse_key(reader, key, index,
-                                     "%s: all addresses of one host have the same port",
+    if (!elsewhere && checked->port != 0)
+        return config_refuse_key(reader, key, index,
+                                 "%s: \"port\" is for a host elsewhere in DNS; write that of this "
+                                 "one behind its addresses",
+                                 checked->name);
+    for (size_t i = 0; i < number; i++)
+        if (strcasecmp(hosts[i].name, checked->name) == 0 &&
+            (!elsewhere || hosts[i].port == checked->port))
+            return config_refuse_key(reader, key, index, "the host %s is listed twice",
                                      checked->name);
-    return true;
+    return check_addresses(reader, key, index, checked);
+}
+
+static bool check_server(struct config_reader *reader, const struct zone_list *zone, size_t index)
+{
+    const struct zone_host *checked = &zone->servers[index];
+    if (!check_host(reader, "servers", index, zone->servers, index))
+        return false;
+    return checked->addresses.count == 0 || checked->addresses.items[0].port == PORT_DNS ||
+           config_refuse_key(reader, "servers", index, "%s: name servers are asked at port %d",
+                             checked->name, PORT_DNS);
 }
 
 static bool check_dsoc(struct config_reader *reader, const struct zone_list *zone, size_t index)
@@ -135,8 +169,12 @@ static bool check_dsoc(struct config_reader *reader, const struct zone_list *zon
         if (!mab_check(&checked->mabs.items[i], &units, &error))
             return config_refuse_key(reader, "dsocs", index, "%s: %s", checked->label, error.text);
     }
+    if (checked->qsa_count == 0)
+        return config_refuse_key(reader, "dsocs", index,
+                                 "%s: at least one QSA was expected, which answers for its MABs",
+                                 checked->label);
     for (size_t i = 0; i < checked->qsa_count; i++)
-        if (!check_host(reader, "dsocs", index, &checked->qsas[i]))
+        if (!check_host(reader, "dsocs", index, checked->qsas, i))
             return false;
     return true;
 }
@@ -154,7 +192,7 @@ static bool check_list(struct config_reader *reader, const struct zone_list *zon
         return config_refuse_key(reader, "dsocs", SIZE_MAX, "at most %d DSOCs are found by QSRs",
                                  DISCOVERY_DSOCS_MAX);
     for (size_t i = 0; i < zone->server_count; i++)
-        if (!check_host(reader, "servers", i, &zone->servers[i]))
+        if (!check_server(reader, zone, i))
             return false;
     for (size_t i = 0; i < zone->dsoc_count; i++)
         if (!check_dsoc(reader, zone, i))
@@ -254,11 +292,12 @@ static void write_dsoc(FILE *out, const struct zone_dsoc *from, uint32_t ttl)
     char below[DNS_LABEL_TEXT_MAX + 1];
     (void)snprintf(below, sizeof(below), ".%s", from->label);
     for (size_t i = 0; i < from->qsa_count; i++) {
-        const struct zone_host *qsa = &from->qsas[i];
-        bool here = qsa->addresses.count > 0;
+        const struct zone_host *host = &from->qsas[i];
+        bool here = host->addresses.count > 0;
+        uint32_t elsewhere = host->port != 0 ? host->port : PORT_QUERY;
         (void)fprintf(out, "_ivip-qsa._udp%s %" PRIu32 " IN SRV %" PRIu32 " 0 %" PRIu32 " %s%s\n",
-                      below, ttl, qsa->priority, here ? qsa->addresses.items[0].port : qsa->port,
-                      qsa->name, here ? below : ".");
+                      below, ttl, host->priority, here ? host->addresses.items[0].port : elsewhere,
+                      host->name, here ? below : ".");
     }
     for (size_t i = 0; i < from->qsa_count; i++)
         write_addresses(out, &from->qsas[i], below, ttl);

@@ -47,6 +47,15 @@ def test_zone(tmp_path):
         "one.beta 300 IN A 198.18.9.3"]
 
 
+def test_one_host_at_two_ports(tmp_path):
+    two = copy.deepcopy(LIST)
+    two["dsocs"][0]["qsas"].append({"name": "qsa.dns.example.net"})
+    lines = written(tmp_path, two).out.splitlines()
+    assert [line for line in lines if "qsa.dns.example.net" in line] == [
+        "_ivip-qsa._udp.acme 300 IN SRV 10 0 4750 qsa.dns.example.net.",
+        "_ivip-qsa._udp.acme 300 IN SRV 0 0 4746 qsa.dns.example.net."]
+
+
 def test_serial_grows_with_changes_only(tmp_path):
     first = written(tmp_path, LIST, "--serial", "4294967295").out
     before = tmp_path / "before.zone"
@@ -77,6 +86,18 @@ def test_one_more_mab_changes_few_pages(tmp_path):
     (lambda z: z["dsocs"][1]["mabs"].append("30.0.0.0/30"), "beta: "),
     (lambda z: z["dsocs"][1]["qsas"].append({"name": "two"}), 'one label needs "addresses"'),
     (lambda z: z.update(domain="ivip.example."), '"ivip.example." is no domain'),
+    (lambda z: z["dsocs"][1].update(qsas=[]), "beta: at least one QSA was expected"),
+    (lambda z: z["dsocs"][0]["qsas"][0].update(port=4750), 'north: "port" is for a host elsewhere'),
+    (lambda z: z["dsocs"][0]["qsas"].append({"name": "North", "addresses": ["198.18.9.9"]}),
+     "the host North is listed twice"),
+    (lambda z: z["dsocs"][0]["qsas"].append(dict(z["dsocs"][0]["qsas"][1])),
+     "the host qsa.dns.example.net is listed twice"),
+    (lambda z: z["dsocs"][0]["qsas"][0]["addresses"].append("::"), "nobody can be reached at ::"),
+    (lambda z: z["servers"].append({"name": "NS1", "addresses": ["192.0.2.54"]}),
+     "the host NS1 is listed twice"),
+    (lambda z: z["servers"][0].update(addresses=["192.0.2.53:5353"]),
+     "ns1: name servers are asked at port 53"),
+    (lambda z: z["servers"][0].update(priority=1), "priority"),
 ])
 def test_refuses(tmp_path, change, words):
     wrong = copy.deepcopy(LIST)
