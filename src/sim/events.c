@@ -48,9 +48,10 @@ static void end(void *state, struct instant now)
         set_disk_full(world, plan->event->node, false);
     else if (plan->event->kind == WORLD_DNS)
         world->dns.trouble = DNS_SECURE;
-    else if (plan->event->kind == WORLD_MUTE)
-        world->mute = NULL;
-    else {
+    else if (plan->event->kind == WORLD_MUTE) {
+        if (world->mute == plan->event) // else another path is mute by now
+            world->mute = NULL;
+    } else {
         engine_note(world->engine, "a path is mended");
         set_cut(world, plan->event, false);
     }

@@ -52,8 +52,9 @@ struct world_finder {
     size_t node;
     const char *name;
     bool of_itr;
-    struct locator *locator; // NULL: it is down, or was told its servers
-    unsigned life;           // counts starts
+    struct locator *locator;  // NULL: it is down, or was told its servers
+    unsigned life;            // counts starts
+    bool named[ZONE_ISP_MAX]; // the servers of the ISP that a validated answer named to it since
 };
 
 struct world_qsa {
@@ -76,7 +77,9 @@ struct world_qsa {
     char feed_name[WORLD_NAME_MAX + 8];
     bool loaded[MASTER_MABS]; // has, or had, a copy since it started
     uint64_t sequences[MASTER_MABS];
-    struct instant open_since; // since when nothing keeps it from its RUAS
+    struct instant open_since;   // since when nothing keeps it from its RUAS
+    uint64_t named[MASTER_MABS]; // the last sequence that a payload which reached it named
+    struct instant behind_since[MASTER_MABS]; // since when its copy lacks that one; or never
 };
 
 // The RUAS's database in short, to see whether something changed it.
@@ -136,7 +139,8 @@ struct world_qsr {
 // What an ITR believes of a unit: made from the querier's events alone, as a real ITR does.
 struct belief {
     bool known;
-    struct address etr; // zero: drop
+    struct address etr;   // zero: drop
+    struct instant until; // by the engine's clock
 };
 
 // A report on an ITR's disk.
@@ -245,8 +249,9 @@ struct world {
     bool quiet;                     // no more faults, changes and attacks
     struct hash_key key;
     struct table tellings;
-    struct table asked, lessons;      // checks/lessons.c
-    uint64_t victim_sent, victim_got; // octets from and to the address that the attacker takes
+    struct table asked, lessons; // checks/lessons.c
+    // Octets from and to the address that the attacker takes, for each server.
+    uint64_t victim_sent[WORLD_NODES_MAX], victim_got[WORLD_NODES_MAX];
     uint8_t heard[PAYLOAD_BYTES_MAX]; // a payload that the attacker has
     size_t heard_length;
     uint8_t *heard_report; // and a usage report
@@ -295,6 +300,12 @@ void world_qsr_stop(struct world_qsr *qsr);
 void world_qsr_take_servers(struct world_qsr *qsr, const struct querier_server *servers,
                             size_t count);
 struct teller_config world_teller_limits(const struct world *world);
+// Whom a server of that role advises to ask in its place: others of its kind, and first one that
+// nobody else names, which must not be asked. Returns how many there are.
+size_t world_advice(const struct world *world, enum world_role role,
+                    struct endpoint others[TELLER_ALTERNATIVES_MAX]);
+// How loaded a server says it is.
+uint8_t world_load(struct world *world);
 
 // nodes/list.c: the set of MABs, from query servers. A list that was not started does nothing.
 void world_list_start(struct world_list *list, struct world *world, size_t node, const char *name,
@@ -403,6 +414,12 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
 void world_check_beliefs(struct world *world);
 void world_check_feeds(struct world *world);
 void world_check_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence);
+// A payload of the RUAS arrives at a QSA, whose receiver does not know it yet.
+void world_note_payload(struct world *world, const struct engine_datagram *datagram);
+// Its copy of a MAB is another one now, or it starts.
+void world_note_copy(struct world_qsa *qsa, size_t mab);
+// It tells something from its copy of a MAB.
+void world_check_fit(const struct world_qsa *qsa, size_t mab);
 void world_check_forwarding(struct world_itr *itr, const struct address *destination,
                             const struct address *etr);
 void world_check_passed(struct world_itr *itr, const struct address *destination);
@@ -419,6 +436,11 @@ void world_note_told(struct world *world, struct instant now,
 void world_check_told_on(struct world *world, struct instant now,
                          const struct engine_datagram *datagram,
                          const struct query_message *message);
+// An ITR takes a mapping over, to be believed until then.
+void world_check_learned(const struct world_itr *itr, const struct range *range,
+                         const struct address *etr, struct instant until);
+// Whether a message tells a mapping.
+bool world_tells_mapping(const struct query_message *message);
 void world_free_lessons(struct world *world);
 
 // checks/authority.c
@@ -459,6 +481,9 @@ void world_note_discovery_stop(struct world_qsr *qsr);
 // DNS, as of a version of the zone, answers a QSR, which does not know it yet.
 void world_note_dns(struct world_qsr *qsr, const struct dns_question *question,
                     const struct dns_answer *answer, size_t version);
+// The same for an ITR or QSC that looks for its servers.
+void world_note_found(struct world_finder *finder, const struct dns_question *question,
+                      const struct dns_answer *answer, size_t version);
 void world_check_version(struct world_qsr *qsr);
 // The set of a QSR or QSC, by whatever means it came, changed.
 void world_note_lacking(struct world_qsr *qsr);

@@ -8,53 +8,75 @@
 #include "sim/world.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SEEDS_DEFAULT 200
+#define SEEDS_MANY    50 // in so many seeds everything that a report counts happens
+
+// What a report counts, and in which words the sum of all is printed.
+static const struct count {
+    size_t place;
+    const char *what;
+} counts[] = {
+#define COUNT(field, what)                                                                         \
+    {                                                                                              \
+        offsetof(struct world_report, field), what                                                 \
+    }
+    COUNT(changes, "changes"),
+    COUNT(questions, "questions"),
+    COUNT(answered, "questions answered"),
+    COUNT(failed_questions, "questions failed"),
+    COUNT(updates, "updates"),
+    COUNT(datagrams, "datagrams"),
+    COUNT(crashes, "crashes"),
+    COUNT(cuts, "cuts"),
+    COUNT(attacks, "attacks"),
+    COUNT(packets, "packets"),
+    COUNT(tunnelled, "packets tunnelled"),
+    COUNT(payloads, "payloads"),
+    COUNT(payload_sets, "sets applied from payloads"),
+    COUNT(fetches, "fetches"),
+    COUNT(reloads, "copies loaded"),
+    COUNT(clock_steps, "clock steps"),
+    COUNT(refused, "sets refused"),
+    COUNT(scheduled, "scheduled sets ended"),
+    COUNT(taken_back, "turns taken back for a full disk"),
+    COUNT(power_cuts, "power cuts within a sync"),
+    COUNT(reports, "usage reports"),
+    COUNT(zones, "versions of zones"),
+    COUNT(versions, "versions taken over by QSRs"),
+    COUNT(dns_answers, "answers of DNS"),
+    COUNT(dns_failures, "bad answers of DNS"),
+    COUNT(lists, "sets of MABs learned from query servers"),
+    COUNT(pages, "Page Replies"),
+    COUNT(passed, "packets before their MAB was known"),
+#undef COUNT
+};
+
+#define COUNTS (sizeof(counts) / sizeof(counts[0]))
 
 struct total {
-    uint64_t runs, changes, questions, answered, failed_questions;
-    uint64_t datagrams, updates, crashes, cuts, attacks;
-    uint64_t packets, tunnelled, payloads, payload_sets, fetches, reloads, clock_steps;
-    uint64_t refused, scheduled, taken_back, power_cuts;
-    uint64_t zones, versions, dns_answers, dns_failures;
-    uint64_t lists, pages, passed;
+    uint64_t runs;
+    uint64_t sums[COUNTS];
 };
+
+static uint64_t count_in(const struct world_report *report, size_t i)
+{
+    uint64_t number = 0;
+    memcpy(&number, (const char *)report + counts[i].place, sizeof(number));
+    return number;
+}
 
 static bool run_seed(uint64_t seed, struct total *total, bool tell)
 {
     struct world_config config = world_config_random(seed);
     struct world_report report = world_run(&config, stdout);
     total->runs++;
-    total->changes += report.changes;
-    total->questions += report.questions;
-    total->answered += report.answered;
-    total->failed_questions += report.failed_questions;
-    total->datagrams += report.datagrams;
-    total->updates += report.updates;
-    total->crashes += report.crashes;
-    total->cuts += report.cuts;
-    total->attacks += report.attacks;
-    total->packets += report.packets;
-    total->tunnelled += report.tunnelled;
-    total->payloads += report.payloads;
-    total->payload_sets += report.payload_sets;
-    total->fetches += report.fetches;
-    total->reloads += report.reloads;
-    total->clock_steps += report.clock_steps;
-    total->refused += report.refused;
-    total->scheduled += report.scheduled;
-    total->taken_back += report.taken_back;
-    total->power_cuts += report.power_cuts;
-    total->zones += report.zones;
-    total->versions += report.versions;
-    total->dns_answers += report.dns_answers;
-    total->dns_failures += report.dns_failures;
-    total->lists += report.lists;
-    total->pages += report.pages;
-    total->passed += report.passed;
+    for (size_t i = 0; i < COUNTS; i++)
+        total->sums[i] += count_in(&report, i);
     if (tell || report.failed) {
         world_config_print(&config, stdout);
         (void)printf("  %" PRIu64 " changes, %" PRIu64 " questions (%" PRIu64 " failed), %" PRIu64
@@ -67,6 +89,23 @@ static bool run_seed(uint64_t seed, struct total *total, bool tell)
                      (double)report.ended.ns / 1e9, report.failure);
     world_config_release(&config);
     return !report.failed;
+}
+
+// Prints the sums. What never happened was not proven: false, where there were seeds enough for it.
+static bool sum_up(const struct total *total, uint64_t failed)
+{
+    bool good = true;
+    (void)printf("%" PRIu64 " seeds, %" PRIu64 " failed: ", total->runs, failed);
+    for (size_t i = 0; i < COUNTS; i++)
+        (void)printf("%s%" PRIu64 " %s", i == 0 ? "" : ", ", total->sums[i], counts[i].what);
+    (void)printf("\n");
+    for (size_t i = 0; i < COUNTS; i++)
+        if (total->sums[i] == 0 && total->runs >= SEEDS_MANY) {
+            (void)printf("FAILED: in %" PRIu64 " seeds there were no %s\n", total->runs,
+                         counts[i].what);
+            good = false;
+        }
+    return good;
 }
 
 // A run must repeat exactly, or no failure could be looked into.
@@ -119,24 +158,6 @@ int main(int count, char **arguments)
     uint64_t failed = 0;
     for (uint64_t seed = first; seed < first + seeds && failed < 3; seed++)
         failed += run_seed(seed, &total, false) ? 0 : 1;
-    (void)printf("%" PRIu64 " seeds, %" PRIu64 " failed: %" PRIu64 " changes, %" PRIu64
-                 " questions (%" PRIu64 " failed), %" PRIu64 " updates, %" PRIu64
-                 " datagrams, %" PRIu64 " crashes, %" PRIu64 " cuts, %" PRIu64 " attacks\n",
-                 total.runs, failed, total.changes, total.questions, total.failed_questions,
-                 total.updates, total.datagrams, total.crashes, total.cuts, total.attacks);
-    (void)printf("%" PRIu64 " packets, %" PRIu64 " of them tunnelled; %" PRIu64
-                 " payloads, %" PRIu64 " sets applied from them, %" PRIu64 " fetches, %" PRIu64
-                 " copies loaded, %" PRIu64 " clock steps\n",
-                 total.packets, total.tunnelled, total.payloads, total.payload_sets, total.fetches,
-                 total.reloads, total.clock_steps);
-    (void)printf("%" PRIu64 " sets refused, %" PRIu64 " scheduled sets ended, %" PRIu64
-                 " turns taken back for a full disk, %" PRIu64 " power cuts within a sync\n",
-                 total.refused, total.scheduled, total.taken_back, total.power_cuts);
-    (void)printf("%" PRIu64 " versions of zones, %" PRIu64 " taken over by QSRs; %" PRIu64
-                 " answers of DNS, %" PRIu64 " of them bad\n",
-                 total.zones, total.versions, total.dns_answers, total.dns_failures);
-    (void)printf("%" PRIu64 " sets of MABs learned from query servers, in %" PRIu64
-                 " Page Replies; %" PRIu64 " packets before their MAB was known\n",
-                 total.lists, total.pages, total.passed);
+    good = sum_up(&total, failed) && good;
     return good && failed == 0 ? 0 : 1;
 }

@@ -74,6 +74,10 @@ void world_check_forwarding(struct world_itr *itr, const struct address *destina
     const struct range *units = mapping_units(world->master.mappings[mab]);
     size_t i = (size_t)(unit_of_address(destination).index - units->start.index);
     check_age(itr, WORLD_CHECK_FORWARDING, mab, i, etr, bound_for(world, itr->hops));
+    const struct belief *belief = &itr->beliefs[mab][i];
+    if (!belief->known || !address_equal(&belief->etr, etr))
+        world_fail(world, WORLD_CHECK_FORWARDING, "%s tunnels to %s, which it does not believe",
+                   itr->name, address_print(etr, text));
 }
 
 // A packet to an address that is in a MAB by all that the ITR knows must not go on as it came; in a
@@ -105,6 +109,20 @@ void world_check_failed_question(struct world *world, const char *itr,
                    address_print(question, text));
 }
 
+// What is believed is forgotten when its time is over.
+static void check_belief(struct world_itr *itr, size_t mab, size_t i, struct duration bound)
+{
+    const struct belief *belief = &itr->beliefs[mab][i];
+    struct instant now = engine_now(itr->world->engine);
+    if (!belief->known)
+        return;
+    check_age(itr, WORLD_CHECK_AGE, mab, i, &belief->etr, bound);
+    if (instant_before(belief->until, now))
+        world_fail(itr->world, WORLD_CHECK_AGE,
+                   "%s believes unit %zu of MAB %zu %" PRIu64 " ms after its caching time",
+                   itr->name, i, mab, instant_since(now, belief->until).ns / duration_ms(1).ns);
+}
+
 void world_check_beliefs(struct world *world)
 {
     for (size_t n = 0; n < world->itr_count; n++) {
@@ -114,7 +132,6 @@ void world_check_beliefs(struct world *world)
             world->report.bound = bound;
         for (size_t mab = 0; mab < MASTER_MABS; mab++)
             for (size_t i = 0; i < MASTER_UNITS; i++)
-                if (itr->beliefs[mab][i].known)
-                    check_age(itr, WORLD_CHECK_AGE, mab, i, &itr->beliefs[mab][i].etr, bound);
+                check_belief(itr, mab, i, bound);
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Every copy of a MAB at a QSA equals the truth at the sequence it claims, and follows it.
+// Every copy of a MAB at a QSA equals the truth at the sequence it claims, and follows it; one that
+// its QSA knows to be behind is not answered from for long.
 #include "sim/world_state.h"
 
 #include <inttypes.h>
@@ -9,6 +10,10 @@
 // network, sets wait for company and for payloads that they overtook.
 #define FEED_MS      30000
 #define FEED_CALM_MS 100
+
+// How long a QSA may tell from a copy that it knows to be behind (docs/push.md, "In step, and fit
+// to answer"), and what its clock may be late by.
+#define UNFIT_MS 10001
 
 void world_check_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence)
 {
@@ -28,6 +33,55 @@ void world_check_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence)
                    "%s has a copy of MAB %zu that is not the master at sequence %" PRIu64,
                    qsa->name, mab, sequence);
 }
+
+// Fit to answer
+
+void world_note_copy(struct world_qsa *qsa, size_t mab)
+{
+    bool behind = qsa->sequences[mab] < qsa->named[mab];
+    if (!behind)
+        qsa->behind_since[mab] = INSTANT_NEVER;
+    else if (qsa->behind_since[mab].ns == INSTANT_NEVER.ns)
+        qsa->behind_since[mab] = engine_now(qsa->world->engine);
+}
+
+static void note_section(struct world_qsa *qsa, const struct payload_section *section)
+{
+    const struct master *master = &qsa->world->master;
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        if (section->type != SECTION_HEARTBEAT && section->mab_sequence > qsa->named[mab] &&
+            prefix_equal(&section->mab, &master->prefixes[mab])) {
+            qsa->named[mab] = section->mab_sequence;
+            world_note_copy(qsa, mab);
+        }
+}
+
+void world_note_payload(struct world *world, const struct engine_datagram *datagram)
+{
+    struct payload_header header;
+    struct payload_section section;
+    struct reader sections;
+    size_t i = 0;
+    while (i < world->qsa_count && world->qsas[i].feed_node != datagram->to_node)
+        i++;
+    if (i == world->qsa_count ||
+        payload_open(datagram->bytes, datagram->length, &header, &sections) != DECODE_OK)
+        return;
+    while (payload_next_section(&sections, &section))
+        note_section(&world->qsas[i], &section);
+}
+
+void world_check_fit(const struct world_qsa *qsa, size_t mab)
+{
+    struct world *world = qsa->world;
+    struct duration behind = instant_since(engine_now(world->engine), qsa->behind_since[mab]);
+    if (!world->config.ideal_feed && behind.ns > duration_ms(UNFIT_MS).ns)
+        world_fail(world, WORLD_CHECK_COPIES,
+                   "%s tells from a copy of MAB %zu that it knew to be behind for %" PRIu64 " ms",
+                   qsa->name, mab, behind.ns / duration_ms(1).ns);
+}
+
+// Following
 
 // For how long a change has been missing in a copy.
 static struct duration copy_lag(const struct world_qsa *qsa, size_t mab)

@@ -85,6 +85,18 @@ void world_note_dns(struct world_qsr *qsr, const struct dns_question *question,
         note_servers(qsr, question, version);
 }
 
+void world_note_found(struct world_finder *finder, const struct dns_question *question,
+                      const struct dns_answer *answer, size_t version)
+{
+    const struct zone *zone = &finder->world->dns.zone;
+    bool qscs = strcmp(question->name, "_ivip-qsc._udp." ZONE_ISP) == 0;
+    if (answer->outcome != DNS_SECURE || question->type != DNS_SRV)
+        return;
+    for (size_t i = 0; i < zone->isp_count; i++)
+        if (zone->isp[i].qsc == qscs && !zone->versions[version].hidden[i])
+            finder->named[i] = true;
+}
+
 // One version, that it heard of
 
 // Versions with the same set of MABs have the same page.
@@ -185,10 +197,19 @@ static bool is_located(const struct world_finder *finder, const struct endpoint 
     return false;
 }
 
+static bool was_named(const struct world_finder *finder, const struct endpoint *to)
+{
+    const struct zone *zone = &finder->world->dns.zone;
+    for (size_t i = 0; i < zone->isp_count; i++)
+        if (finder->named[i] && endpoint_equal(&zone->isp[i].endpoint, to))
+            return true;
+    return false;
+}
+
 void world_check_found(const struct world_finder *finder, const struct endpoint *to)
 {
     char server[ENDPOINT_TEXT_MAX];
-    if (!is_located(finder, to))
+    if (!is_located(finder, to) || !was_named(finder, to))
         world_fail(finder->world, WORLD_CHECK_DISCOVERY, "%s asks %s, which its ISP does not name",
                    finder->name, endpoint_print(to, server));
 }

@@ -217,7 +217,8 @@ void world_check_outside(struct world *world)
             bool passes = world_itr_passes(itr, address);
             if (passes == world_itr_serves(itr, address))
                 world_fail(world, WORLD_CHECK_FORWARDING,
-                           "%s takes a packet to %s, which is in no MAB any more, for its own",
-                           itr->name, address_print(address, text));
+                           "%s %s a packet to %s, which is in %s MAB", itr->name,
+                           passes ? "lets go" : "takes", address_print(address, text),
+                           passes ? "a" : "no");
         }
 }

@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -72,20 +73,24 @@ static void check_update(struct world *world, struct instant now, const struct t
                    range_print(&message->range, range), endpoint_print(&key->querier, querier));
 }
 
-// The address that the attacker takes never proves itself: it gets no more octets than came from
-// it.
+// The address that the attacker takes never proves itself: no server sends it more octets than came
+// to that server from it.
 static void check_victim(struct world *world, const struct engine_datagram *datagram)
 {
     struct endpoint victim = world_victim();
-    if (datagram->fate == ENGINE_ARRIVED && endpoint_equal(&datagram->from, &victim))
-        world->victim_sent += datagram->length;
-    if (datagram->fate == ENGINE_ARRIVED || !endpoint_equal(&datagram->to, &victim))
+    bool arrives = datagram->fate == ENGINE_ARRIVED;
+    if (arrives && endpoint_equal(&datagram->from, &victim))
+        world->victim_sent[datagram->to_node] += datagram->length;
+    if (arrives || !endpoint_equal(&datagram->to, &victim))
         return;
-    world->victim_got += datagram->length;
-    if (world->victim_got > world->victim_sent)
+    size_t node = datagram->from_node;
+    assert(node < world->config.node_count);
+    world->victim_got[node] += datagram->length;
+    if (world->victim_got[node] > world->victim_sent[node])
         world_fail(world, WORLD_CHECK_VICTIM,
-                   "an address that proved nothing got %" PRIu64 " octets for %" PRIu64,
-                   world->victim_got, world->victim_sent);
+                   "%s sends %" PRIu64 " octets to an address that proved nothing, for %" PRIu64,
+                   world->config.nodes[node].name, world->victim_got[node],
+                   world->victim_sent[node]);
 }
 
 // The RUAS sends nothing that cannot be read; the attacker listens.
@@ -101,34 +106,51 @@ static void check_payload(struct world *world, const struct engine_datagram *dat
     }
 }
 
-// A QSA answers with what is in its copy at that moment: whole micronets, which do not overlap.
+// A QSA says what is in its copy at that moment, in replies and in updates: whole micronets, which
+// do not overlap; and nothing from a copy that it knows to be behind for too long.
 static void check_answer(struct world *world, const struct world_qsa *qsa,
-                         const struct query_message *reply)
+                         const struct query_message *message)
 {
     char range[RANGE_TEXT_MAX];
-    struct micronet found;
-    size_t mab = reply->range.family == FAMILY_IPV6;
-    if (reply->status != QUERY_MAPPED && reply->status != QUERY_ZERO)
+    struct micronet found = {0};
+    size_t mab = message->range.family == FAMILY_IPV6;
+    if (!world_tells_mapping(message))
         return;
     const struct mapping *copy = database_get(qsa->database, &world->master.prefixes[mab]);
-    enum mapping_state state = mapping_lookup(copy, reply->range.start, &found);
-    if (!range_equal(&found.range, &reply->range) || !address_equal(&found.etr, &reply->etr) ||
-        (reply->status == QUERY_MAPPED) != (state == MAPPING_MAPPED))
-        world_fail(world, WORLD_CHECK_COPIES, "%s answers with %s, which is not in its copy",
-                   qsa->name, range_print(&reply->range, range));
+    enum mapping_state state =
+        copy == NULL ? MAPPING_GAP : mapping_lookup(copy, message->range.start, &found);
+    if (!range_equal(&found.range, &message->range) || !address_equal(&found.etr, &message->etr) ||
+        (message->status == QUERY_MAPPED) != (state == MAPPING_MAPPED))
+        world_fail(world, WORLD_CHECK_COPIES, "%s tells of %s what is not in its copy", qsa->name,
+                   range_print(&message->range, range));
+    world_check_fit(qsa, mab);
 }
 
-static void check_discoverer(struct world *world, const struct engine_datagram *datagram,
-                             const struct query_message *message)
+// Who was given its servers asks those and nobody else, whatever they advise.
+static void check_configured(struct world *world, const struct engine_datagram *datagram)
+{
+    const struct world_node *node = &world->config.nodes[datagram->from_node];
+    char server[ENDPOINT_TEXT_MAX];
+    for (size_t i = 0; i < node->upstream_count; i++)
+        if (node->upstreams[i] == datagram->to_node)
+            return;
+    world_fail(world, WORLD_CHECK_DISCOVERY, "%s asks %s, which is none of its servers", node->name,
+               endpoint_print(&datagram->to, server));
+}
+
+static void check_asked(struct world *world, const struct engine_datagram *datagram,
+                        const struct query_message *message)
 {
     size_t node = datagram->from_node - world->qsa_count;
-    if (datagram->from_node >= world->qsa_count && node < world->qsr_count &&
-        world->qsrs[node].discovery != NULL)
-        world_check_asked(&world->qsrs[node], &datagram->to, message);
+    if (message->type != MESSAGE_MAP_REQUEST && message->type != MESSAGE_ALIVE_REQUEST)
+        return;
     const struct world_finder *finder = world_finder_of(world, datagram->from_node);
-    bool asks = message->type == MESSAGE_MAP_REQUEST || message->type == MESSAGE_ALIVE_REQUEST;
-    if (finder != NULL && asks)
+    if (node < world->qsr_count && world->qsrs[node].discovery != NULL)
+        world_check_asked(&world->qsrs[node], &datagram->to, message);
+    else if (finder != NULL)
         world_check_found(finder, &datagram->to);
+    else
+        check_configured(world, datagram);
 }
 
 // The messages by which the set of MABs is told. What is in them is looked at in lists.c.
@@ -166,6 +188,8 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
         watch_page(world, datagram, leaving);
         return;
     }
+    if (pushes && datagram->fate == ENGINE_ARRIVED)
+        world_note_payload(world, datagram);
     if (datagram->fate == ENGINE_ARRIVED &&
         query_decode(datagram->bytes, datagram->length, &message) == DECODE_OK)
         world_note_told(world, now, datagram, &message);
@@ -179,10 +203,10 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
         world_fail(world, WORLD_CHECK_TELLING, "a node sent what cannot be read");
         return;
     }
-    check_discoverer(world, datagram, &message);
+    check_asked(world, datagram, &message);
     world_check_told_on(world, now, datagram, &message);
     struct telling_key key = {datagram->from, datagram->to, message.nonce};
-    if (message.type == MESSAGE_MAP_REPLY && datagram->from_node < world->qsa_count)
+    if (datagram->from_node < world->qsa_count)
         check_answer(world, &world->qsas[datagram->from_node], &message);
     if (message.type == MESSAGE_MAP_REPLY)
         note_reply(world, now, &key, &message);

@@ -20,7 +20,8 @@ void trace_release(struct trace *trace)
 struct trace_line *trace_add(struct trace *trace, struct instant at)
 {
     struct trace_line *line = &trace->lines[trace->count++ % ENGINE_TRACE_LINES];
-    memset(line, 0, sizeof(*line));
+    memset(line, 0, offsetof(struct trace_line, text));
+    line->text[0] = '\0';
     line->at = at;
     return line;
 }

@@ -7,7 +7,7 @@
 #include "sim/engine/engine.h"
 
 #define TRACE_TEXT_MAX   160
-#define TRACE_OCTETS_MAX 256
+#define TRACE_OCTETS_MAX ENGINE_DATAGRAM_MAX
 
 struct trace_line {
     struct instant at;

@@ -54,10 +54,15 @@ static void acknowledge_set(struct world *world, const struct disk_record *recor
     if (!master_take(master, change->mab, change->sequence, change->updates, change->update_count,
                      engine_now(world->engine), changed)) {
         world_fail(world, WORLD_CHECK_AUTHORITY,
-                   "the RUAS acknowledges set %llu of MAB %zu, which does not follow the last",
+                   "the RUAS acknowledges set %llu of MAB %zu, which does not follow the last, or "
+                   "breaks a rule of mapping",
                    (unsigned long long)change->sequence, change->mab);
         return;
     }
+    if (!master_agrees(master, change->mab))
+        world_fail(world, WORLD_CHECK_COPIES,
+                   "the mapping engine makes of set %llu of MAB %zu what the rules do not",
+                   (unsigned long long)change->sequence, change->mab);
     const struct master_set *set = &master->sets[master->set_count - 1];
     world_check_set(world, record, changed);
     world->report.changes++;

@@ -210,6 +210,7 @@ static void deliver(const struct lookup *lookup, const struct dns_answer *answer
     struct world_finder *finder = lookup->finder;
     if (finder != NULL && finder->locator != NULL && finder->life == lookup->life) {
         struct instant now = engine_node_now(world->engine, finder->node);
+        world_note_found(finder, &lookup->question, answer, lookup->version);
         if (locator_answer(finder->locator, now, &lookup->question, answer))
             take_servers(finder);
         world_find(finder);
@@ -304,6 +305,7 @@ void world_finder_start(struct world_finder *finder, struct world *world, size_t
     finder->name = name;
     finder->of_itr = of_itr;
     finder->life++;
+    memset(finder->named, 0, sizeof(finder->named));
     finder->locator = locator_new(&config, engine_node_now(world->engine, node));
     world_find(finder);
 }

@@ -67,6 +67,8 @@ static void answer_directory(struct world *world, struct fetch *fetch)
     char *text = directory_write(&directory, &world->ruas.key, &length);
     if (directory_read(text, length, &directory.ruas, &fetch->directory, NULL))
         fetch->result = FETCH_DONE;
+    else
+        world_fail(world, WORLD_CHECK_COPIES, "a directory cannot be read");
     memory_free(text);
 }
 

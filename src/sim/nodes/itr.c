@@ -61,14 +61,17 @@ bool world_itr_refuses(const struct world_itr *itr, const struct address *addres
 static void believe(struct world_itr *itr, const struct querier_event *event)
 {
     size_t mab = event->range.family == FAMILY_IPV6;
+    struct engine *engine = itr->world->engine;
     const struct range *units = mapping_units(itr->world->master.mappings[mab]);
-    for (size_t i = 0; i < MASTER_UNITS; i++) {
-        struct unit unit = {units->start.index + i};
-        if (!range_contains_unit(&event->range, units->family, unit))
-            continue;
-        itr->beliefs[mab][i].known = event->kind == QUERIER_LEARNED;
-        itr->beliefs[mab][i].etr = event->etr;
-    }
+    uint64_t clock = engine_node_now(engine, itr->node).ns - engine_now(engine).ns;
+    struct belief belief = {.known = event->kind == QUERIER_LEARNED, .etr = event->etr};
+    belief.until.ns = event->expires.ns > clock ? event->expires.ns - clock : 0;
+    if (belief.known)
+        world_check_learned(itr, &event->range, &belief.etr, belief.until);
+    for (size_t i = 0; i < MASTER_UNITS; i++)
+        if (range_contains_unit(&event->range, units->family,
+                                (struct unit){units->start.index + i}))
+            itr->beliefs[mab][i] = belief;
 }
 
 static void take_event(struct world_itr *itr, const struct querier_event *event)

@@ -43,6 +43,22 @@ struct teller_config world_teller_limits(const struct world *world)
     };
 }
 
+size_t world_advice(const struct world *world, enum world_role role,
+                    struct endpoint others[TELLER_ALTERNATIVES_MAX])
+{
+    size_t count = 0;
+    others[count++] = world_victim();
+    for (size_t i = 0; i < world->config.node_count && count < TELLER_ALTERNATIVES_MAX; i++)
+        if (world->config.nodes[i].role == role)
+            others[count++] = world_endpoint(i);
+    return count;
+}
+
+uint8_t world_load(struct world *world)
+{
+    return (uint8_t)random_below(engine_random(world->engine), UINT8_MAX + 1);
+}
+
 // The attacker has no core; it sends from attacker.c.
 
 static void no_input(void *state, struct instant now, const struct endpoint *from,

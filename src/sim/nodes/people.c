@@ -42,8 +42,8 @@ static struct world_uab *uab_with_range(struct world *world, const struct range 
 static void note_token(struct world_people *people, const struct disk_record *record)
 {
     const struct token *token = &record->change.token;
-    if (people->token_count == WORLD_TOKENS_MAX)
-        return;
+    size_t size = (people->token_count + 1) * sizeof(*people->tokens);
+    people->tokens = memory_resize(people->tokens, size);
     struct world_token *noted = &people->tokens[people->token_count++];
     *noted = (struct world_token){.digest = token->digest,
                                   .user = user_number(token->user),
@@ -190,6 +190,7 @@ void world_people_begin(struct world *world)
 void world_people_release(struct world *world)
 {
     memory_free(world->people.scheduled);
+    memory_free(world->people.tokens);
 }
 
 static void random_token(struct world *world, struct random_source *random)

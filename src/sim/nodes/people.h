@@ -13,9 +13,9 @@
 
 struct world;
 
-#define WORLD_USERS      4
-#define WORLD_UABS       6
-#define WORLD_TOKENS_MAX 64
+#define WORLD_USERS    4
+#define WORLD_UABS     6
+#define WORLD_NO_TOKEN SIZE_MAX // in place of a token's number: the password is used
 
 struct world_uab {
     struct range range;
@@ -43,8 +43,8 @@ struct world_scheduled {
 struct world_people {
     struct world_uab uabs[WORLD_UABS];
     size_t token_count;
-    struct world_token tokens[WORLD_TOKENS_MAX];
-    size_t scheduled_with; // the token that a set was scheduled with last
+    struct world_token *tokens; // all that there ever were
+    size_t scheduled_with;      // the token that a set was scheduled with last
     size_t scheduled_count;
     struct world_scheduled *scheduled;
 };

@@ -109,6 +109,7 @@ static void has_sequence(struct world_qsa *qsa, const struct receiver_event *eve
     qsa->loaded[mab] = true;
     qsa->sequences[mab] = event->sequence;
     world_check_copy(qsa, mab, event->sequence);
+    world_note_copy(qsa, mab);
 }
 
 // The QSA takes the copy that is there now; those from before are looked at no more.
@@ -206,6 +207,10 @@ void world_receiver_start(struct world_qsa *qsa)
     qsa->receiver = receiver_new(&config, qsa->database, world_fresh_seed(world),
                                  engine_node_now(world->engine, qsa->feed_node));
     memset(qsa->loaded, 0, sizeof(qsa->loaded));
+    memset(qsa->sequences, 0, sizeof(qsa->sequences));
+    memset(qsa->named, 0, sizeof(qsa->named));
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        world_note_copy(qsa, mab);
     qsa->open_since = engine_now(world->engine);
     engine_set_state(world->engine, qsa->feed_node, qsa);
     world_take_events(qsa);

@@ -20,6 +20,7 @@ void world_qsa_start(struct world_qsa *qsa)
 {
     struct world *world = qsa->world;
     struct qsa_config config = {world_teller_limits(world), world->config.caching_time};
+    struct endpoint others[TELLER_ALTERNATIVES_MAX];
     qsa->life++;
     qsa->database = database_new();
     database_keep_replaced(qsa->database); // until the QSA heard of it: see push.c
@@ -27,6 +28,8 @@ void world_qsa_start(struct world_qsa *qsa)
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
         (void)qsa_mab_add(qsa->qsa, &world->master.prefixes[mab], NULL);
     qsa_set_complete(qsa->qsa, true);
+    teller_set_alternatives(qsa_teller(qsa->qsa), others, world_advice(world, WORLD_QSA, others));
+    teller_set_load(qsa_teller(qsa->qsa), world_load(world));
     publish_pages(qsa);
     if (world->config.ideal_feed)
         world_feed_start(qsa);

@@ -47,10 +47,14 @@ void world_qsr_start(struct world_qsr *qsr)
 {
     struct world *world = qsr->world;
     struct qsr_config config = {qsr->upstreams, world_teller_limits(world), 1000};
+    struct endpoint others[TELLER_ALTERNATIVES_MAX];
     qsr->life++;
     config.querier.open_max = 1000;
     config.querier.cached_max = world->config.cached_max;
     qsr->qsr = qsr_new(&config, world_fresh_seed(world), engine_node_now(world->engine, qsr->node));
+    enum world_role role = qsr->qsc ? WORLD_QSC : WORLD_QSR;
+    qsr_set_alternatives(qsr->qsr, others, world_advice(world, role, others));
+    qsr_set_load(qsr->qsr, world_load(world));
     world_note_discovery_start(qsr);
     if (qsr->discovers && !qsr->qsc)
         world_discovery_start(qsr);

@@ -216,14 +216,14 @@ static bool token_allows(const struct world_token *token, const struct command_s
     return true;
 }
 
-// A token of the user; WORLD_TOKENS_MAX: none, the password is used.
+// A token of the user, or none.
 static size_t pick_token(struct wish *wish)
 {
     const struct world_people *people = &wish->world->people;
     if (random_below(&wish->random, 2) == 0 || people->token_count == 0)
-        return WORLD_TOKENS_MAX;
+        return WORLD_NO_TOKEN;
     size_t token = random_below(&wish->random, people->token_count);
-    return people->tokens[token].user == wish->uab->user ? token : WORLD_TOKENS_MAX;
+    return people->tokens[token].user == wish->uab->user ? token : WORLD_NO_TOKEN;
 }
 
 // False where the user is not let in.
@@ -233,7 +233,7 @@ static bool log_in(struct wish *wish, struct grant *grant)
     size_t number = wish->token = pick_token(wish);
     *grant = (struct grant){.scope = SCOPE_ALL};
     (void)snprintf(grant->user, sizeof(grant->user), "%s", world_user_name(wish->uab->user));
-    if (number == WORLD_TOKENS_MAX)
+    if (number == WORLD_NO_TOKEN)
         return true;
     const struct world_token *token = &world->people.tokens[number];
     if (!world_log_in(world, token, grant))

@@ -5,20 +5,18 @@
 #define IVIP_SIM_TRUTH_HISTORY_H
 
 #include "base/instant.h"
-#include "mapping/mapping.h"
+#include "sim/truth/cells.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 
 struct mapping_history;
 
-// Watches the first `units` units of the MAB.
-struct mapping_history *mapping_history_new(const struct mapping *mapping, size_t units,
-                                            struct instant now);
+struct mapping_history *mapping_history_new(const struct cells *cells, struct instant now);
 void mapping_history_free(struct mapping_history *history);
 
 // The mapping changed.
-void mapping_history_record(struct mapping_history *history, const struct mapping *mapping,
+void mapping_history_record(struct mapping_history *history, const struct cells *cells,
                             struct instant now);
 
 // Whether the unit, the `i`-th of the MAB, is or ever was so (a zero `etr`: dropped). `ended` is

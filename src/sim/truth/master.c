@@ -16,7 +16,8 @@ void master_init(struct master *master, struct instant now)
         assert(good);
         (void)good;
         master->mappings[i] = mapping_new(&master->prefixes[i], NULL);
-        master->histories[i] = mapping_history_new(master->mappings[i], MASTER_UNITS, now);
+        master->cells[i].first = mapping_units(master->mappings[i])->start;
+        master->histories[i] = mapping_history_new(&master->cells[i], now);
     }
 }
 
@@ -28,15 +29,6 @@ void master_release(struct master *master)
         memory_free(master->numbers[i]);
     }
     memory_free(master->sets);
-}
-
-static void look_up_all(const struct mapping *mapping, struct micronet found[MASTER_UNITS])
-{
-    uint64_t first = mapping_units(mapping)->start.index;
-    memset(found, 0, MASTER_UNITS * sizeof(found[0]));
-    for (size_t i = 0; i < MASTER_UNITS; i++)
-        if (mapping_lookup(mapping, (struct unit){first + i}, &found[i]) == MAPPING_GAP)
-            found[i].range = (struct range){0}; // how far a gap reaches says nothing
 }
 
 static void log_set(struct master *master, const struct master_set *set)
@@ -52,25 +44,30 @@ static void log_set(struct master *master, const struct master_set *set)
 bool master_take(struct master *master, size_t mab, uint64_t sequence, const struct update *updates,
                  size_t count, struct instant now, bool changed[MASTER_UNITS])
 {
-    struct micronet before[MASTER_UNITS];
-    struct micronet after[MASTER_UNITS];
+    struct cells after = master->cells[mab];
     struct mapping *mapping = master->mappings[mab];
     assert(count <= MASTER_SET_MAX);
     if (sequence != master->sequences[mab] + 1)
         return false;
-    look_up_all(mapping, before);
+    for (size_t i = 0; i < count; i++)
+        if (!cells_apply(&after, &updates[i]))
+            return false;
     if (!mapping_apply(mapping, updates, count, NULL, NULL))
         return false;
-    look_up_all(mapping, after);
     for (size_t i = 0; i < MASTER_UNITS; i++)
-        changed[i] = !range_equal(&before[i].range, &after[i].range) ||
-                     !address_equal(&before[i].etr, &after[i].etr);
+        changed[i] = !cells_same(&master->cells[mab], &after, i);
+    master->cells[mab] = after;
     struct master_set set = {
         .at = now, .mab = mab, .sequence = sequence, .count = count, .hash = mapping_hash(mapping)};
     memcpy(set.updates, updates, count * sizeof(*updates));
     log_set(master, &set);
-    mapping_history_record(master->histories[mab], mapping, now);
+    mapping_history_record(master->histories[mab], &master->cells[mab], now);
     return true;
+}
+
+bool master_agrees(const struct master *master, size_t mab)
+{
+    return cells_agree(&master->cells[mab], master->mappings[mab]);
 }
 
 const struct master_set *master_set_at(const struct master *master, size_t mab, uint64_t sequence)
