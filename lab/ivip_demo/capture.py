@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
+import signal
 import struct
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,10 @@ IN_IP = {4: "IPv4", 41: "IPv6"}    # protocol numbers of an inner packet
 ICMP = {1, 58}
 TCP = 6
 UDP = 17
+SETTLE_SECONDS = 5.0
+# What tcpdump says on SIGUSR1, and at its end.
+COUNTS = re.compile(r"(\d+) packets? captured, (\d+) packets? received by filter")
+DROPPED = re.compile(r"(\d+) packets? dropped by kernel")
 ECHO_REQUEST = {(1, 8), (58, 128)}
 
 
@@ -159,30 +166,48 @@ class Capture:
                 "-Z", "root", only]),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self._content = CaptureFile(self.file)
-        self._said = ""
+        self._said: list[str] = []
         assert self._tcpdump.stderr is not None
         for line in self._tcpdump.stderr:
-            self._said += line
+            self._said.append(line)
             if "listening on" in line:
                 break
         else:
-            raise Problem(f"tcpdump on {node} failed: {self._said.strip()}")
+            raise Problem(f"tcpdump on {node} failed: {''.join(self._said).strip()}")
         # Read on, so that tcpdump never waits for us.
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         assert self._tcpdump.stderr is not None
-        self._said += self._tcpdump.stderr.read()
+        for line in self._tcpdump.stderr:
+            self._said.append(line)
+
+    def _ask(self, deadline: float) -> tuple[int, int] | None:
+        """How many packets tcpdump has written, and how many the kernel has for it; None: no answer."""
+        before = len(self._said)
+        self._tcpdump.send_signal(signal.SIGUSR1)
+        while time.monotonic() < deadline and self._tcpdump.poll() is None:
+            for line in self._said[before:]:
+                if found := COUNTS.search(line):
+                    return int(found.group(1)), int(found.group(2))
+            time.sleep(0.005)
+        return None
+
+    def settle(self) -> None:
+        """Waits until tcpdump has written what came until now; on a busy machine it is behind."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (counts := self._ask(deadline)) is not None and counts[0] < counts[1]:
+            time.sleep(0.02)
 
     def stop(self) -> None:
         if self._tcpdump.poll() is None:
             self._tcpdump.terminate()
         self._tcpdump.wait()
         self._reader.join()
-        for line in self._said.splitlines():
-            if line.endswith("dropped by kernel") and not line.startswith("0 "):
-                raise Problem(f"the capture on {self.node} is not whole: {line}")
+        for line in self._said:
+            if (found := DROPPED.search(line)) and found.group(1) != "0":
+                raise Problem(f"the capture on {self.node} is not whole: {line.strip()}")
 
     @property
     def packets(self) -> list[Packet]:
@@ -197,15 +222,17 @@ def capturing(lab: Lab, folder: Path, places: list[tuple[str, str]],
     """Captures what matches `only` (a pcap filter) on NODE, DEVICE pairs while the block runs."""
     folder.mkdir(parents=True, exist_ok=True)
     captures: dict[str, Capture] = {}
-    try:
+    with contextlib.ExitStack() as stack:
         for node, device in places:
             captures[node] = Capture(lab, node, device, only, folder)
-        yield captures
-    finally:
-        # Let the last packets arrive and be written.
-        threading.Event().wait(0.15)
-        for capture in captures.values():
-            capture.stop()
+            stack.callback(captures[node].stop)
+        try:
+            yield captures
+        finally:
+            # Let the last packets arrive and be written.
+            time.sleep(0.15)
+            for capture in captures.values():
+                capture.settle()
 
 
 def tshark(file: Path, inner_target: str) -> str:

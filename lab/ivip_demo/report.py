@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -85,7 +86,8 @@ class Report:
         begin = time.monotonic()
         try:
             work(Step(self, result))
-        except (Problem, NotHeld, OSError, ValueError, KeyError) as problem:
+        except (Problem, NotHeld, OSError, ValueError, KeyError,
+                subprocess.SubprocessError) as problem:
             result.failures.append(f"{problem}")
             self.line(self.paint("31", f"did not hold: {problem}"))
         result.seconds = time.monotonic() - begin

@@ -79,40 +79,63 @@ def read_ping(output: str) -> Ping:
                 float(first.group(1)) if first else None)
 
 
-def ping(lab: Lab, node: str, target: str, family: int, count: int = 5,
-         interval: float = 0.05) -> Ping:
-    address = str(lab.plan.address(target, family))
-    return read_ping(run(lab, node, "ping", "-n", "-c", str(count), "-i", str(interval), "-W", "1",
-                         address).stdout)
-
-
 class Flood:
-    """An echo request every so often from a node, until stopped (flood.py)."""
+    """An echo request every so often from a node, so many, or until stopped (flood.py)."""
 
     def __init__(self, lab: Lab, node: str, target: str, family: int,
-                 interval_us: int = FLOOD_INTERVAL_US) -> None:
+                 interval_us: int = FLOOD_INTERVAL_US, count: int | None = None) -> None:
         self.node = node
         self._program = subprocess.Popen(
             lab.command_in(node, ["/usr/bin/python3", str(FLOOD_PROGRAM),
-                                  str(lab.plan.address(target, family)), str(interval_us)]),
+                                  str(lab.plan.address(target, family)), str(interval_us),
+                                  *([str(count)] if count is not None else [])]),
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self._summed_up: Ping | None = None
+        self._begun = False
+
+    def await_begun(self) -> None:
+        """Returns when it sends: before that it could not be interrupted either. Raises Problem."""
+        assert self._program.stdout is not None
+        if not self._begun and (line := self._program.stdout.readline()) != "begun\n":
+            raise Problem(f"the flood from {self.node} said: "
+                          f"{(line + self._program.communicate()[0]).strip()}")
+        self._begun = True
 
     def interrupt(self) -> None:
         """Sends no more; the last answers may still come."""
+        self.await_begun()
         if self._program.poll() is None:
             self._program.send_signal(signal.SIGINT)
+
+    def sum_up(self) -> Ping:
+        """What came of it, when it has ended."""
+        if self._summed_up is None:
+            self.await_begun()
+            output = self._program.communicate(timeout=COMMAND_SECONDS)[0]
+            try:
+                self._summed_up = Ping(**json.loads(output))
+            except (ValueError, TypeError) as error:
+                raise Problem(f"the flood from {self.node} said: {output.strip()}") from error
+        return self._summed_up
 
     def stop(self) -> Ping:
         """Sends no more, waits for the last answers, and sums up."""
         if self._summed_up is None:
             self.interrupt()
-            output = self._program.communicate(timeout=COMMAND_SECONDS)[0]
-            try:
-                self._summed_up = Ping(**json.loads(output), first_ms=None)
-            except (ValueError, TypeError) as error:
-                raise Problem(f"the flood from {self.node} said: {output.strip()}") from error
-        return self._summed_up
+        return self.sum_up()
+
+
+def ping(lab: Lab, node: str, target: str, family: int, count: int = 5,
+         interval: float = 0.05) -> Ping:
+    """As ping, but for the last answers, which ping does not wait for long enough on a busy machine."""
+    return Flood(lab, node, target, family, round(interval * 1e6), count).sum_up()
+
+
+def ping_at_once(lab: Lab, node: str, target: str, family: int, count: int = 3) -> Ping:
+    """Several requests at once, by ping itself; the last answers are waited for as long as the interval
+    takes that there is not."""
+    return read_ping(run(lab, node, "ping", "-n", "-c", str(count), "-l", str(count), "-i", "5",
+                         str(lab.plan.address(target, family))).stdout)
 
 
 @contextlib.contextmanager
@@ -120,6 +143,8 @@ def flooding(lab: Lab, nodes: list[str], target: str, family: int) -> Iterator[l
     """Floods from several nodes to one during the block. The block may stop them itself."""
     floods = [Flood(lab, node, target, family) for node in nodes]
     try:
+        for flood in floods:
+            flood.await_begun()
         yield floods
     finally:
         for flood in floods:

@@ -277,6 +277,8 @@ def flowing(demo: Demo, title: str, flows: list[Flow],
         floods = [tools.Flood(demo.lab, flow.source, flow.target, flow.family, INTERVAL_US)
                   for flow in flows]
         try:
+            for flood in floods:
+                flood.await_begun()
             time.sleep(PAUSE_SECONDS)
             yield Traffic(demo, flows, got, elsewhere)
             time.sleep(PAUSE_SECONDS)
@@ -288,7 +290,7 @@ def stop_all(floods: list[tools.Flood]) -> None:
     for flood in floods:
         flood.interrupt()
     for flood in floods:
-        flood.stop()
+        flood.sum_up()
 
 
 def report(step: Step, outcome: Outcome, may_lose: bool = False) -> str:
