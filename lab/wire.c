@@ -42,9 +42,8 @@
 
 enum {
     WIRES_MAX = 1024,
-    FRAMES_MAX = 4096, // in flight in one direction; more are dropped, as a full queue does
-    ETHERNET_BYTES =
-        18, // header and a VLAN tag, on top of the MTU // an Ethernet frame of the largest MTU
+    FRAMES_MAX = 4096,   // in flight in one direction; more are dropped, as a full queue does
+    ETHERNET_BYTES = 18, // header and a VLAN tag, on top of the MTU
     READS_IN_A_ROW = 64, // from one device before the others get their turn
     NAME_BYTES = 64,
     SECOND_NS = 1000000000,
