@@ -266,6 +266,42 @@ def test_routes_for_bgp_follow_the_query_servers(internet) -> None:
     assert net.node.healthy()
 
 
+def test_lost_routes_are_put_back(internet) -> None:
+    """Whoever takes the device down, or the routes away, does not silence the ITR for good."""
+    net = internet()
+
+    def routes() -> str:
+        return "".join(net.itr.run("ip", family, "route", "show", "proto", "155").stdout
+                       for family in ("-4", "-6"))
+
+    def all_there() -> bool:
+        return "20.0.0.0/14 dev ivip0" in routes() and "2001:db8::/32 dev ivip0" in routes()
+    for family, other in (("-4", "-6"), ("-6", "-4")):
+        net.itr.ip(f"{family} route flush proto 155")
+        await_that("both routes are there again", all_there)
+        assert net.loses_nothing(SITE if other == "-6" else SITE6)
+    net.itr.ip("link set ivip0 down")
+    await_that("the node says so", lambda: "device ivip0 is down" in str(
+        net.node.ask(command="health")))
+    net.itr.ip("link set ivip0 up")
+    await_that("the routes are back", all_there)
+    net.node.await_healthy()
+    assert net.loses_nothing(SITE) and net.loses_nothing(SITE6)
+    net.itr.ip("link delete ivip0")
+    await_that("the node says that, too", lambda: "somebody removed device ivip0" in str(
+        net.node.ask(command="health")))
+
+
+def test_what_the_itr_is_too_slow_for_is_counted(internet) -> None:
+    net = internet()
+    assert net.node.process is not None
+    net.ping(SITE)
+    net.node.process.send_signal(signal.SIGSTOP)
+    net.host.run("ping", "-q", "-i", "0.001", "-c", "1000", "-W", "0.1", SITE, check=False)
+    net.node.process.send_signal(signal.SIGCONT)
+    await_that("the drops are counted", lambda: net.node.metrics()["ivip_itr_overflowed_total"] > 0)
+
+
 def test_local_itr_uses_another_protocol_number(internet) -> None:
     net = internet(announce=False)
     assert net.itr.run("ip", "route", "show", "proto", "155").stdout == ""

@@ -48,6 +48,12 @@ bool routes_remove(const struct prefix *prefix, unsigned index, uint8_t protocol
     return true;
 }
 
+bool routes_there(const struct prefix *prefix, unsigned index)
+{
+    assert_int_equal(index, 7);
+    return find_kernel_route(prefix) < route_count;
+}
+
 static struct prefix prefix_of(const char *text)
 {
     struct prefix prefix;
@@ -226,6 +232,39 @@ static void test_a_refused_route_is_tried_again(void **state)
     mab_routes_free(mabs);
 }
 
+// Somebody takes routes away behind our back: those vouched for come back by themselves, others
+// when they are answered for or set again.
+static void test_lost_routes_come_back(void **state)
+{
+    (void)state;
+    struct mab_routes *mabs = new_mabs();
+    struct prefix set = prefix_of("20.0.0.0/14");
+    struct prefix told = prefix_of("20.4.0.0/14");
+    struct address asked = address_of("2001:db8:1::1");
+    assert_true(mab_routes_check(mabs)); // there is none yet
+    mab_routes_name(mabs, &told, true);
+    mab_routes_set_vouched(mabs, true);
+    mab_routes_settle(mabs);
+    assert_true(mab_routes_set(mabs, &set, true));
+    mab_routes_answered(mabs, start, &asked);
+    for (int i = 0; i < 5; i++)
+        assert_true(mab_routes_check(mabs));
+    route_count = 2; // the last one is gone
+    while (mab_routes_check(mabs))
+        continue;
+    assert_int_equal(mab_routes_served(mabs), 0);
+    route_count = 0;
+    mab_routes_settle(mabs);
+    assert_true(routed("20.4.0.0/14"));
+    assert_int_equal(count_probes(mabs, start), 2);
+    assert_true(mab_routes_set(mabs, &set, true));
+    mab_routes_answered(mabs, start, &asked);
+    assert_int_equal(route_count, 3);
+    for (int i = 0; i < 5; i++)
+        assert_true(mab_routes_check(mabs));
+    mab_routes_free(mabs);
+}
+
 static void test_what_is_not_named_again_can_be_removed(void **state)
 {
     (void)state;
@@ -261,6 +300,7 @@ int main(void)
         cmocka_unit_test(test_probes_the_waiting_and_the_quiet),
         cmocka_unit_test(test_what_servers_tell_is_routed_without_asking),
         cmocka_unit_test(test_a_refused_route_is_tried_again),
+        cmocka_unit_test(test_lost_routes_come_back),
         cmocka_unit_test(test_what_is_not_named_again_can_be_removed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -31,6 +31,7 @@ struct mab_routes {
     bool told;          // the set of those vouched for
     size_t settle_left; // places still to look at; 0: all is as it should be
     size_t settle_next;
+    size_t check_next; // place of the route looked at next
     size_t probe_next; // place where the search for the next probe goes on
     size_t probe_left; // places still to look at in this round
     size_t probes;     // given out in this round
@@ -174,6 +175,26 @@ void mab_routes_settle(struct mab_routes *mabs)
             return;
         }
     }
+}
+
+bool mab_routes_check(struct mab_routes *mabs)
+{
+    if (mabs->served == 0)
+        return true;
+    do
+        mabs->check_next = mabs->check_next + 1 < mabs->count ? mabs->check_next + 1 : 0;
+    while (!mabs->all[mabs->check_next].served);
+    char text[PREFIX_TEXT_MAX];
+    const struct prefix *mab = &mabs->all[mabs->check_next].prefix;
+    if (routes_there(mab, mabs->index))
+        return true;
+    log_warning("itr", "the route of %s was taken away from outside; all are added again",
+                prefix_print(mab, text));
+    for (size_t i = 0; i < mabs->count; i++)
+        mabs->all[i].served = false;
+    mabs->served = 0;
+    look_at_all(mabs);
+    return false;
 }
 
 void mab_routes_begin_set(struct mab_routes *mabs)

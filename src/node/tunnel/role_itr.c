@@ -243,7 +243,9 @@ static void on_watch(uv_timer_t *timer)
     struct role_itr *role = timer->data;
     if (role->reporter != NULL)
         usage_reporter_watch(role->reporter);
+    bool lost = !mab_routes_check(role->mabs);
     if (role->querier == NULL) {
+        role->mabs_due |= lost;
         role_itr_follow_qsa(role);
         return;
     }

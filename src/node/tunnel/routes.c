@@ -10,16 +10,19 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/ip.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
-#define REQUEST_BYTES  256
-#define ANSWER_BYTES   4096
-#define ANSWER_SECONDS 2 // the kernel answers at once; never wait for ever
-#define MTU_DEFAULT    1500
+#define REQUEST_BYTES         256
+#define ACKNOWLEDGEMENT_BYTES 4096
+#define LINK_BYTES            16384 // what the kernel says of a device
+#define ROUTE_BYTES           4096
+#define ANSWER_SECONDS        2 // the kernel answers at once; never wait for ever
+#define MTU_DEFAULT           1500
 // IPv6 routes have metric 1024 unless another is given, and lose against those of a BGP daemon.
 #define ROUTE_METRIC 1
 
@@ -50,35 +53,70 @@ static void put_attribute(struct request *request, unsigned short type, const vo
     request->header.nlmsg_len = (uint32_t)(at + RTA_LENGTH(length));
 }
 
-// Sends the request and waits for the kernel's acknowledgement: 0, or an errno.
-static int exchange(int descriptor, struct request *request)
+static ssize_t exchange(int descriptor, const struct request *request, uint8_t *answer, size_t size)
 {
     struct timeval limit = {.tv_sec = ANSWER_SECONDS};
-    request->header.nlmsg_flags |= NLM_F_REQUEST | NLM_F_ACK;
     if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
         send(descriptor, request, request->header.nlmsg_len, 0) < 0)
-        return errno;
-    uint8_t answer[ANSWER_BYTES];
-    ssize_t got = recv(descriptor, answer, sizeof(answer), 0);
-    if (got < 0)
-        return errno;
-    struct nlmsghdr header;
-    struct nlmsgerr result;
-    if ((size_t)got < NLMSG_LENGTH(sizeof(result)))
-        return EBADMSG;
-    memcpy(&header, answer, sizeof(header));
-    memcpy(&result, answer + NLMSG_LENGTH(0), sizeof(result));
-    return header.nlmsg_type == NLMSG_ERROR ? -result.error : EBADMSG;
+        return -1;
+    return recv(descriptor, answer, size, 0);
 }
 
-static int ask_kernel(struct request *request)
+// Sends the request and waits for the first message of the answer, whose header is copied; returns
+// an errno, or 0 where it is of that type.
+static int ask_kernel(struct request *request, uint16_t type, uint8_t *answer, size_t size,
+                      struct nlmsghdr *header)
 {
+    struct nlmsgerr result;
+    request->header.nlmsg_flags |= NLM_F_REQUEST;
     int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
     if (descriptor < 0)
         return errno;
-    int failed = exchange(descriptor, request);
+    ssize_t got = exchange(descriptor, request, answer, size);
+    int failed = got < 0 ? errno : 0;
     (void)close(descriptor);
-    return failed;
+    if (failed != 0)
+        return failed;
+    if ((size_t)got < sizeof(*header))
+        return EBADMSG;
+    memcpy(header, answer, sizeof(*header));
+    if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > (size_t)got)
+        return EBADMSG; // too long for us
+    if (header->nlmsg_type == type && type != NLMSG_ERROR)
+        return 0;
+    if (header->nlmsg_type != NLMSG_ERROR || header->nlmsg_len < NLMSG_LENGTH(sizeof(result)))
+        return EBADMSG;
+    memcpy(&result, answer + NLMSG_LENGTH(0), sizeof(result));
+    return -result.error;
+}
+
+// Orders something and waits for the kernel's acknowledgement: 0, or an errno.
+static int order_kernel(struct request *request)
+{
+    uint8_t answer[ACKNOWLEDGEMENT_BYTES];
+    struct nlmsghdr header;
+    request->header.nlmsg_flags |= NLM_F_ACK;
+    return ask_kernel(request, NLMSG_ERROR, answer, sizeof(answer), &header);
+}
+
+// Copies the value of an attribute behind `body` octets of a message; false where it is not there,
+// or shorter.
+static bool find_attribute(const uint8_t *message, const struct nlmsghdr *header, size_t body,
+                           unsigned short type, void *value, size_t length)
+{
+    struct rtattr attribute;
+    for (size_t at = NLMSG_LENGTH(NLMSG_ALIGN(body));
+         at + sizeof(attribute) <= header->nlmsg_len;) {
+        memcpy(&attribute, message + at, sizeof(attribute));
+        if (attribute.rta_len < sizeof(attribute) || at + attribute.rta_len > header->nlmsg_len)
+            return false;
+        if (attribute.rta_type == type && attribute.rta_len >= RTA_LENGTH(length)) {
+            memcpy(value, message + at + RTA_LENGTH(0), length);
+            return true;
+        }
+        at += RTA_ALIGN(attribute.rta_len);
+    }
+    return false;
 }
 
 bool routes_link_up(unsigned index, uint32_t mtu, struct error *error)
@@ -87,12 +125,30 @@ bool routes_link_up(unsigned index, uint32_t mtu, struct error *error)
     struct ifinfomsg link = {.ifi_index = (int)index, .ifi_flags = IFF_UP, .ifi_change = IFF_UP};
     put_body(&request, &link, sizeof(link));
     put_attribute(&request, IFLA_MTU, &mtu, sizeof(mtu));
-    int failed = ask_kernel(&request);
+    int failed = order_kernel(&request);
     if (failed == 0)
         return true;
     return error_set(error, ERROR_SYSTEM, "no-link",
                      "the device cannot be brought up with an MTU of %u: %s", mtu,
                      strerror(failed));
+}
+
+bool routes_link_state(unsigned index, struct routes_link *link)
+{
+    struct request request = {.header = {.nlmsg_type = RTM_GETLINK}};
+    struct ifinfomsg body = {.ifi_index = (int)index};
+    struct rtnl_link_stats64 statistics = {0};
+    struct nlmsghdr header;
+    uint8_t answer[LINK_BYTES];
+    put_body(&request, &body, sizeof(body));
+    if (ask_kernel(&request, RTM_NEWLINK, answer, sizeof(answer), &header) != 0 ||
+        header.nlmsg_len < NLMSG_LENGTH(sizeof(body)))
+        return false;
+    memcpy(&body, answer + NLMSG_LENGTH(0), sizeof(body));
+    (void)find_attribute(answer, &header, sizeof(body), IFLA_STATS64, &statistics,
+                         offsetof(struct rtnl_link_stats64, multicast));
+    *link = (struct routes_link){(body.ifi_flags & IFF_UP) != 0, statistics.tx_dropped};
+    return true;
 }
 
 // Whether a device's MTU counts: up, and not loopback.
@@ -161,7 +217,7 @@ bool routes_add(const struct prefix *prefix, unsigned index, uint8_t protocol, s
     struct request request = {
         .header = {.nlmsg_type = RTM_NEWROUTE, .nlmsg_flags = NLM_F_CREATE | NLM_F_REPLACE}};
     put_route(&request, prefix, index, protocol);
-    int failed = ask_kernel(&request);
+    int failed = order_kernel(&request);
     if (failed == 0)
         return true;
     char text[PREFIX_TEXT_MAX];
@@ -174,12 +230,36 @@ bool routes_remove(const struct prefix *prefix, unsigned index, uint8_t protocol
 {
     struct request request = {.header = {.nlmsg_type = RTM_DELROUTE}};
     put_route(&request, prefix, index, protocol);
-    int failed = ask_kernel(&request);
+    int failed = order_kernel(&request);
     if (failed == 0 || failed == ESRCH || failed == ENODEV)
         return true;
     char text[PREFIX_TEXT_MAX];
     return error_set(error, ERROR_SYSTEM, "no-route", "the route of %s cannot be removed: %s",
                      prefix_print(prefix, text), strerror(failed));
+}
+
+bool routes_there(const struct prefix *prefix, unsigned index)
+{
+    bool ipv6 = prefix->address.family == FAMILY_IPV6;
+    struct request request = {.header = {.nlmsg_type = RTM_GETROUTE}};
+    struct rtmsg route = {
+        .rtm_family = ipv6 ? AF_INET6 : AF_INET,
+        .rtm_dst_len = ipv6 ? 128 : 32,
+        .rtm_flags = RTM_F_FIB_MATCH, // the route itself, not what it makes of this address
+    };
+    struct nlmsghdr header;
+    uint8_t answer[ROUTE_BYTES];
+    uint32_t device = 0;
+    put_body(&request, &route, sizeof(route));
+    put_attribute(&request, RTA_DST, prefix->address.octets,
+                  family_octets((enum family)prefix->address.family));
+    int failed = ask_kernel(&request, RTM_NEWROUTE, answer, sizeof(answer), &header);
+    if (failed != 0 || header.nlmsg_len < NLMSG_LENGTH(sizeof(route)))
+        return failed != ENETUNREACH && failed != EHOSTUNREACH;
+    memcpy(&route, answer + NLMSG_LENGTH(0), sizeof(route));
+    return route.rtm_dst_len >= prefix->length ||
+           (find_attribute(answer, &header, sizeof(route), RTA_OIF, &device, sizeof(device)) &&
+            device == index);
 }
 
 // Connecting a UDP socket sends nothing, but makes the kernel look the route up and keep it.
