@@ -249,8 +249,6 @@ static void take_message(struct receiving_socket *socket, size_t i)
     };
     packet.outer.source = endpoint_of_socket_address((struct sockaddr *)&receiver->from[i]).address;
     read_control(socket, &message->msg_hdr, &packet.outer);
-    receiver->counters.received++;
-    receiver->counters.received_octets += packet.length;
     receiver->receive(receiver->state, &packet);
 }
 
@@ -278,10 +276,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     struct receiving_socket *socket = poll->data;
     for (int turn = 0; status == 0 && turn < RECEIVE_TURNS; turn++) {
         int got = receive_batch(socket);
-        if (got < 0) {
-            socket->receiver->counters.failed += errno != EAGAIN && errno != EINTR;
+        if (got < 0)
             return;
-        }
         for (int i = 0; i < got; i++)
             take_message(socket, (size_t)i);
         socket->receiver->batch_end(socket->receiver->state);

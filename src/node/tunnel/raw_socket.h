@@ -60,10 +60,7 @@ typedef void raw_receive(void *state, struct raw_packet *packet);
 typedef void raw_batch_end(void *state);
 
 struct raw_receiver_counters {
-    uint64_t received;
-    uint64_t received_octets;
     uint64_t overflowed; // the kernel dropped because we were too slow
-    uint64_t failed;
 };
 
 // Receives what is sent to `at`, an address of this host, or with NULL to any.

@@ -91,7 +91,8 @@ static json_t *status(void *state)
 static bool healthy(void *state, char *why, size_t size)
 {
     struct role_etr *role = state;
-    return forwarding_works(role->serves_ipv4, role->serves_ipv6, true, why, size);
+    return tun_works(role->tun, why, size) &&
+           forwarding_works(role->serves_ipv4, role->serves_ipv6, true, why, size);
 }
 
 static struct etr_config core_config(const struct config_etr *config)

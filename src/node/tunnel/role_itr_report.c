@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/tunnel/role_itr_state.h"
 
+#include "base/counters.h"
 #include "node/query/query_report.h"
 #include "node/tunnel/forwarding.h"
 
@@ -22,20 +23,56 @@ static void write_reasons(const struct itr_counters *counters, struct metrics_pa
     }
 }
 
-static void write_sender(const struct raw_sender_counters *sender, struct metrics_page *page)
+// Packets that leave by either way, ICMP errors among them.
+static void write_sent(const struct role_itr *role, struct metrics_page *page)
 {
-    metrics_counter(page, "ivip_itr_sent_total", "Outer packets sent", sender->sent);
-    metrics_counter(page, "ivip_itr_sent_octets_total", "Octets of outer packets sent",
-                    sender->sent_octets);
+    struct raw_sender_counters sent = *raw_sender_counters(role->sender);
+    if (role->other_way != NULL)
+        counters_add(&sent, raw_sender_counters(role->other_way), sizeof(sent));
+    metrics_counter(page, "ivip_itr_sent_total", "Packets sent: tunnelled, let go, ICMP errors",
+                    sent.sent);
+    metrics_counter(page, "ivip_itr_sent_octets_total", "Octets of packets sent", sent.sent_octets);
     metrics_describe(page, "ivip_itr_send_failed_total", "counter",
-                     "Outer packets that the kernel did not take, by reason");
-    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"too-big\"",
-                  (double)sender->too_big);
+                     "Packets that the kernel did not take, by reason");
+    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"too-big\"", (double)sent.too_big);
     metrics_value(page, "ivip_itr_send_failed_total", "reason=\"no-buffers\"",
-                  (double)sender->no_buffers);
+                  (double)sent.no_buffers);
     metrics_value(page, "ivip_itr_send_failed_total", "reason=\"unreachable\"",
-                  (double)sender->unreachable);
-    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"other\"", (double)sender->failed);
+                  (double)sent.unreachable);
+    metrics_value(page, "ivip_itr_send_failed_total", "reason=\"other\"", (double)sent.failed);
+}
+
+// Packets that never came to a decision.
+static void write_unread(const struct role_itr *role, struct metrics_page *page)
+{
+    uint64_t overflowed = tun_overflowed(role->tun);
+    if (role->receiver != NULL)
+        overflowed += raw_receiver_counters(role->receiver)->overflowed;
+    metrics_counter(page, "ivip_itr_overflowed_total",
+                    "Packets that the kernel dropped because the ITR was too slow", overflowed);
+    metrics_counter(page, "ivip_itr_read_failed_total",
+                    "Packets that could not be read from the TUN",
+                    tun_counters(role->tun)->read_failed);
+}
+
+static void write_cache(const struct role_itr *role, struct metrics_page *page)
+{
+    const struct mapping_cache_counters *cache = mapping_cache_counters(itr_cache(role->itr));
+    const struct {
+        const char *labels;
+        uint64_t count;
+    } events[] = {
+        {"event=\"learned\"", cache->learned},     {"event=\"replaced\"", cache->replaced},
+        {"event=\"forgotten\"", cache->forgotten}, {"event=\"expired\"", cache->expired},
+        {"event=\"displaced\"", cache->displaced}, {"event=\"renewed\"", cache->renewals},
+    };
+    metrics_gauge(page, "ivip_itr_cached", "Ranges in the cache",
+                  (double)mapping_cache_count(itr_cache(role->itr)));
+    metrics_describe(page, "ivip_itr_cache_events_total", "counter",
+                     "What happened to ranges in the cache");
+    for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+        metrics_value(page, "ivip_itr_cache_events_total", events[i].labels,
+                      (double)events[i].count);
 }
 
 static void write_hold(const struct role_itr *role, struct metrics_page *page)
@@ -74,11 +111,12 @@ static void write_fallback(const struct role_itr *role, struct metrics_page *pag
     }
 }
 
-void role_itr_write_metrics(void *state, struct metrics_page *page)
+static void write_counters(const struct role_itr *role, struct metrics_page *page)
 {
-    const struct role_itr *role = state;
     const struct itr_counters *counters = itr_counters(role->itr);
-    metrics_counter(page, "ivip_itr_packets_total", "Packets from the TUN", counters->packets);
+    metrics_counter(page, "ivip_itr_packets_total",
+                    "Decisions about packets; one that waited for its mapping or path takes two",
+                    counters->packets);
     metrics_counter(page, "ivip_itr_tunnelled_total", "Packets tunnelled, super-packets as one",
                     counters->tunnelled);
     metrics_counter(page, "ivip_itr_segments_total", "Packets tunnelled, segments singly",
@@ -90,6 +128,9 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
     metrics_counter(page, "ivip_itr_icmp_sent_total", "ICMP errors sent", counters->icmp_sent);
     metrics_counter(page, "ivip_itr_icmp_limited_total",
                     "ICMP errors not sent because of the rate limit", counters->icmp_limited);
+    metrics_counter(page, "ivip_itr_icmp_unsent_total",
+                    "ICMP errors not sent because there is no route to the packet's source",
+                    role->icmp_unsent);
     metrics_counter(page, "ivip_itr_handed_over_total",
                     "Packets without mapping handed to the fallback", counters->handed_over);
     metrics_counter(page, "ivip_itr_let_go_total", "Packets without mapping let go by pass_device",
@@ -97,22 +138,29 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
     metrics_counter(page, "ivip_itr_not_asked_total",
                     "Packets without mapping that were the first for their destination",
                     counters->not_asked);
+    write_reasons(counters, page);
+}
+
+void role_itr_write_metrics(void *state, struct metrics_page *page)
+{
+    const struct role_itr *role = state;
+    write_counters(role, page);
     write_fallback(role, page);
     if (role->querier != NULL) {
         struct querier_report querier = querier_report(role->querier);
         query_report_querier(&querier, "itr", page);
+        query_report_udp(udp_counters(role->udp), "itr", page);
     }
     if (role->reporter != NULL)
         usage_reporter_write_metrics(role->reporter, page);
-    write_reasons(counters, page);
-    write_sender(raw_sender_counters(role->sender), page);
+    write_sent(role, page);
+    write_unread(role, page);
     write_hold(role, page);
     if (role->finder != NULL)
         upstream_finder_write_metrics(role->finder, page);
     if (role->list != NULL)
         list_client_write_metrics(role->list, page);
-    metrics_gauge(page, "ivip_itr_cached", "Ranges in the cache",
-                  (double)mapping_cache_count(itr_cache(role->itr)));
+    write_cache(role, page);
     metrics_gauge(page, "ivip_itr_etrs", "ETRs that packets were tunnelled to",
                   (double)etr_paths_count(itr_paths(role->itr)));
     metrics_gauge(page, "ivip_itr_mabs", "MABs known", (double)mab_routes_count(role->mabs));
@@ -191,7 +239,7 @@ bool role_itr_healthy(void *state, char *why, size_t size)
         ipv4 |= is_ipv4;
         ipv6 |= !is_ipv4;
     }
-    if (!forwarding_works(ipv4, ipv6, false, why, size))
+    if (!tun_works(role->tun, why, size) || !forwarding_works(ipv4, ipv6, false, why, size))
         return false;
     if (role->finder != NULL && !upstream_finder_healthy(role->finder, why, size))
         return false;

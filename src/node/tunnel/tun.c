@@ -30,7 +30,6 @@ struct tun {
     char name[TUN_NAME_MAX + 1];
     int descriptor;
     unsigned index;
-    uint32_t mtu;
     uv_poll_t poll;
     bool polling;
     tun_readable *readable;
@@ -79,16 +78,18 @@ static bool make_device(struct tun *tun, struct error *error)
 {
     tun->descriptor = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
     if (tun->descriptor < 0)
-        return error_set(error, ERROR_SYSTEM, "no-tun",
-                         "/dev/net/tun cannot be opened: %s (is the tun module loaded?)",
-                         strerror(errno));
+        return error_set(error, ERROR_SYSTEM, "no-tun", "/dev/net/tun cannot be opened: %s (%s)",
+                         strerror(errno),
+                         errno == EACCES || errno == EPERM ? "may the node's account use it?"
+                                                           : "is the tun module loaded?");
     struct ifreq request = {0};
     memcpy(request.ifr_name, tun->name, strlen(tun->name));
     request.ifr_flags = (short)(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR);
     if (ioctl(tun->descriptor, TUNSETIFF, &request) != 0) {
-        const char *why = errno == EBUSY   ? "another process uses it"
-                          : errno == EPERM ? "it needs CAP_NET_ADMIN"
-                                           : strerror(errno);
+        const char *why = errno == EBUSY    ? "another process uses it"
+                          : errno == EPERM  ? "it needs CAP_NET_ADMIN"
+                          : errno == EINVAL ? "a device of another kind has that name"
+                                            : strerror(errno);
         return error_set(error, ERROR_SYSTEM, "no-tun", "device %s cannot be made: %s", tun->name,
                          why);
     }
@@ -104,8 +105,7 @@ static bool configure_device(struct tun *tun, struct error *error)
     write_setting("ipv6", tun->name, "addr_gen_mode", "1");
     write_setting("ipv6", tun->name, "accept_ra", "0");
     // As large as any link, so that it is the ITR that says what is too big for which ETR.
-    tun->mtu = routes_largest_mtu();
-    return routes_link_up(tun->index, tun->mtu, error);
+    return routes_link_up(tun->index, routes_largest_mtu(), error);
 }
 
 static void close_descriptor(struct tun *tun)
@@ -171,14 +171,26 @@ unsigned tun_index(const struct tun *tun)
     return tun->index;
 }
 
-uint32_t tun_mtu(const struct tun *tun)
-{
-    return tun->mtu;
-}
-
 const struct tun_counters *tun_counters(const struct tun *tun)
 {
     return &tun->counters;
+}
+
+uint64_t tun_overflowed(const struct tun *tun)
+{
+    struct routes_link link = {0};
+    (void)routes_link_state(tun->index, &link);
+    return link.overflowed;
+}
+
+bool tun_works(const struct tun *tun, char *why, size_t size)
+{
+    struct routes_link link = {0};
+    if (!routes_link_state(tun->index, &link))
+        (void)snprintf(why, size, "somebody removed device %s: restart the node", tun->name);
+    else if (!link.up)
+        (void)snprintf(why, size, "device %s is down: `ip link set %s up`", tun->name, tun->name);
+    return link.up;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -254,8 +266,6 @@ bool tun_read(struct tun *tun, uint8_t *buffer, uint32_t *length, struct offload
             continue;
         }
         *length = (uint32_t)((size_t)got - sizeof(header));
-        tun->counters.received++;
-        tun->counters.received_octets += *length;
         return true;
     }
 }
@@ -297,10 +307,5 @@ void tun_write(struct tun *tun, const struct coalesced_part *parts, size_t count
     do {
         written = writev(tun->descriptor, all, (int)count + 1);
     } while (written < 0 && errno == EINTR);
-    if (written < 0) {
-        tun->counters.write_failed++;
-        return;
-    }
-    tun->counters.written++;
-    tun->counters.written_octets += (size_t)written - sizeof(header);
+    tun->counters.write_failed += written < 0;
 }

@@ -18,10 +18,6 @@
 struct tun;
 
 struct tun_counters {
-    uint64_t received;
-    uint64_t received_octets;
-    uint64_t written;
-    uint64_t written_octets;
     uint64_t read_failed;  // and packets with a virtio-net header that makes no sense
     uint64_t write_failed; // the kernel refused the packet, or had no room
 };
@@ -37,8 +33,11 @@ void tun_close(struct tun *tun);
 
 const char *tun_name(const struct tun *tun);
 unsigned tun_index(const struct tun *tun);
-uint32_t tun_mtu(const struct tun *tun);
 const struct tun_counters *tun_counters(const struct tun *tun);
+// Packets that the kernel dropped because they were not read quickly enough.
+uint64_t tun_overflowed(const struct tun *tun);
+// False where somebody took the device down or away; `why` says so.
+bool tun_works(const struct tun *tun, char *why, size_t size);
 
 // From now on `readable` is called; one reader a device.
 void tun_start_reading(struct tun *tun, tun_readable *readable, void *state);
