@@ -60,19 +60,27 @@ static bool take_events(struct finder *finder)
 {
     struct discovery_event event;
     bool any = false;
+    bool listed = false; // the threads have the table of the version that these are changes of
     for (; discovery_next_event(finder->discovery, &event); any = true) {
         switch (event.kind) {
         case DISCOVERY_MAB_ADDED:   // what was said of it when it was no MAB
         case DISCOVERY_MAB_REMOVED: // what its servers told
-            if (finder->listed)     // otherwise nothing was said yet
-                forget_mab(finder, &event.mab);
+            if (!finder->listed)    // nothing was said yet
+                break;
+            // First the table: or a thread could ask the servers of before once more in between.
+            if (!listed)
+                qsr_threads_set_mabs(finder->threads, discovery_mabs(finder->discovery));
+            listed = true;
+            forget_mab(finder, &event.mab);
             break;
         case DISCOVERY_SERVERS:
             set_servers(finder, event.dsoc);
             break;
         case DISCOVERY_VERSION: // before the first nothing is known to be outside all MABs
             finder->listed = true;
-            qsr_threads_set_mabs(finder->threads, discovery_mabs(finder->discovery));
+            if (!listed)
+                qsr_threads_set_mabs(finder->threads, discovery_mabs(finder->discovery));
+            listed = false;
             set_pages(finder);
             log_info("discovery", "%s lists %u MABs (page %s)", finder->domain,
                      mab_table_count(discovery_mabs(finder->discovery)),
