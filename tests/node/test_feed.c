@@ -36,6 +36,7 @@ struct receiving {
     struct feed_in *in;
     size_t applied, reloaded, ready, lost;
     size_t refused;
+    bool complete;
 };
 
 static struct node *node;
@@ -90,6 +91,12 @@ static void on_refused(void *state, const struct prefix *prefixes, size_t count)
     assert_true(count == 0 || prefix_equal(&prefixes[0], &ruas.refused_prefix));
 }
 
+static void on_heard(void *state)
+{
+    struct receiving *to = state;
+    to->complete = feed_in_complete(to->in);
+}
+
 static void start_receiving(void)
 {
     memset(&receiving, 0, sizeof(receiving));
@@ -101,7 +108,7 @@ static void start_receiving(void)
     receiving.peers[1] = (struct config_ruas_peer){key, receiving.url};
     receiving.config = (struct config_qsa){.ruas_count = 2, .ruas = receiving.peers};
     receiving.database = database_new();
-    struct feed_in_handlers handlers = {&receiving, on_event, on_refused};
+    struct feed_in_handlers handlers = {&receiving, on_event, on_refused, on_heard};
     receiving.in = feed_in_open(node, &receiving.config, receiving.database, &handlers, NULL);
     assert_non_null(receiving.in);
 }
@@ -195,7 +202,9 @@ static void test_boots_and_follows(void **state)
     start_receiving();
     char why[200];
     assert_false(feed_in_healthy(receiving.in, why, sizeof(why)));
+    assert_false(feed_in_complete(receiving.in));
     run_until(in_step);
+    assert_true(receiving.complete);
     assert_true(feed_in_healthy(receiving.in, why, sizeof(why)));
     assert_int_equal(receiving.reloaded, MABS);
     assert_int_equal(receiving.ready, MABS);

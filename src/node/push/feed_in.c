@@ -64,6 +64,8 @@ static void drain(struct feed_in *feed)
         log_event(&event);
         feed->handlers.event(feed->handlers.state, &event);
     }
+    if (feed->handlers.heard != NULL)
+        feed->handlers.heard(feed->handlers.state);
     deadline_arm(&feed->timer, now, receiver_next_deadline(feed->receiver), on_timer);
 }
 
@@ -239,6 +241,16 @@ void feed_in_close(struct feed_in *feed)
     feed_fetcher_stop(feed->fetcher);
     receiver_free(feed->receiver);
     uv_close((uv_handle_t *)&feed->timer, on_timer_closed);
+}
+
+bool feed_in_complete(const struct feed_in *feed)
+{
+    for (size_t i = 0; i < feed->ruas_count; i++) {
+        struct receiver_ruas_status status = receiver_ruas(feed->receiver, i);
+        if (!status.synced || status.mabs_ready < status.mabs)
+            return false;
+    }
+    return true;
 }
 
 const struct receiver *feed_in_receiver(const struct feed_in *feed)

@@ -19,6 +19,8 @@ struct feed_in_handlers {
     void (*event)(void *state, const struct receiver_event *event);
     // The ETR prefixes that the RUASes refuse, all together, have changed.
     void (*refused)(void *state, const struct prefix *prefixes, size_t count);
+    // What was heard by now is in the database, and was told. May be NULL.
+    void (*heard)(void *state);
 };
 
 struct feed_in;
@@ -36,6 +38,9 @@ void feed_in_close(struct feed_in *feed);
 // others than before.
 bool feed_in_set_urls(struct feed_in *feed, const struct config_qsa *config, struct error *error);
 
+// True when each RUAS has named its MABs, and there is a copy in step of every one. Takes time in
+// proportion to their number.
+bool feed_in_complete(const struct feed_in *feed);
 const struct receiver *feed_in_receiver(const struct feed_in *feed);
 struct endpoint feed_in_local(const struct feed_in *feed);
 

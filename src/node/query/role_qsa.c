@@ -9,103 +9,71 @@
 
 #include <string.h>
 
-#define PUBLISH_MS 50 // after a change of the set of MABs, before it is told
-
-// A MAB that is served.
-struct served {
-    struct prefix prefix;
-    bool ready; // may be answered from
-};
+#define SETTLE_MS 50 // after something was heard, before it is looked at as a whole
 
 struct role_qsa {
     struct node *node;
-    size_t ruas_count;
     struct database *database;
     struct feed_in *feed;
     struct qsa_threads *threads;
-    struct served *mabs;
-    size_t mab_count;
     struct prefix *refused;
     size_t refused_count;
     bool complete;                   // the MABs of all RUASes are known
-    uv_timer_t publish;              // the set of MABs, once it has settled
+    bool unpublished;                // the set of MABs is another than was told
+    uv_timer_t settle;               // looks at both
     struct role_qsa_watcher watcher; // another role's; zeros where there is none
 };
 
-// What the feed tells
+// The set of MABs
 
-// The MABs of all RUASes are known once each has named them and they were loaded.
-static void note_complete(struct role_qsa *role)
+// For those who ask this server for it. A QSA does not know what the DSOCs are called.
+static void publish_pages(struct role_qsa *role)
 {
-    const struct receiver *receiver = feed_in_receiver(role->feed);
-    bool complete = true;
-    for (size_t i = 0; i < role->ruas_count; i++) {
-        struct receiver_ruas_status ruas = receiver_ruas(receiver, i);
-        complete &= ruas.synced && ruas.mabs_ready == ruas.mabs;
-    }
-    if (complete)
-        qsa_threads_tell(role->threads, qsa_news_new(QSA_NEWS_COMPLETE, NULL, 0, NULL, NULL, 0));
-    role->complete |= complete;
-}
-
-// The set of MABs for those who ask this server for it. A QSA does not know what the DSOCs are
-// called.
-static void publish_pages(uv_timer_t *timer)
-{
-    struct role_qsa *role = timer->data;
-    size_t count = role->mab_count + role->refused_count;
+    size_t mabs = database_count(role->database);
+    size_t count = mabs + role->refused_count;
     struct mab_entry *entries = memory_new_array(count + 1, sizeof(*entries));
-    for (size_t i = 0; i < role->mab_count; i++)
-        entries[i] = (struct mab_entry){.prefix = role->mabs[i].prefix, .dsoc = "here"};
+    for (size_t i = 0; i < mabs; i++)
+        entries[i] = (struct mab_entry){.prefix = *mapping_mab(database_at(role->database, i)),
+                                        .dsoc = "here"};
     for (size_t i = 0; i < role->refused_count; i++)
-        entries[role->mab_count + i] = (struct mab_entry){.prefix = role->refused[i], .dsoc = "-"};
+        entries[mabs + i] = (struct mab_entry){.prefix = role->refused[i], .dsoc = "-"};
     struct page_shelf *shelf = page_shelf_of_entries(entries, count);
     qsa_threads_set_pages(role->threads, shelf);
     page_shelf_release(shelf);
     memory_free(entries);
 }
 
-// MABs or refused prefixes changed; more of that may follow at once.
+static void on_settle(uv_timer_t *timer)
+{
+    struct role_qsa *role = timer->data;
+    if (!role->complete && feed_in_complete(role->feed)) {
+        role->complete = true;
+        qsa_threads_tell(role->threads, qsa_news_new(QSA_NEWS_COMPLETE, NULL, 0, NULL, NULL, 0));
+    }
+    if (role->complete && role->unpublished)
+        publish_pages(role);
+    role->unpublished &= !role->complete;
+}
+
+// More may follow at once, and looking takes time where there are many MABs.
+static void settle_soon(struct role_qsa *role)
+{
+    if (!uv_is_active((uv_handle_t *)&role->settle))
+        (void)uv_timer_start(&role->settle, on_settle, SETTLE_MS, 0);
+}
+
 static void publish_soon(struct role_qsa *role)
 {
-    if (role->complete && !uv_is_active((uv_handle_t *)&role->publish))
-        (void)uv_timer_start(&role->publish, publish_pages, PUBLISH_MS, 0);
+    role->unpublished = true;
+    settle_soon(role);
 }
+
+// What the feed tells
 
 static void tell_watcher(const struct role_qsa *role)
 {
     if (role->watcher.mabs != NULL)
         role->watcher.mabs(role->watcher.state);
-}
-
-static struct served *find_mab(struct role_qsa *role, const struct prefix *prefix)
-{
-    for (size_t i = 0; i < role->mab_count; i++)
-        if (prefix_equal(&role->mabs[i].prefix, prefix))
-            return &role->mabs[i];
-    return NULL;
-}
-
-static void add_mab(struct role_qsa *role, const struct prefix *prefix)
-{
-    if (find_mab(role, prefix) != NULL)
-        return;
-    role->mabs = memory_resize(role->mabs, (role->mab_count + 1) * sizeof(*role->mabs));
-    role->mabs[role->mab_count++] = (struct served){*prefix, false};
-}
-
-static void set_ready(struct role_qsa *role, const struct prefix *prefix, bool ready)
-{
-    struct served *mab = find_mab(role, prefix);
-    if (mab != NULL)
-        mab->ready = ready;
-}
-
-static void remove_mab(struct role_qsa *role, const struct prefix *prefix)
-{
-    struct served *mab = find_mab(role, prefix);
-    if (mab != NULL)
-        *mab = role->mabs[--role->mab_count];
 }
 
 // Tells the threads of an event. The mappings that it took out of the database go with the news.
@@ -136,23 +104,18 @@ static void on_feed_event(void *state, const struct receiver_event *event)
         tell_threads(role, QSA_NEWS_CHANGED, event);
         break;
     case RECEIVER_RELOADED:
-        add_mab(role, &event->mab);
         tell_threads(role, QSA_NEWS_RELOADED, event);
         break;
     case RECEIVER_READY:
-        set_ready(role, &event->mab, true);
         tell_threads(role, QSA_NEWS_READY, event);
-        note_complete(role);
         publish_soon(role);
         tell_watcher(role);
         break;
     case RECEIVER_LOST:
-        set_ready(role, &event->mab, false);
         tell_threads(role, QSA_NEWS_LOST, event);
         tell_watcher(role);
         break;
     case RECEIVER_REMOVED:
-        remove_mab(role, &event->mab);
         tell_threads(role, QSA_NEWS_REMOVED, event);
         publish_soon(role);
         tell_watcher(role);
@@ -175,6 +138,15 @@ static void on_refused(void *state, const struct prefix *prefixes, size_t count)
         role->watcher.refused(role->watcher.state);
 }
 
+// There is no event that says that all is known: MABs are given up, and copies fall out of step and
+// into it again, before the rest is there.
+static void on_heard(void *state)
+{
+    struct role_qsa *role = state;
+    if (!role->complete)
+        settle_soon(role);
+}
+
 // What the node asks
 
 static void write_metrics(void *state, struct metrics_page *page)
@@ -188,7 +160,7 @@ static void write_metrics(void *state, struct metrics_page *page)
     metrics_counter(page, "ivip_qsa_ranges_checked_total",
                     "Ranges told to someone that were looked at for a change",
                     report.counters.ranges_checked);
-    metrics_gauge(page, "ivip_qsa_mabs", "MABs served", (double)role->mab_count);
+    metrics_gauge(page, "ivip_qsa_mabs", "MABs served", (double)database_count(role->database));
     query_report_threads(report.loads, qsa_threads_count(role->threads), "qsa", page);
     query_report_udp(&report.udp, "qsa", page);
     feed_in_write_metrics(role->feed, page);
@@ -197,11 +169,13 @@ static void write_metrics(void *state, struct metrics_page *page)
 static json_t *mabs_status(const struct role_qsa *role)
 {
     json_t *mabs = json_array();
-    for (size_t i = 0; i < role->mab_count; i++) {
+    size_t count = role_qsa_mab_count(role);
+    for (size_t i = 0; i < count; i++) {
         char text[PREFIX_TEXT_MAX];
-        (void)json_array_append_new(mabs, json_pack("{s:s, s:b}", "mab",
-                                                    prefix_print(&role->mabs[i].prefix, text),
-                                                    "answering", role->mabs[i].ready));
+        struct prefix mab;
+        bool answering = role_qsa_mab(role, i, &mab);
+        (void)json_array_append_new(
+            mabs, json_pack("{s:s, s:b}", "mab", prefix_print(&mab, text), "answering", answering));
     }
     return mabs;
 }
@@ -260,22 +234,8 @@ static void stop(void *state)
     feed_in_close(role->feed);
     qsa_threads_close(role->threads);
     database_free(role->database);
-    memory_free(role->mabs);
     memory_free(role->refused);
-    uv_close((uv_handle_t *)&role->publish, on_closed);
-}
-
-// How many different keys there are: as many RUASes does the feed follow.
-static size_t count_ruas(const struct config_qsa *config)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < config->ruas_count; i++) {
-        size_t n = 0;
-        while (n < i && !key_equal(&config->ruas[n].key, &config->ruas[i].key))
-            n++;
-        count += n == i;
-    }
-    return count;
+    uv_close((uv_handle_t *)&role->settle, on_closed);
 }
 
 static size_t count_threads(const struct config_qsa *config)
@@ -295,13 +255,12 @@ bool role_qsa_start(struct node *node, struct error *error)
         .caching_time = config->caching_time,
     };
     struct role_qsa *role = memory_new(sizeof(*role));
-    const struct feed_in_handlers handlers = {role, on_feed_event, on_refused};
+    const struct feed_in_handlers handlers = {role, on_feed_event, on_refused, on_heard};
     role->node = node;
-    role->ruas_count = count_ruas(config);
     role->database = database_new();
     database_keep_replaced(role->database);
-    (void)uv_timer_init(node_loop(node), &role->publish);
-    role->publish.data = role;
+    (void)uv_timer_init(node_loop(node), &role->settle);
+    role->settle.data = role;
     role->threads = qsa_threads_open(&config->listen, &core, count_threads(config), error);
     if (role->threads != NULL)
         role->feed = feed_in_open(node, config, role->database, &handlers, error);
@@ -324,14 +283,15 @@ const struct database *role_qsa_database(const void *state)
 
 size_t role_qsa_mab_count(const void *state)
 {
-    return ((const struct role_qsa *)state)->mab_count;
+    return database_count(role_qsa_database(state));
 }
 
 bool role_qsa_mab(const void *state, size_t i, struct prefix *mab)
 {
     const struct role_qsa *role = state;
-    *mab = role->mabs[i].prefix;
-    return role->mabs[i].ready;
+    struct receiver_mab_status status;
+    *mab = *mapping_mab(database_at(role->database, i));
+    return receiver_mab(feed_in_receiver(role->feed), mab, &status) && status.answering;
 }
 
 const struct prefix *role_qsa_refused(const void *state, size_t *count)
