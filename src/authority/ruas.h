@@ -26,7 +26,8 @@
 // Rules that a set must keep, in the order in which they are checked, with the `reason` of the
 // error:
 //
-//     too-many-commands                the user's commands a minute, refused ones counted
+//     too-many-commands                the user's commands a minute, refused ones counted, and the
+//                                      micronets they touch
 //     empty-set, set-too-large         1 to UPDATE_SET_MAX updates
 //     bad-parts, too-few-parts         split and join name what touches
 //     scope, outside-token             what the token may do
@@ -56,6 +57,7 @@
 #include <stdint.h>
 
 #define COMMANDS_MINUTE_MAX     6000 // commands a user may send a minute, refused ones too
+#define TOUCHED_A_COMMAND       100  // micronets that a set touches which count as a command more
 #define SCHEDULED_WAITING_MAX   100  // sets of one user that wait
 #define TOKENS_USER_MAX         64   // tokens of one user
 #define LOGIN_SOURCE_FAILURES   10   // wrong passwords from one source before it must wait

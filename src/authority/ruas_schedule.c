@@ -109,7 +109,7 @@ bool ruas_prepare_due(struct ruas *ruas, struct wall_time time, struct change *c
     struct error error = {0};
     struct change made = {0};
     bool executed = check_still_granted(ruas, due, &error) &&
-                    ruas_apply_set(ruas, &due->grant, due->set, &made, &failed, &error);
+                    ruas_apply_set(ruas, &due->grant, due->set, UINT64_MAX, &made, &failed, &error);
     enum change_kind kind = executed ? CHANGE_SET : CHANGE_SCHEDULE_END;
     ruas_begin_change(ruas, change, kind, time);
     made.kind = kind;

@@ -81,16 +81,17 @@ static void keep_old(struct ruas *ruas, const struct micronet *micronet)
 }
 
 // Adds `step` to the pending count of the UAB of each micronet in the touched ranges; before the
-// set (step -1) it keeps them, too.
-static void count_touched(struct ruas *ruas, const struct mapping *mapping, int step)
+// set (step -1) it keeps them, too. False when there are more than `most`.
+static bool count_touched(struct ruas *ruas, const struct mapping *mapping, int step, uint64_t most)
 {
     struct micronet found;
-    if (step < 0)
-        ruas->old_count = 0;
+    uint64_t count = 0;
     for (size_t i = 0; i < ruas->touched_count; i++) {
         const struct range *touched = &ruas->touched[i];
         uint64_t from = touched->start.index;
         while (ruas_next_micronet(mapping, touched, &from, &found)) {
+            if (++count > most)
+                return false;
             struct uab *uab = delegation_find(ruas->delegation, touched->family, found.range.start);
             if (uab != NULL)
                 uab->pending += step;
@@ -98,6 +99,7 @@ static void count_touched(struct ruas *ruas, const struct mapping *mapping, int 
                 keep_old(ruas, &found);
         }
     }
+    return true;
 }
 
 // Notes the UABs that the set's commands lie in.
@@ -150,23 +152,32 @@ static void fill_change(const struct ruas *ruas, size_t mab, struct change *chan
 }
 
 bool ruas_apply_set(struct ruas *ruas, const struct grant *grant, struct command_set *set,
-                    struct change *change, size_t *failed, struct error *error)
+                    uint64_t touched_max, struct change *change, size_t *failed,
+                    struct error *error)
 {
     size_t mab = 0;
     size_t update = 0;
+    ruas->old_count = 0;
     if (!ruas_check_set(ruas, grant, set, &mab, failed, error))
         return false;
     struct mapping *mapping = ruas->mabs[mab].mapping;
     find_touched(ruas, mapping);
     note_uabs(ruas);
-    count_touched(ruas, mapping, -1);
+    if (!count_touched(ruas, mapping, -1, touched_max)) {
+        *failed = set->count;
+        clear_pending(ruas);
+        return error_set(error, ERROR_LIMIT, "too-many-commands",
+                         "the set touches more than %" PRIu64 " micronets; each %d count as a "
+                         "command, and %d commands a minute are taken; wait a minute",
+                         touched_max, TOUCHED_A_COMMAND, COMMANDS_MINUTE_MAX);
+    }
     if (!mapping_apply(mapping, ruas->updates.updates, ruas->updates.count, &update, error)) {
         assert(update < ruas->updates.count);
         *failed = ruas->updates.command[update];
         clear_pending(ruas);
         return false;
     }
-    count_touched(ruas, mapping, 1);
+    (void)count_touched(ruas, mapping, 1, UINT64_MAX);
     if (!check_micronets(ruas, error)) {
         *failed = set->count;
         mapping_revert(mapping);
@@ -189,15 +200,37 @@ bool ruas_count_commands(struct ruas *ruas, const struct ruas_request *request, 
                      COMMANDS_MINUTE_MAX, wait.ns / 1000000000 + 1);
 }
 
+// Looking at a micronet takes little, but a set may touch as many as a UAB holds, and be refused.
+// So they count, up to what the user has left; more are not looked at. Who has sent nothing for a
+// minute may touch any number.
+static uint64_t touched_max(struct ruas *ruas, const struct ruas_request *request)
+{
+    const char *user = request->grant.user;
+    uint32_t left = throttle_left(ruas->commands, request->now, user, strlen(user));
+    return left == COMMANDS_MINUTE_MAX ? UINT64_MAX : (uint64_t)left * TOUCHED_A_COMMAND;
+}
+
+static void count_touched_as_commands(struct ruas *ruas, const struct ruas_request *request)
+{
+    const char *user = request->grant.user;
+    size_t commands = ruas->old_count / TOUCHED_A_COMMAND;
+    uint32_t left = throttle_left(ruas->commands, request->now, user, strlen(user));
+    uint32_t amount = commands < left ? (uint32_t)commands : left;
+    (void)throttle_take(ruas->commands, request->now, user, strlen(user), amount, NULL);
+}
+
 bool ruas_prepare(struct ruas *ruas, const struct ruas_request *request, struct change *change,
                   size_t *failed, struct error *error)
 {
     assert(ruas->pending == NULL);
     *failed = request->set->count;
+    uint64_t most = touched_max(ruas, request);
     if (!ruas_count_commands(ruas, request, error))
         return false;
     struct change made = {0};
-    if (!ruas_apply_set(ruas, &request->grant, request->set, &made, failed, error))
+    bool good = ruas_apply_set(ruas, &request->grant, request->set, most, &made, failed, error);
+    count_touched_as_commands(ruas, request);
+    if (!good)
         return false;
     *change = made;
     change->kind = CHANGE_SET;

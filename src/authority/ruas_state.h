@@ -68,9 +68,11 @@ void ruas_begin_change(struct ruas *ruas, struct change *change, enum change_kin
 bool ruas_check_set(struct ruas *ruas, const struct grant *grant, struct command_set *set,
                     size_t *mab, size_t *failed, struct error *error);
 // Checks and applies a set, without the limit of commands a minute; fills the fields of a
-// CHANGE_SET (ruas_set.c).
+// CHANGE_SET (ruas_set.c). Refuses one that touches more than `touched_max` micronets. How many it
+// touched, or looked at, is then ruas->old_count.
 bool ruas_apply_set(struct ruas *ruas, const struct grant *grant, struct command_set *set,
-                    struct change *change, size_t *failed, struct error *error);
+                    uint64_t touched_max, struct change *change, size_t *failed,
+                    struct error *error);
 // What commit and abort do for a CHANGE_SET.
 void ruas_commit_set(struct ruas *ruas, const struct change *change);
 void ruas_abort_set(struct ruas *ruas, const struct change *change);

@@ -118,6 +118,16 @@ bool throttle_take(struct throttle *throttle, struct instant now, const void *ke
     return false;
 }
 
+uint32_t throttle_left(const struct throttle *throttle, struct instant now, const void *key,
+                       size_t length)
+{
+    struct bucket *bucket = find(throttle, key, length);
+    if (bucket == NULL)
+        return throttle->config.burst;
+    refill(throttle, bucket, now);
+    return bucket->left;
+}
+
 void throttle_give(struct throttle *throttle, const void *key, size_t length, uint32_t amount)
 {
     struct bucket *bucket = find(throttle, key, length);

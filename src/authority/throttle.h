@@ -30,6 +30,9 @@ void throttle_free(struct throttle *throttle);
 // it is treated as the burst.
 bool throttle_take(struct throttle *throttle, struct instant now, const void *key, size_t length,
                    uint32_t amount, struct duration *wait);
+// How much there is for the key now.
+uint32_t throttle_left(const struct throttle *throttle, struct instant now, const void *key,
+                       size_t length);
 // Puts `amount` back, for an attempt that turned out not to count.
 void throttle_give(struct throttle *throttle, const void *key, size_t length, uint32_t amount);
 // Keys remembered now.

@@ -196,6 +196,39 @@ static void test_commands_a_minute(void **state)
     world_must(world, "anna", "map 20.1.0.0/28 zero");
 }
 
+// A set that touches many micronets is work, even where it is refused: it counts for more.
+static void test_micronets_touched_a_minute(void **state)
+{
+    struct world *world = *state;
+    char set[256 * 32];
+    world_add_user(world, "dora");
+    world_add_uab(world, "20.3.0.0/22", "dora", 0);
+    for (int block = 0; block < 4; block++) {
+        set[0] = '\0';
+        for (int i = 0; i < 256; i++)
+            (void)snprintf(set + strlen(set), sizeof(set) - strlen(set), "%sdefine 20.3.%d.%d zero",
+                           i == 0 ? "" : "; ", block, i);
+        world_must(world, "dora", set);
+    }
+    world_sleep(world, 60);
+    int refused = 0;
+    struct grant grant = world_grant("dora");
+    while (!world_prepare(world, &grant, "map 20.3.0.0/22 zero") &&
+           strcmp(world->error.reason, "not-a-micronet") == 0)
+        refused++;
+    assert_string_equal(world->error.reason, "too-many-commands");
+    int cost = 1 + 1024 / TOUCHED_A_COMMAND;
+    assert_true(refused >= COMMANDS_MINUTE_MAX / cost - 1 &&
+                refused <= COMMANDS_MINUTE_MAX / cost + 1);
+    world_must(world, "anna", "define 20.1.0.0/28 zero");
+    world_sleep(world, 1); // a hundred commands more
+    world_must(world, "dora", "map 20.3.0.7 " ETR1);
+    // Who has waited for a minute may touch any number.
+    world_must(world, "dora", "map 20.3.0.7 zero");
+    world_sleep(world, 60);
+    world_must(world, "dora", "define 20.3.0.0/22 zero");
+}
+
 static void test_uab_rules(void **state)
 {
     struct world *world = *state;
@@ -293,6 +326,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_touched, setup, teardown),
         cmocka_unit_test_setup_teardown(test_micronets_of_a_uab, setup, teardown),
         cmocka_unit_test_setup_teardown(test_commands_a_minute, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_micronets_touched_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(test_uab_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(test_removing_a_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ipv6, setup, teardown),

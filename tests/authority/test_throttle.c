@@ -93,6 +93,25 @@ static void test_flood_of_keys(void **state)
     throttle_free(throttle);
 }
 
+static void test_left(void **state)
+{
+    (void)state;
+    struct random_source random;
+    struct throttle_config config = {.burst = 3, .refill = duration_s(1), .keys_max = 4};
+    random_init(&random, random_seed_from_number(9));
+    struct throttle *throttle = throttle_new(&config, &random);
+    struct instant now = {1000};
+    assert_int_equal(throttle_left(throttle, now, "a", 1), 3);
+    assert_int_equal(throttle_count(throttle), 0); // looking remembers nothing
+    assert_true(throttle_take(throttle, now, "a", 1, 2, NULL));
+    assert_int_equal(throttle_left(throttle, now, "a", 1), 1);
+    now.ns += duration_s(1).ns;
+    assert_int_equal(throttle_left(throttle, now, "a", 1), 2);
+    assert_true(throttle_take(throttle, now, "a", 1, 0, NULL));
+    assert_int_equal(throttle_left(throttle, now, "a", 1), 2);
+    throttle_free(throttle);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -101,6 +120,7 @@ int main(void)
         cmocka_unit_test(test_give),
         cmocka_unit_test(test_more_than_burst),
         cmocka_unit_test(test_flood_of_keys),
+        cmocka_unit_test(test_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
