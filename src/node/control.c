@@ -308,16 +308,18 @@ static void on_connection(uv_stream_t *listener, int status)
         next_request(client);
 }
 
-// True when a node answers at that socket.
+// True when a node listens at that socket, also one that has no time to answer.
 static bool in_use(const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     memcpy(address.sun_path, path, strlen(path) + 1);
-    int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool answered = sock >= 0 && connect(sock, (struct sockaddr *)&address, sizeof(address)) == 0;
+    int sock = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    // EAGAIN: its queue is full.
+    bool listens = sock >= 0 && (connect(sock, (struct sockaddr *)&address, sizeof(address)) == 0 ||
+                                 errno == EAGAIN);
     if (sock >= 0)
         (void)close(sock);
-    return answered;
+    return listens;
 }
 
 // Binds with mode 0600 from the first moment on.

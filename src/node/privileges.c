@@ -5,6 +5,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <sched.h>
 #include <seccomp.h>
@@ -42,6 +43,20 @@ static bool find_account(const struct config *config, uid_t *uid, gid_t *gid, st
     return true;
 }
 
+// Gives a directory that was just made to the account. Who may write in the one above it could have
+// put a link to another in its place: that is not followed.
+static bool give_away(const char *path, uid_t uid, gid_t gid)
+{
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (directory < 0)
+        return false;
+    bool given = fchown(directory, uid, gid) == 0;
+    int reason = errno;
+    (void)close(directory);
+    errno = reason;
+    return given;
+}
+
 // Makes a directory and those above it; the ones made here are given to the account.
 static bool make_directory(const char *path, mode_t mode, uid_t uid, gid_t gid, struct error *error)
 {
@@ -55,7 +70,7 @@ static bool make_directory(const char *path, mode_t mode, uid_t uid, gid_t gid, 
         memcpy(partial, path, i);
         partial[i] = '\0';
         if (mkdir(partial, i == length ? mode : 0755) == 0) {
-            if (geteuid() == 0 && chown(partial, uid, gid) != 0)
+            if (geteuid() == 0 && !give_away(partial, uid, gid))
                 return error_set(error, ERROR_SYSTEM, "no-directory",
                                  "directory %s cannot be given to the node's account: %s", partial,
                                  strerror(errno));

@@ -41,6 +41,7 @@ uint8_t *whole_file_read(const char *path, size_t most, size_t *length)
 static bool write_all(int file, const uint8_t *bytes, size_t length)
 {
     while (length > 0) {
+        errno = EIO; // where nothing is written and nothing said
         ssize_t written = write(file, bytes, length);
         if (written <= 0)
             return false;

@@ -311,6 +311,29 @@ static void test_paths(void **state)
     expect_refusal(deep, "bad-control");
 }
 
+// A node that hangs, with a full queue, is one that runs.
+static void test_a_node_that_hangs(void **state)
+{
+    (void)state;
+    char hung[sizeof(path) + 8];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(hung, sizeof(hung), "%.90s.hung", path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", hung);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int clients[8];
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    for (size_t i = 0; i < 8; i++) {
+        clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)connect(clients[i], (struct sockaddr *)&address, sizeof(address));
+    }
+    expect_refusal(hung, "already-running");
+    for (size_t i = 0; i < 8; i++)
+        (void)close(clients[i]);
+    (void)close(listener);
+    assert_int_equal(unlink(hung), 0);
+}
+
 // A node that was killed leaves its socket; the next one takes the place.
 static void test_left_behind(void **state)
 {
@@ -340,6 +363,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_long_line, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_clients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_paths, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_node_that_hangs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_left_behind, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,9 +79,10 @@ static struct bench *begin(void)
     struct config *config = config_load(test_file(text), &error);
     if (config == NULL)
         fail_msg("%s", error.text);
+    assert_non_null(config);
     key_from_seed(seed, &key);
     bench.node = node_new(config, &key);
-    bench.reporter = usage_reporter_open(bench.node, config->itr, &error);
+    bench.reporter = usage_reporter_open(bench.node, node_config(bench.node)->itr, &error);
     if (bench.reporter == NULL)
         fail_msg("%s", error.text);
     bench.table = usage_new_in(usage_reporter_memory(bench.reporter), hash);

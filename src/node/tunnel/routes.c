@@ -94,7 +94,7 @@ static int ask_kernel(struct request *request, uint16_t type, uint8_t *answer, s
 static int order_kernel(struct request *request)
 {
     uint8_t answer[ACKNOWLEDGEMENT_BYTES];
-    struct nlmsghdr header;
+    struct nlmsghdr header = {0};
     request->header.nlmsg_flags |= NLM_F_ACK;
     return ask_kernel(request, NLMSG_ERROR, answer, sizeof(answer), &header);
 }
@@ -138,7 +138,7 @@ bool routes_link_state(unsigned index, struct routes_link *link)
     struct request request = {.header = {.nlmsg_type = RTM_GETLINK}};
     struct ifinfomsg body = {.ifi_index = (int)index};
     struct rtnl_link_stats64 statistics = {0};
-    struct nlmsghdr header;
+    struct nlmsghdr header = {0};
     uint8_t answer[LINK_BYTES];
     put_body(&request, &body, sizeof(body));
     if (ask_kernel(&request, RTM_NEWLINK, answer, sizeof(answer), &header) != 0 ||
@@ -247,7 +247,7 @@ bool routes_there(const struct prefix *prefix, unsigned index)
         .rtm_dst_len = ipv6 ? 128 : 32,
         .rtm_flags = RTM_F_FIB_MATCH, // the route itself, not what it makes of this address
     };
-    struct nlmsghdr header;
+    struct nlmsghdr header = {0};
     uint8_t answer[ROUTE_BYTES];
     uint32_t device = 0;
     put_body(&request, &route, sizeof(route));
