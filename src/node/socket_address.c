@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <unistd.h>
 
 socklen_t socket_address_of_endpoint(const struct endpoint *endpoint,
                                      struct sockaddr_storage *storage)
@@ -47,6 +49,19 @@ bool address_is_wildcard(const struct address *address)
 {
     static const uint8_t zeros[16];
     return address->family != FAMILY_NONE && memcmp(address->octets, zeros, sizeof(zeros)) == 0;
+}
+
+struct endpoint endpoint_listenable(const struct endpoint *wanted)
+{
+    struct endpoint endpoint = *wanted;
+    if (endpoint.address.family != FAMILY_IPV6 || !address_is_wildcard(&endpoint.address))
+        return endpoint;
+    int sock = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (sock >= 0)
+        (void)close(sock);
+    else if (errno == EAFNOSUPPORT)
+        endpoint.address.family = FAMILY_IPV4;
+    return endpoint;
 }
 
 struct endpoint endpoint_reachable(const struct endpoint *listening)

@@ -15,6 +15,8 @@ socklen_t socket_address_of_endpoint(const struct endpoint *endpoint,
 struct endpoint endpoint_of_socket_address(const struct sockaddr *address);
 // True for "0.0.0.0" and "::".
 bool address_is_wildcard(const struct address *address);
+// The same address for a socket to listen at: "::" becomes "0.0.0.0" on a host without IPv6.
+struct endpoint endpoint_listenable(const struct endpoint *wanted);
 // Where a program of this host reaches what listens there: the loopback address for a wildcard.
 struct endpoint endpoint_reachable(const struct endpoint *listening);
 

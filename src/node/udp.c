@@ -82,9 +82,11 @@ static void enlarge_buffers(int descriptor)
     set_option(descriptor, SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER);
 }
 
-static bool open_socket(struct udp *udp, const struct endpoint *listen, bool shared,
+static bool open_socket(struct udp *udp, const struct endpoint *wanted, bool shared,
                         struct error *error)
 {
+    const struct endpoint at = endpoint_listenable(wanted);
+    const struct endpoint *listen = &at;
     struct sockaddr_storage address;
     socklen_t length = socket_address_of_endpoint(listen, &address);
     bool wildcard = address_is_wildcard(&listen->address);

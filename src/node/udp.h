@@ -22,7 +22,7 @@ typedef void udp_foresee(void *state, const struct udp_datagram *datagrams, size
 // NULL.
 typedef void udp_batch_end(void *state);
 
-// Binds to an address and port; the address "::" takes both families. Port 0 lets the kernel
+// Binds to an address and port; the address "::" takes both families that the host has. Port 0 lets the kernel
 // choose.
 struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
                      udp_batch_end *batch_end, void *state, struct error *error);

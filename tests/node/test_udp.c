@@ -5,8 +5,11 @@
 #include "test_node.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <seccomp.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MANY 500
@@ -105,6 +108,30 @@ static void test_wildcard_answers_from_where_it_was_asked(void **state)
     exchange("[::]:1", "[::1]:1", "[::1]:1");
 }
 
+// On a host without IPv6, "::" is every address of IPv4.
+static void test_a_host_without_ipv6(void **state)
+{
+    (void)state;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct scmp_arg_cmp ipv6 = {0, SCMP_CMP_EQ, AF_INET6, 0};
+        scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+        if (seccomp_rule_add_array(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                                   &ipv6) != 0 ||
+            seccomp_load(filter) != 0)
+            _exit(1);
+        seccomp_release(filter);
+        exchange("[::]:1", "127.0.0.7:1", "127.0.0.1:1");
+        exchange("127.0.0.1:1", "127.0.0.1:1", "[::]:1");
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 static void test_bad_destinations_are_counted(void **state)
 {
     (void)state;
@@ -167,6 +194,7 @@ int main(void)
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_wildcard_answers_from_where_it_was_asked),
+        cmocka_unit_test(test_a_host_without_ipv6),
         cmocka_unit_test(test_bad_destinations_are_counted),
         cmocka_unit_test(test_long_datagrams_are_dropped),
         cmocka_unit_test(test_address_in_use),

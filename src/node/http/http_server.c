@@ -190,8 +190,10 @@ static void on_completed(void *state, struct MHD_Connection *connection, void **
 }
 
 // A bound and listening socket; -1 with `error` filled.
-static int listen_on(const struct endpoint *listen_at, struct endpoint *local, struct error *error)
+static int listen_on(const struct endpoint *wanted, struct endpoint *local, struct error *error)
 {
+    const struct endpoint at = endpoint_listenable(wanted);
+    const struct endpoint *listen_at = &at;
     char text[ENDPOINT_TEXT_MAX];
     struct sockaddr_storage storage;
     socklen_t length = socket_address_of_endpoint(listen_at, &storage);
