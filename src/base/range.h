@@ -66,7 +66,8 @@ bool range_contains_address(const struct range *range, const struct address *add
 bool range_contains(const struct range *outer, const struct range *inner);
 bool range_overlaps(const struct range *a, const struct range *b);
 
-// The units of a prefix. An IPv6 prefix longer than /64 has no whole unit and is refused, as is ::/0.
+// The units of a prefix. An IPv6 prefix longer than /64 has no whole unit and is refused, as is
+// ::/0.
 bool range_of_prefix(const struct prefix *prefix, struct range *range, struct error *error);
 
 // Reads a micronet or UAB as people write ranges:
