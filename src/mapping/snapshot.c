@@ -60,6 +60,13 @@ bool snapshot_write(const struct mapping *mapping, struct snapshot_info *info,
         memory_free(out.bytes);
         return false;
     }
+    if (out.length > SNAPSHOT_BYTES_MAX - SIGNATURE_BYTES) {
+        memory_free(out.bytes);
+        return error_set(error, ERROR_LIMIT, "snapshot-too-large",
+                         "a snapshot of %" PRIu64 " micronets takes more than the %d octets that "
+                         "are allowed",
+                         info->micronets, SNAPSHOT_BYTES_MAX);
+    }
     uint8_t digest[DIGEST_BYTES];
     struct signature signature;
     digest_of(out.bytes, out.length, digest);

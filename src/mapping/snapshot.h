@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// Larger snapshots are refused before anything else is looked at.
+// Larger snapshots are not written, and refused before anything else is looked at.
 #define SNAPSHOT_BYTES_MAX (1 << 30)
 // Most micronets of one MAB that a snapshot may hold.
 #define SNAPSHOT_MICRONETS_MAX (1 << 28)
@@ -36,7 +36,8 @@ struct snapshot_bytes {
 
 // Writes `mapping`; of `info`, the caller fills ruas, epoch, sequence and time, the rest is taken
 // from the mapping and filled in. Not beside a writer of the mapping. The same database with the
-// same `info` gives the same bytes.
+// same `info` gives the same bytes. Reasons: too-many-micronets, too-many-etrs, snapshot-too-large,
+// compression-failed.
 bool snapshot_write(const struct mapping *mapping, struct snapshot_info *info,
                     const struct secret_key *key, struct snapshot_bytes *snapshot,
                     struct error *error);

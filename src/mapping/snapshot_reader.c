@@ -57,7 +57,7 @@ static bool read_etrs(struct blocks_reader *from, struct reader *plain)
     uint32_t count = reader_u32(plain);
     if (count == 0 || count > SNAPSHOT_BLOCK_ENTRIES ||
         from->etr_count + count > (size_t)SNAPSHOT_ETRS_MAX + 1)
-        return corrupt(from, "it has too many ETRs");
+        return corrupt(from, "it has too many ETRs, or a block of none");
     size_t total = from->etr_count + count;
     from->etrs = memory_resize(from->etrs, total * sizeof(*from->etrs));
     from->values = memory_resize(from->values, total * sizeof(*from->values));
@@ -106,7 +106,7 @@ static bool read_micronets(struct blocks_reader *from, struct reader *plain)
     uint32_t count = reader_u32(plain);
     if (count == 0 || count > SNAPSHOT_BLOCK_ENTRIES ||
         count > from->micronets_max - from->mapping->count)
-        return corrupt(from, "it has more micronets than it says, or more than a block may hold");
+        return corrupt(from, "it has more micronets than it says, or a block of too many or none");
     struct column columns[3];
     for (unsigned i = 0; i < 3; i++)
         columns[i] = column_read(plain, count);
@@ -141,7 +141,8 @@ static bool read_block(struct blocks_reader *from, struct reader *reader, bool *
         return unpack(from, &body, &plain) && read_micronets(from, &plain);
     case SNAPSHOT_END:
         *end = true;
-        return reader_left(reader) == 0 || corrupt(from, "there is more behind its end");
+        return (reader_left(&body) == 0 && reader_left(reader) == 0) ||
+               corrupt(from, "there is more in its end, or behind it");
     default:
         return (flags & BLOCK_CRITICAL) == 0 ||
                error_set(from->error, ERROR_FORMAT, "snapshot-too-new",

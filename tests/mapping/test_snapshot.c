@@ -335,6 +335,9 @@ static void test_wrong_blocks(void **state)
     forge_raw_block(forge, 3, 1, NULL, 0); // something behind the end
     forge_refused(forge, "snapshot-corrupt");
     forge_begin(forge, mab, 0);
+    forge_raw_block(forge, 3, 1, "x", 1); // something in the end
+    forge_refused(forge, "snapshot-corrupt");
+    forge_begin(forge, mab, 0);
     forge_raw_block(forge, 99, 1, "new", 3);
     forge_refused(forge, "snapshot-too-new");
     forge_begin(forge, mab, 257);
