@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/table.h"
+#include "node/push/set_log.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -13,14 +14,8 @@
 #include <string.h>
 
 #define TICK_MS       500
-#define VERSIONS_KEPT 2 // the newest, and the one before for those who are fetching it
-
-struct logged_set {
-    struct list_node node;
-    uint64_t sequence;
-    size_t count;
-    struct update updates[];
-};
+#define ANEW_SECONDS  60 // before the master, of which no snapshot could be written, is tried again
+#define VERSIONS_KEPT 2  // the newest, and the one before for those who are fetching it
 
 struct kept_mab {
     struct table_node by_prefix;
@@ -31,10 +26,10 @@ struct kept_mab {
     bool hash_known;
     struct mapping_hash hash;                   // after it
     bool anew;                                  // a worker failed: to be written from the master
+    struct instant anew_at;                     // but not before
     struct snapshot_file *files[VERSIONS_KEPT]; // newest first
     struct instant made_at;
-    struct list_node log; // sets behind the newest snapshot
-    size_t log_bytes;
+    struct set_log log; // sets behind the newest snapshot
     bool wanted;
 };
 
@@ -52,7 +47,7 @@ struct job {
     struct snapshot_keeper *keeper;
     struct kept_mab *kept;
     struct snapshot_file *base;
-    struct list_node sets;
+    struct set_log sets;
     struct snapshot_info info; // of the snapshot to be
     bool hash_known;
     struct mapping_hash hash; // that it must have
@@ -91,14 +86,6 @@ void snapshot_file_release(void *state)
     memory_free(file);
 }
 
-static void free_sets(struct list_node *sets)
-{
-    for (struct list_node *node = list_first(sets); node != NULL; node = list_first(sets)) {
-        list_remove(node);
-        memory_free(container_of(node, struct logged_set, node));
-    }
-}
-
 static void release(struct snapshot_keeper *keeper)
 {
     assert(keeper->users > 0);
@@ -108,7 +95,7 @@ static void release(struct snapshot_keeper *keeper)
         struct kept_mab *kept = keeper->mabs[i];
         for (size_t n = 0; n < VERSIONS_KEPT; n++)
             snapshot_file_release(kept->files[n]);
-        free_sets(&kept->log);
+        set_log_clear(&kept->log);
         memory_free(kept);
     }
     memory_free(keeper->mabs);
@@ -126,9 +113,9 @@ static void on_tick(uv_timer_t *timer)
     struct instant now = node_now(keeper->node);
     for (size_t i = 0; i < keeper->mab_count; i++) {
         struct kept_mab *kept = keeper->mabs[i];
-        if (kept->anew)
+        if (kept->anew && instant_reached(now, kept->anew_at))
             write_anew(keeper, kept);
-        else if (!list_empty(&kept->log) &&
+        else if (kept->log.bytes > 0 &&
                  instant_reached(now, instant_add(kept->made_at, keeper->every)))
             kept->wanted = true;
     }
@@ -239,8 +226,7 @@ static bool write_master(struct snapshot_keeper *keeper, struct kept_mab *kept, 
     struct snapshot_bytes bytes;
     if (!snapshot_write(kept->mapping, &info, node_key(keeper->node), &bytes, error))
         return false;
-    free_sets(&kept->log);
-    kept->log_bytes = 0;
+    set_log_clear(&kept->log);
     keep(keeper, kept, &info, &bytes);
     return true;
 }
@@ -249,7 +235,7 @@ bool snapshot_keeper_add(struct snapshot_keeper *keeper, const struct mapping *m
                          uint64_t sequence, struct error *error)
 {
     struct kept_mab *kept = memory_new(sizeof(*kept));
-    list_init(&kept->log);
+    set_log_init(&kept->log);
     kept->mapping = mapping;
     kept->mab = *mapping_mab(mapping);
     kept->sequence = sequence;
@@ -268,18 +254,13 @@ void snapshot_keeper_set(struct snapshot_keeper *keeper, const struct prefix *ma
 {
     struct kept_mab *kept = find_mab(keeper, mab);
     assert(kept != NULL && sequence == kept->sequence + 1);
-    size_t bytes = count * sizeof(*updates);
-    struct logged_set *set = memory_new(sizeof(*set) + bytes);
-    set->sequence = sequence;
-    set->count = count;
-    memcpy(set->updates, updates, bytes);
-    list_append(&kept->log, &set->node);
-    kept->log_bytes += sizeof(*set) + bytes;
     kept->sequence = sequence;
     kept->hash_known = hash != NULL;
     if (hash != NULL)
         kept->hash = *hash;
-    if (kept->log_bytes > SNAPSHOT_LOG_BYTES_MAX)
+    if (!kept->anew) // else the snapshot to come has it from the master
+        set_log_add(&kept->log, updates, count);
+    if (kept->log.bytes > SNAPSHOT_LOG_BYTES_MAX)
         kept->wanted = true;
 }
 
@@ -293,12 +274,9 @@ static struct mapping *roll_forward(struct job *job)
     struct mapping *mapping = NULL;
     if (!snapshot_read(job->base->bytes, job->base->length, &key, &info, &mapping, &job->error))
         return NULL;
-    for (struct list_node *node = job->sets.next; node != &job->sets; node = node->next) {
-        const struct logged_set *set = container_of(node, struct logged_set, node);
-        if (!mapping_apply(mapping, set->updates, set->count, NULL, &job->error)) {
-            mapping_free(mapping);
-            return NULL;
-        }
+    if (!set_log_apply(&job->sets, mapping, &job->error)) {
+        mapping_free(mapping);
+        return NULL;
     }
     struct mapping_hash hash = mapping_hash(mapping);
     if (!job->hash_known || mapping_hash_equal(&hash, &job->hash))
@@ -372,7 +350,7 @@ static void on_worked(uv_work_t *work, int status)
         start_job(keeper);
     }
     snapshot_file_release(job->base);
-    free_sets(&job->sets);
+    set_log_clear(&job->sets);
     key_wipe(&job->secret);
     memory_free(job);
     release(keeper);
@@ -391,13 +369,8 @@ static void begin_work(struct snapshot_keeper *keeper, struct kept_mab *kept)
     job->hash_known = kept->hash_known;
     job->hash = kept->hash;
     job->secret = *node_key(keeper->node);
-    list_init(&job->sets);
-    for (struct list_node *node = list_first(&kept->log); node != NULL;
-         node = list_first(&kept->log)) {
-        list_remove(node);
-        list_append(&job->sets, node);
-    }
-    kept->log_bytes = 0;
+    set_log_init(&job->sets);
+    set_log_move(&job->sets, &kept->log);
     kept->wanted = false;
     int result = uv_queue_work(node_loop(keeper->node), &job->work, work, on_worked);
     assert(result == 0);
@@ -431,6 +404,7 @@ static void write_anew(struct snapshot_keeper *keeper, struct kept_mab *kept)
         return;
     if (!write_master(keeper, kept, &error)) {
         log_error("feed", "no snapshot could be made: %s", error.text);
+        kept->anew_at = instant_add(node_now(keeper->node), duration_s(ANEW_SECONDS));
         return;
     }
     kept->anew = false;
