@@ -268,6 +268,35 @@ static void test_receiver_comes_late(void **state)
     run_until(in_step);
 }
 
+static uint64_t datagrams(void)
+{
+    const struct receiver_counters *counters = receiver_counters(feed_in_receiver(receiving.in));
+    return counters->received - counters->fetched;
+}
+
+// A config with a feed that needs another socket, which cannot be had: those before go on getting
+// datagrams; and it is tried again with the next config.
+static void test_a_socket_that_cannot_be_had(void **state)
+{
+    (void)state;
+    start_ruas(0);
+    start_receiving();
+    run_until(in_step);
+    struct endpoint feeds[2] = {ruas.feed, {{FAMILY_IPV6, {0x20, 1}}, 4749}};
+    struct config_ruas more = ruas.config;
+    more.feeds = (struct config_endpoints){2, feeds};
+    udp_wire_refuse(true);
+    for (int i = 0; i < 2; i++) {
+        feed_out_reload(ruas.out, &more);
+        uint64_t before = datagrams();
+        change(0);
+        run_until(in_step);
+        assert_true(datagrams() > before);
+        udp_wire_refuse(false);
+    }
+    feed_out_reload(ruas.out, &ruas.config); // `more` ends here
+}
+
 // One request to the public server.
 struct call {
     bool done;
@@ -415,6 +444,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fetches_what_was_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ruas_starts_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_receiver_comes_late, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_socket_that_cannot_be_had, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_public_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_client_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_status_and_metrics, set_up, tear_down),

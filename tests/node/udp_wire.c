@@ -15,11 +15,13 @@ struct udp {
 static struct udp *listener; // who gets all datagrams
 static unsigned lose_next;
 static bool is_cut;
+static bool refuses;
 
 void udp_wire_mend(void)
 {
     lose_next = 0;
     is_cut = false;
+    refuses = false;
 }
 
 void udp_wire_lose(unsigned count)
@@ -32,11 +34,19 @@ void udp_wire_cut(bool cut)
     is_cut = cut;
 }
 
+void udp_wire_refuse(bool refuse)
+{
+    refuses = refuse;
+}
+
 struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
                      udp_batch_end *batch_end, void *state, struct error *error)
 {
     (void)node;
-    (void)error;
+    if (refuses) {
+        (void)error_set(error, ERROR_SYSTEM, "cannot-listen", "no socket can be opened");
+        return NULL;
+    }
     struct udp *udp = memory_new(sizeof(*udp));
     *udp = (struct udp){*listen, receive, batch_end, state};
     if (batch_end != NULL)

@@ -12,5 +12,7 @@ void udp_wire_mend(void);
 void udp_wire_lose(unsigned count);
 // All are, or none.
 void udp_wire_cut(bool cut);
+// From now on no socket can be opened, or all can.
+void udp_wire_refuse(bool refuse);
 
 #endif

@@ -36,10 +36,9 @@ static void pump(struct feed_out *feed)
     const struct config_endpoints *feeds = &feed->config->feeds;
     size_t length = 0;
     while ((length = sender_next_output(feed->sender, now, wall, bytes)) > 0)
-        for (size_t i = 0; i < feeds->count && feed->udp != NULL; i++)
+        for (size_t i = 0; i < feeds->count; i++)
             udp_send(feed->udp, &feeds->items[i], bytes, length);
-    if (feed->udp != NULL)
-        udp_flush(feed->udp);
+    udp_flush(feed->udp);
     deadline_arm(&feed->timer, now, sender_next_deadline(feed->sender), on_timer);
 }
 
@@ -65,15 +64,19 @@ static bool wants_ipv6(const struct config_ruas *config)
     return ipv6;
 }
 
-// Opens a socket that reaches all feeds.
+// Opens a socket that reaches all feeds, in the place of the one before; which stays where that
+// fails, and reaches those that it did.
 static bool open_udp(struct feed_out *feed, const struct config_ruas *config, struct error *error)
 {
-    struct endpoint any = {.address = {.family = FAMILY_IPV4}};
-    feed->udp_ipv6 = wants_ipv6(config);
-    if (feed->udp_ipv6)
-        any.address.family = FAMILY_IPV6;
-    feed->udp = udp_open(feed->node, &any, on_datagram, NULL, feed, error);
-    return feed->udp != NULL;
+    bool ipv6 = wants_ipv6(config);
+    struct endpoint any = {.address = {.family = ipv6 ? FAMILY_IPV6 : FAMILY_IPV4}};
+    struct udp *udp = udp_open(feed->node, &any, on_datagram, NULL, feed, error);
+    if (udp == NULL)
+        return false;
+    udp_close(feed->udp);
+    feed->udp = udp;
+    feed->udp_ipv6 = ipv6;
+    return true;
 }
 
 static void on_snapshot(void *state, const struct snapshot_info *info)
@@ -147,12 +150,9 @@ void feed_out_set(struct feed_out *feed, const struct prefix *mab, uint64_t mab_
 
 void feed_out_reload(struct feed_out *feed, const struct config_ruas *config)
 {
-    if (wants_ipv6(config) != feed->udp_ipv6) {
-        struct error error;
-        udp_close(feed->udp);
-        if (!open_udp(feed, config, &error))
-            log_error("feed", "%s", error.text);
-    }
+    struct error error;
+    if (wants_ipv6(config) != feed->udp_ipv6 && !open_udp(feed, config, &error))
+        log_error("feed", "%s; not all feeds are reached", error.text);
     feed->config = config;
     feed->source.refused = &config->refuse;
     snapshot_keeper_set_every(feed->keeper, config->snapshot_every);
@@ -175,8 +175,7 @@ void feed_out_stop(struct feed_out *feed)
         return;
     snapshot_keeper_stop(feed->keeper); // answers who waits, so the server must still be there
     public_server_close(feed->server);
-    if (feed->udp != NULL)
-        udp_close(feed->udp);
+    udp_close(feed->udp);
     sender_free(feed->sender);
     uv_close((uv_handle_t *)&feed->timer, on_timer_closed);
 }
