@@ -16,14 +16,20 @@
 #define TYPE_TEXT   "text/plain"
 #define HTTP_GONE   410
 
+// A directory that is being served, by as many answers as there are.
+struct directory_file {
+    size_t users;
+    char *text;
+    size_t length;
+};
+
 struct public_server {
     struct node *node;
     struct http_server *http;
     const struct sender *sender;
     struct snapshot_keeper *keeper;
     const struct config_prefixes *refused;
-    char *directory; // cached, or NULL
-    size_t directory_length;
+    struct directory_file *directory; // cached, or NULL
     struct instant directory_at;
     size_t sending;          // bytes of payloads in answers under way
     public_take *take_usage; // or NULL
@@ -39,12 +45,21 @@ struct parcel {
     size_t length;
 };
 
+static void release_directory(void *state)
+{
+    struct directory_file *file = state;
+    if (file == NULL || --file->users > 0)
+        return;
+    memory_free(file->text);
+    memory_free(file);
+}
+
 static void release(struct public_server *server)
 {
     assert(server->users > 0);
     if (--server->users > 0)
         return;
-    memory_free(server->directory);
+    release_directory(server->directory);
     memory_free(server);
 }
 
@@ -92,9 +107,11 @@ static void make_directory(struct public_server *server)
                                   .mabs = mabs,
                                   .refused_count = server->refused->count,
                                   .refused = server->refused->items};
-    memory_free(server->directory);
-    server->directory =
-        directory_write(&directory, node_key(server->node), &server->directory_length);
+    struct directory_file *file = memory_new(sizeof(*file));
+    file->users = 1;
+    file->text = directory_write(&directory, node_key(server->node), &file->length);
+    release_directory(server->directory);
+    server->directory = file;
     server->directory_at = node_now(server->node);
     memory_free(mabs);
 }
@@ -104,9 +121,11 @@ static void reply_directory(struct public_server *server, struct http_exchange *
     struct instant fresh = instant_add(server->directory_at, duration_ms(DIRECTORY_CACHED_MS));
     if (server->directory == NULL || instant_reached(node_now(server->node), fresh))
         make_directory(server);
+    struct directory_file *file = server->directory;
     server->counters.directories++;
-    server->counters.bytes += server->directory_length;
-    http_reply(exchange, 200, TYPE_JSON, server->directory, server->directory_length);
+    server->counters.bytes += file->length;
+    file->users++;
+    http_reply_shared(exchange, 200, TYPE_JSON, file->text, file->length, release_directory, file);
 }
 
 // --- payloads ------------------------------------------------------------------------------------
@@ -333,7 +352,7 @@ void public_server_close(struct public_server *server)
 void public_server_set_refused(struct public_server *server, const struct config_prefixes *refused)
 {
     server->refused = refused;
-    memory_free(server->directory);
+    release_directory(server->directory);
     server->directory = NULL;
 }
 
