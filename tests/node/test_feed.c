@@ -3,6 +3,7 @@
 // loses what the test wants lost.
 #include "../check.h"
 #include "node/http/http_client.h"
+#include "node/http/http_server.h"
 #include "node/push/feed_in.h"
 #include "node/push/feed_out.h"
 #include "test_node.h"
@@ -30,7 +31,7 @@ struct ruas {
 
 struct receiving {
     struct database *database;
-    struct config_ruas_peer peers[2];
+    struct config_ruas_peer peers[3];
     char url[64];
     struct config_qsa config;
     struct feed_in *in;
@@ -108,6 +109,22 @@ static void start_receiving(void)
     receiving.peers[1] = (struct config_ruas_peer){key, receiving.url};
     receiving.config = (struct config_qsa){.ruas_count = 2, .ruas = receiving.peers};
     receiving.database = database_new();
+    struct feed_in_handlers handlers = {&receiving, on_event, on_refused, on_heard};
+    receiving.in = feed_in_open(node, &receiving.config, receiving.database, &handlers, NULL);
+    assert_non_null(receiving.in);
+}
+
+// The same, with two URLs before the right one at which nothing sensible is served.
+static void start_receiving_behind(struct http_server *nonsense)
+{
+    static char url[64];
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%u", http_server_local(nonsense).port);
+    struct public_key key = key_public(node_key(node));
+    start_receiving();
+    feed_in_close(receiving.in);
+    receiving.peers[2] = receiving.peers[1];
+    receiving.peers[0] = receiving.peers[1] = (struct config_ruas_peer){key, url};
+    receiving.config.ruas_count = 3;
     struct feed_in_handlers handlers = {&receiving, on_event, on_refused, on_heard};
     receiving.in = feed_in_open(node, &receiving.config, receiving.database, &handlers, NULL);
     assert_non_null(receiving.in);
@@ -297,6 +314,28 @@ static void test_a_socket_that_cannot_be_had(void **state)
     feed_out_reload(ruas.out, &ruas.config); // `more` ends here
 }
 
+static void on_nonsense(void *state, struct http_exchange *exchange)
+{
+    (void)state;
+    http_reply(exchange, 200, "text/plain", "welcome", 7);
+}
+
+// Each URL has its turn, also where those before it answer, but with nothing of use.
+static void test_all_urls_are_tried(void **state)
+{
+    (void)state;
+    struct endpoint any = {{FAMILY_IPV4, {127, 0, 0, 1}}, 0};
+    struct http_server *nonsense = http_server_open(node, &any, NULL, on_nonsense, NULL, NULL);
+    assert_non_null(nonsense);
+    start_ruas(0);
+    start_receiving_behind(nonsense);
+    run_until(in_step);
+    udp_wire_cut(true); // and payloads by HTTP alone
+    change(0);
+    run_until(in_step);
+    http_server_close(nonsense);
+}
+
 // One request to the public server.
 struct call {
     bool done;
@@ -445,6 +484,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ruas_starts_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_receiver_comes_late, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_socket_that_cannot_be_had, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_all_urls_are_tried, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_public_server, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_client_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_status_and_metrics, set_up, tear_down),

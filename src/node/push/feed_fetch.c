@@ -21,7 +21,7 @@
 
 // How a RUAS could be reached lately.
 struct source {
-    size_t url;   // that answered last: tried first
+    size_t url;   // that was of use last: tried first
     bool failing; // the last answer was of no use, which was said
 };
 
@@ -47,8 +47,10 @@ struct get {
     struct http_fetch *fetch; // NULL once it has ended
     uv_work_t work;
     struct public_key key;
-    uint8_t *bytes; // of a snapshot
+    uint8_t *bytes; // of a directory or snapshot
     size_t length;
+    bool good; // they are one
+    struct directory directory;
     struct snapshot_info info;
     struct mapping *mapping;
     struct error error;
@@ -66,6 +68,7 @@ static void release(struct feed_fetcher *fetcher)
 static void free_get(struct get *get)
 {
     list_remove(&get->node);
+    directory_release(&get->directory);
     mapping_free(get->mapping);
     memory_free(get->bytes);
     memory_free(get);
@@ -95,25 +98,9 @@ static void hand_over(struct get *get, struct feed_fetched *fetched)
 {
     struct feed_fetcher *fetcher = get->fetcher;
     fetched->event = get->event;
-    fetcher->fetched(fetcher->state, fetched);
+    if (fetcher->fetched(fetcher->state, fetched))
+        report_good(get);
     free_get(get);
-}
-
-static void take_directory(struct get *get, const struct http_answer *answer)
-{
-    struct directory directory;
-    struct error error;
-    struct feed_fetched fetched = {0};
-    if (answer->status == 200 &&
-        directory_read(answer->bytes, answer->length, &get->key, &directory, &error)) {
-        fetched.directory = &directory;
-        hand_over(get, &fetched);
-        directory_release(&directory);
-        return;
-    }
-    if (answer->status == 200)
-        report(get, error.text);
-    hand_over(get, &fetched);
 }
 
 static void take_payloads(struct get *get, const struct http_answer *answer)
@@ -130,13 +117,18 @@ static void take_payloads(struct get *get, const struct http_answer *answer)
     hand_over(get, &fetched);
 }
 
-static void unpack(uv_work_t *work)
+static void check(uv_work_t *work)
 {
     struct get *get = work->data;
-    (void)snapshot_read(get->bytes, get->length, &get->key, &get->info, &get->mapping, &get->error);
+    if (get->event.kind == RECEIVER_FETCH_DIRECTORY)
+        get->good =
+            directory_read(get->bytes, get->length, &get->key, &get->directory, &get->error);
+    else
+        get->good = snapshot_read(get->bytes, get->length, &get->key, &get->info, &get->mapping,
+                                  &get->error);
 }
 
-static void on_unpacked(uv_work_t *work, int status)
+static void on_checked(uv_work_t *work, int status)
 {
     struct get *get = work->data;
     struct feed_fetcher *fetcher = get->fetcher;
@@ -145,15 +137,18 @@ static void on_unpacked(uv_work_t *work, int status)
         free_get(get);
     else {
         struct feed_fetched fetched = {.info = get->info, .mapping = get->mapping};
-        if (get->mapping == NULL)
+        if (!get->good)
             report(get, get->error.text);
+        else if (get->event.kind == RECEIVER_FETCH_DIRECTORY)
+            fetched.directory = &get->directory;
         get->mapping = NULL;
         hand_over(get, &fetched);
     }
     release(fetcher);
 }
 
-static void take_snapshot(struct get *get, struct http_answer *answer)
+// A directory or snapshot.
+static void take_document(struct get *get, struct http_answer *answer)
 {
     if (answer->status != 200) {
         struct feed_fetched fetched = {0};
@@ -164,7 +159,7 @@ static void take_snapshot(struct get *get, struct http_answer *answer)
     get->length = answer->length;
     answer->bytes = NULL;
     get->work.data = get;
-    int result = uv_queue_work(node_loop(get->fetcher->node), &get->work, unpack, on_unpacked);
+    int result = uv_queue_work(node_loop(get->fetcher->node), &get->work, check, on_checked);
     assert(result == 0);
     (void)result;
     get->fetcher->users++;
@@ -174,21 +169,18 @@ static void on_answered(void *state, struct http_answer *answer)
 {
     struct get *get = state;
     get->fetch = NULL;
-    if (answer->status == 200)
-        report_good(get);
-    else if (answer->status == 0)
+    if (answer->status == 0)
         report(get, answer->problem);
-    else if (answer->status != 404 && answer->status != 410) { // those are answers, too
+    else if (answer->status != 200 && answer->status != 404 &&
+             answer->status != 410) { // those are answers, too
         char problem[64];
         (void)snprintf(problem, sizeof(problem), "answered with status %u", answer->status);
         report(get, problem);
     }
-    if (get->event.kind == RECEIVER_FETCH_DIRECTORY)
-        take_directory(get, answer);
-    else if (get->event.kind == RECEIVER_FETCH_PAYLOADS)
+    if (get->event.kind == RECEIVER_FETCH_PAYLOADS)
         take_payloads(get, answer);
     else
-        take_snapshot(get, answer);
+        take_document(get, answer);
 }
 
 struct feed_fetcher *feed_fetcher_new(struct node *node, const struct feed_ruas *ruas,

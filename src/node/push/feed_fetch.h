@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Fetches what a receiver asks for (directories, payloads, snapshots) over HTTP, makes of it what
-// the receiver takes, and hands that over. Snapshots are checked and unpacked in a worker.
+// the receiver takes, and hands that over. Directories and snapshots, which may take long to check,
+// are read in a worker.
 #ifndef IVIP_NODE_PUSH_FEED_FETCH_H
 #define IVIP_NODE_PUSH_FEED_FETCH_H
 
@@ -10,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-// A RUAS and where it can be reached: the URL that answered last is tried first.
+// A RUAS and where it can be reached: the URL that was of use last is tried first.
 struct feed_ruas {
     struct public_key key;
     size_t url_count;
@@ -19,17 +20,17 @@ struct feed_ruas {
 
 // What came of a fetch; which fields count depends on `event.kind`.
 struct feed_fetched {
-    struct receiver_event event; // what was asked for
-    struct directory *directory; // NULL: failed
-    enum fetch_result result;    // payloads
+    struct receiver_event event;       // what was asked for
+    const struct directory *directory; // NULL: failed
+    enum fetch_result result;          // payloads
     const uint8_t *bytes;
     size_t length;
     struct snapshot_info info;
     struct mapping *mapping; // NULL: failed; taken over
 };
 
-// Called once for each fetch, in the loop's thread.
-typedef void feed_fetched(void *state, const struct feed_fetched *fetched);
+// Called once for each fetch, in the loop's thread. True: it was of use.
+typedef bool feed_fetched(void *state, const struct feed_fetched *fetched);
 
 struct feed_fetcher;
 

@@ -118,26 +118,39 @@ static void take_refused(struct feed_in *feed, size_t ruas, const struct directo
     tell_refused(feed);
 }
 
-static void on_fetched(void *state, const struct feed_fetched *fetched)
+// Gives the receiver what was fetched; true when it was of use.
+static bool take_fetched(struct feed_in *feed, const struct feed_fetched *fetched)
 {
-    struct feed_in *feed = state;
     struct instant now = node_now(feed->node);
     size_t ruas = fetched->event.ruas;
+    const struct receiver_counters *counters = receiver_counters(feed->receiver);
+    const struct receiver_counters before = *counters;
     struct error error = {0};
     if (fetched->event.kind == RECEIVER_FETCH_DIRECTORY) {
-        uint64_t taken = receiver_counters(feed->receiver)->directories;
         receiver_directory(feed->receiver, now, ruas, fetched->directory);
-        if (receiver_counters(feed->receiver)->directories > taken)
-            take_refused(feed, ruas, fetched->directory);
-    } else if (fetched->event.kind == RECEIVER_FETCH_PAYLOADS)
+        if (counters->directories == before.directories)
+            return false;
+        take_refused(feed, ruas, fetched->directory);
+        return true;
+    }
+    if (fetched->event.kind == RECEIVER_FETCH_PAYLOADS) {
         receiver_payloads(feed->receiver, now, ruas, fetched->result, fetched->bytes,
                           fetched->length);
-    else
-        receiver_snapshot(feed->receiver, now, &fetched->event.mab, &fetched->info,
-                          fetched->mapping, &error);
+        drain(feed); // which takes payloads in their order
+        return counters->applied_payloads > before.applied_payloads;
+    }
+    receiver_snapshot(feed->receiver, now, &fetched->event.mab, &fetched->info, fetched->mapping,
+                      &error);
     if (error.code != ERROR_NONE)
         log_warning("feed", "a snapshot is of no use: %s", error.text);
-    drain(feed);
+    return counters->reloaded > before.reloaded;
+}
+
+static bool on_fetched(void *state, const struct feed_fetched *fetched)
+{
+    bool of_use = take_fetched(state, fetched);
+    drain(state);
+    return of_use;
 }
 
 static struct feed_ruas *find_ruas(struct feed_ruas *list, size_t count,
