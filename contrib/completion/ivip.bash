@@ -14,7 +14,7 @@ _ivip()
         mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
     else
         case $command in
-        user) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$word") ;;
+        user) mapfile -t COMPREPLY < <(compgen -W "add list password remove" -- "$word") ;;
         uab) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$word") ;;
         token) mapfile -t COMPREPLY < <(compgen -W "add list revoke" -- "$word") ;;
         schedule) mapfile -t COMPREPLY < <(compgen -W "list cancel" -- "$word") ;;

@@ -145,6 +145,14 @@ void ruas_begin_change(struct ruas *ruas, struct change *change, enum change_kin
     ruas->pending = change;
 }
 
+// Logins under way find that the password has changed: ruas_login_end.
+static void apply_user_password(struct ruas *ruas, const struct user *changed)
+{
+    struct user *user = accounts_user(&ruas->accounts, changed->name);
+    assert(user != NULL);
+    memcpy(user->password, changed->password, sizeof(user->password));
+}
+
 static void apply_user_remove(struct ruas *ruas, const char *name)
 {
     struct user *user = accounts_user(&ruas->accounts, name);
@@ -204,6 +212,9 @@ static void apply_change(struct ruas *ruas, const struct change *change)
     switch (change->kind) {
     case CHANGE_USER_ADD:
         (void)accounts_add_user(&ruas->accounts, &change->user);
+        break;
+    case CHANGE_USER_PASSWORD:
+        apply_user_password(ruas, &change->user);
         break;
     case CHANGE_USER_REMOVE:
         apply_user_remove(ruas, change->user.name);
@@ -275,6 +286,7 @@ static bool check_restored(const struct ruas *ruas, const struct change *change,
             schedule_find(&ruas->schedule, change->scheduled.id) == NULL)
             return true;
         break;
+    case CHANGE_USER_PASSWORD:
     case CHANGE_USER_REMOVE:
     case CHANGE_UAB_REMOVE:
     case CHANGE_TOKEN_REVOKE:

@@ -102,6 +102,7 @@ const struct schedule *ruas_schedule(const struct ruas *ruas);
 
 enum change_kind {
     CHANGE_USER_ADD = 1,
+    CHANGE_USER_PASSWORD,
     CHANGE_USER_REMOVE, // with all their tokens and scheduled sets
     CHANGE_UAB_ADD,
     CHANGE_UAB_REMOVE,
@@ -117,7 +118,7 @@ enum change_kind {
 struct change {
     enum change_kind kind;
     struct wall_time time;
-    struct user user;   // user add (all), user remove (name)
+    struct user user;   // user add (all), user password (name, password), user remove (name)
     struct uab uab;     // UAB add and remove
     struct token token; // token add (all), token revoke (digest)
 
@@ -184,6 +185,9 @@ bool ruas_prepare_due(struct ruas *ruas, struct wall_time time, struct change *c
 // `password_hash` is an argon2id hash in libsodium's text form.
 bool ruas_prepare_user_add(struct ruas *ruas, const char *name, const char *password_hash,
                            struct wall_time time, struct change *change, struct error *error);
+// Gives a user another password. Their tokens and scheduled sets stay as they are.
+bool ruas_prepare_user_password(struct ruas *ruas, const char *name, const char *password_hash,
+                                struct wall_time time, struct change *change, struct error *error);
 // Refused while UABs are delegated to the user.
 bool ruas_prepare_user_remove(struct ruas *ruas, const char *name, struct wall_time time,
                               struct change *change, struct error *error);

@@ -21,6 +21,12 @@ static void copy_name(char to[USER_NAME_MAX], const char *name)
     (void)snprintf(to, USER_NAME_MAX, "%s", name);
 }
 
+static void copy_hash(char to[PASSWORD_HASH_MAX], const char *hash)
+{
+    assert(strlen(hash) < PASSWORD_HASH_MAX);
+    (void)snprintf(to, PASSWORD_HASH_MAX, "%s", hash);
+}
+
 bool ruas_prepare_user_add(struct ruas *ruas, const char *name, const char *password_hash,
                            struct wall_time time, struct change *change, struct error *error)
 {
@@ -29,11 +35,21 @@ bool ruas_prepare_user_add(struct ruas *ruas, const char *name, const char *pass
     if (accounts_user(&ruas->accounts, name) != NULL)
         return error_set(error, ERROR_CONFLICT, "user-exists", "there is a user \"%s\" already",
                          name);
-    assert(strlen(password_hash) < PASSWORD_HASH_MAX);
     ruas_begin_change(ruas, change, CHANGE_USER_ADD, time);
     copy_name(change->user.name, name);
-    (void)snprintf(change->user.password, PASSWORD_HASH_MAX, "%s", password_hash);
+    copy_hash(change->user.password, password_hash);
     change->user.created = time;
+    return true;
+}
+
+bool ruas_prepare_user_password(struct ruas *ruas, const char *name, const char *password_hash,
+                                struct wall_time time, struct change *change, struct error *error)
+{
+    if (find_user(ruas, name, error) == NULL)
+        return false;
+    ruas_begin_change(ruas, change, CHANGE_USER_PASSWORD, time);
+    copy_name(change->user.name, name);
+    copy_hash(change->user.password, password_hash);
     return true;
 }
 

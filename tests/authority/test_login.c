@@ -107,6 +107,25 @@ static void test_user_limit(void **state)
     assert_true(begin(world, "ben", "192.0.2.99", &login));
 }
 
+// A login that began with the old password ends with none.
+static void test_password_changed_meanwhile(void **state)
+{
+    struct world *world = *state;
+    struct login login;
+    struct grant grant;
+    assert_true(begin(world, "anna", "192.0.2.1", &login));
+    assert_true(ruas_prepare_user_password(world->ruas, "anna", "another hash", world->time,
+                                           &world->change, &world->error));
+    ruas_commit(world->ruas, &world->change);
+    assert_false(ruas_login_end(world->ruas, &login, true, &grant, NULL));
+    assert_true(begin(world, "anna", "192.0.2.1", &login));
+    assert_string_equal(login.password_hash, "another hash");
+    assert_true(ruas_login_end(world->ruas, &login, true, &grant, NULL));
+    assert_false(ruas_prepare_user_password(world->ruas, "nobody", "hash", world->time,
+                                            &world->change, &world->error));
+    assert_string_equal(world->error.reason, "no-such-user");
+}
+
 // The user is removed, and made again with another password, while one is being verified.
 static void test_user_replaced_meanwhile(void **state)
 {
@@ -214,6 +233,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_source_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_ipv6_source_is_its_64, setup, teardown),
         cmocka_unit_test_setup_teardown(test_user_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_password_changed_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_user_replaced_meanwhile, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
         cmocka_unit_test_setup_teardown(test_revoking, setup, teardown),

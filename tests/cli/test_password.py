@@ -1,11 +1,15 @@
 """Passwords that are typed on a terminal."""
 
+import base64
 import os
 import pty
 import signal
+import ssl
 import subprocess
 import termios
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -75,3 +79,35 @@ def test_a_password_that_is_given_up(ruas, number):
     typist.process.send_signal(number)
     status, said, _ = typist.end()
     assert status == -number and "no password" not in said
+
+
+def log_in(ruas, password):
+    """The HTTP status that anna gets with a password."""
+    nobody = ssl.create_default_context()
+    nobody.check_hostname, nobody.verify_mode = False, ssl.CERT_NONE
+    credentials = base64.b64encode(f"anna:{password}".encode()).decode()
+    request = urllib.request.Request(f"https://127.0.0.1:{ruas.ports['rest']}/v1/me",
+                                     headers={"Authorization": f"Basic {credentials}"})
+    try:
+        with urllib.request.urlopen(request, context=nobody, timeout=LIMIT_SECONDS) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refusal:
+        return refusal.code
+
+
+def test_another_password(ruas):
+    """The old one is worth nothing from then on; UABs and tokens are as they were."""
+    assert log_in(ruas, "correct horse") == 200
+    changed = ruas.operator("user", "password", "anna", stdin="wrong horse\n")
+    assert (changed.status, changed.err) == (0, "")
+    assert log_in(ruas, "correct horse") == 401
+    assert log_in(ruas, "wrong horse") == 200
+    assert ruas.user("show").status == 0
+    assert "20.1.0.0/24" in ruas.operator("uab", "list", "anna").out
+    assert "user-password" in ruas.operator("audit", "--limit", "3").out
+    assert "horse" not in ruas.operator("audit", "--json").out
+    unknown = ruas.operator("user", "password", "zoe", stdin="wrong horse\n")
+    assert unknown.status == 1 and 'there is no user "zoe"' in unknown.err
+    assert ruas.operator("user", "password", "anna", stdin="short\n").status == 1
+    assert ruas.operator("user", "password").status == 2
+    assert log_in(ruas, "wrong horse") == 200

@@ -55,8 +55,8 @@ MISTAKES = [
     (["snapshot", "/dev/null"], 1, "ivip: /dev/null is empty, or no file\n"),
     (["snapshot", "/etc/passwd"], 1, "ivip: /etc/passwd: this is not an Ivip snapshot\n"),
     (["user", "add"], 2,
-     "ivip: `ivip user add` needs the NAME of one user\nUsage: ivip user add NAME | list | remove "
-     "NAME\nMore: ivip user --help\n"),
+     "ivip: `ivip user add` needs the NAME of one user\n"
+     "Usage: ivip user add NAME | password NAME | list | remove NAME\nMore: ivip user --help\n"),
     (["token", "grow"], 2,
      "ivip: add USER, list [USER] or revoke ID was expected\n"
      "Usage: ivip token add USER [OPTIONS] | list [USER] | revoke ID\n"

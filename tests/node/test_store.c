@@ -110,6 +110,20 @@ static void test_what_was_removed_stays_removed(void **state)
     assert_int_equal(ruas_sequence(place->world->ruas, 0), 2);
 }
 
+static void test_another_password(void **state)
+{
+    struct place *place = *state;
+    struct world *world = place->world;
+    assert_true(ruas_prepare_user_password(world->ruas, "ben", "another hash", world->time,
+                                           &world->change, NULL));
+    assert_true(place_commit(place));
+    place_reopen(place);
+    const struct accounts *accounts = ruas_accounts(place->world->ruas);
+    assert_string_equal(accounts_user(accounts, "ben")->password, "another hash");
+    assert_string_equal(accounts_user(accounts, "anna")->password, "hash of anna");
+    assert_int_equal(accounts_user(accounts, "ben")->uabs, 1);
+}
+
 static uint64_t schedule_set(struct place *place, const char *set, uint64_t seconds)
 {
     struct world *world = place->world;
@@ -418,6 +432,7 @@ int main(int count, char **words)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_everything_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_removed_stays_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_another_password, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scheduled_sets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mab_comes_and_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_journal_is_the_state, setup, teardown),

@@ -70,7 +70,7 @@ static bool get_range(const json_t *request, struct range *range, struct error *
 
 // --- users ---------------------------------------------------------------------------------------
 
-// A user to be added, whose password a worker hashes.
+// A user to be added, or to get another password, which a worker hashes.
 struct new_user {
     char name[USER_NAME_MAX];
     char password[PASSWORD_MAX + 1];
@@ -79,7 +79,7 @@ struct new_user {
     struct error error; // where it could not be hashed
 };
 
-static void *begin_user_add(void *state, const json_t *request, struct error *error)
+static void *begin_hashing(void *state, const json_t *request, struct error *error)
 {
     static const char *const allowed[] = {"command", "user", "password", NULL};
     (void)state;
@@ -101,20 +101,32 @@ static void hash_password(void *job)
     made->hashed = ruas_hash_password(made->password, made->hash, &made->error);
 }
 
-static json_t *end_user_add(void *state, void *job, struct error *error)
+typedef bool prepare_user(struct ruas *ruas, const char *name, const char *password_hash,
+                          struct wall_time time, struct change *change, struct error *error);
+
+static json_t *end_hashing(struct ruas_control *control, const struct new_user *made,
+                           prepare_user *prepare, const char *action, struct error *error)
 {
-    struct ruas_control *control = state;
-    const struct new_user *made = job;
     struct change change;
     master_settle(control->master); // what end users just sent comes first
     if (!made->hashed) {
         *error = made->error;
         return NULL;
     }
-    if (!ruas_prepare_user_add(control->master->ruas, made->name, made->hash,
-                               node_wall_time(control->node), &change, error))
+    if (!prepare(control->master->ruas, made->name, made->hash, node_wall_time(control->node),
+                 &change, error))
         return NULL;
-    return commit(control, &change, "user-add", json_pack("{s:s}", "user", made->name), error);
+    return commit(control, &change, action, json_pack("{s:s}", "user", made->name), error);
+}
+
+static json_t *end_user_add(void *state, void *job, struct error *error)
+{
+    return end_hashing(state, job, ruas_prepare_user_add, "user-add", error);
+}
+
+static json_t *end_user_password(void *state, void *job, struct error *error)
+{
+    return end_hashing(state, job, ruas_prepare_user_password, "user-password", error);
 }
 
 static void drop_new_user(void *job)
@@ -123,8 +135,10 @@ static void drop_new_user(void *job)
     memory_free(job);
 }
 
-static const struct control_work user_add = {begin_user_add, hash_password, end_user_add,
+static const struct control_work user_add = {begin_hashing, hash_password, end_user_add,
                                              drop_new_user};
+static const struct control_work user_password = {begin_hashing, hash_password, end_user_password,
+                                                  drop_new_user};
 
 static json_t *user_list(void *state, const json_t *request, struct error *error)
 {
@@ -380,6 +394,7 @@ void ruas_control_add(struct ruas_control *control)
         {"ruas.status", status},
     };
     node_add_work(control->node, "ruas.user-add", &user_add, control);
+    node_add_work(control->node, "ruas.user-password", &user_password, control);
     _Static_assert(sizeof(commands) / sizeof(commands[0]) <= RUAS_COMMANDS_MAX, "room for all");
     for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
         control->commands[i] = (struct ruas_command){control, commands[i].command};

@@ -2,6 +2,7 @@
 // What the operator of a RUAS does over the control socket. Members of request and answer:
 //
 //     ruas.user-add     user, password            -> user
+//     ruas.user-password user, password           -> user
 //     ruas.user-list                              -> users
 //     ruas.user-remove  user                      -> user
 //     ruas.uab-add      range, user, [micronets]  -> range, user, micronets_max

@@ -55,6 +55,7 @@ static const char *const texts[STATEMENTS] = {
     [STATEMENT_GET_META] = "SELECT value FROM meta WHERE name = ?",
     [STATEMENT_SET_META] = "INSERT OR REPLACE INTO meta VALUES(?, ?)",
     [STATEMENT_ADD_USER] = "INSERT INTO users VALUES(?, ?, ?)",
+    [STATEMENT_SET_PASSWORD] = "UPDATE users SET password = ? WHERE name = ?",
     [STATEMENT_REMOVE_USER] = "DELETE FROM users WHERE name = ?",
     [STATEMENT_REMOVE_USER_TOKENS] = "DELETE FROM tokens WHERE user = ?",
     [STATEMENT_REMOVE_USER_SCHEDULED] = "DELETE FROM scheduled WHERE user = ?",

@@ -145,6 +145,9 @@ static bool write_change(struct store *store, const struct ruas *ruas, const str
     case CHANGE_USER_ADD:
         return store_run(store, STATEMENT_ADD_USER, "tti", change->user.name, change->user.password,
                          (int64_t)change->user.created.ms);
+    case CHANGE_USER_PASSWORD:
+        return store_run(store, STATEMENT_SET_PASSWORD, "tt", change->user.password,
+                         change->user.name);
     case CHANGE_USER_REMOVE:
         return remove_user(store, change->user.name);
     case CHANGE_UAB_ADD:

@@ -141,6 +141,14 @@ static void remove_row(struct rows *rows, size_t i, size_t size)
     rows->count--;
 }
 
+static void set_password(struct disk *disk, const struct user *changed)
+{
+    struct user *users = disk->users.items;
+    for (size_t i = 0; i < disk->users.count; i++)
+        if (strcmp(users[i].name, changed->name) == 0)
+            memcpy(users[i].password, changed->password, sizeof(users[i].password));
+}
+
 static void remove_user(struct disk *disk, const char *name)
 {
     struct user *users = disk->users.items;
@@ -229,6 +237,9 @@ static void make_durable(struct disk *disk, const struct disk_record *record)
     switch (change->kind) {
     case CHANGE_USER_ADD:
         add_row(&disk->users, &change->user, sizeof(change->user));
+        break;
+    case CHANGE_USER_PASSWORD:
+        set_password(disk, &change->user);
         break;
     case CHANGE_USER_REMOVE:
         remove_user(disk, change->user.name);

@@ -99,6 +99,7 @@ void world_people_note(struct world *world, const struct disk_record *record)
     const struct change *change = &record->change;
     switch (change->kind) {
     case CHANGE_USER_ADD:
+    case CHANGE_USER_PASSWORD:
         break;
     case CHANGE_USER_REMOVE:
         revoke_tokens(people, NULL, user_number(change->user.name));
