@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The Wireshark dissector reads the protocol's test vectors as the decoders do."""
 import pathlib
+import re
 import struct
 import subprocess
 
@@ -67,13 +68,19 @@ def test_payload_vectors(tmp_path):
 
 
 def test_query_vectors(tmp_path):
-    cases = [dict(case) for case in vectors("query.txt")]
+    cases = [dict(case) | {key: [v for k, v in case if k == key]
+                           for key in ("alternative", "released")}
+             for case in vectors("query.txt")]
     good = [c for c in cases if "refused" not in str(c)]
-    assert len(good) >= 8
+    assert len(good) >= 8 and any(c["alternative"] for c in good) and any(c["released"] for c in good)
     capture(tmp_path / "q.pcap", 4746, [bytes.fromhex(c["hex"]) for c in good])
     rows = dissect(tmp_path / "q.pcap", "ivip.type", "ivip.nonce", "ivip.question", "ivip.etr",
-                   "ivip.malformed")
-    for case, (kind, nonce, question, etr, malformed) in zip(good, rows, strict=True):
+                   "ivip.malformed", "ivip.alternative", "ivip.released")
+    for case, (kind, nonce, question, etr, malformed, alternatives, released) in zip(
+            good, rows, strict=True):
+        assert alternatives == " ".join(re.sub(r"^\[?(.*?)\]?:(\d+)$", r"\1 port \2", one)
+                                        for one in case["alternative"]), case["name"]
+        assert released.split() == [f"0x{one}" for one in case["released"]], case["name"]
         assert malformed == "", case["name"]
         assert question == case.get("question", ""), case["name"]
         assert f"etr={etr} " in case.get("answer", "etr= "), case["name"]
@@ -102,6 +109,7 @@ def test_page_vectors(tmp_path):
 
 @pytest.mark.parametrize("data", [b"", b"\x49\x76", b"\x49\x76\x01\x20\x00\x08\x00\x00",
                                   b"\x49\x76\x01\x03\x00\x28\x00\x00" + bytes(32),
+                                  b"\x49\x76\x01\x04\x00\x2b\x00\x00" + bytes(35),
                                   b"\x49\x76\x01\x20\x00\x70\x00\x00" + b"\xff" * 104])
 def test_garbage_is_marked(tmp_path, data):
     capture(tmp_path / "g.pcap", 4749, [data])
