@@ -10,35 +10,49 @@
 
 static size_t replayed;
 
+static void fail(const char *path)
+{
+    perror(path);
+    exit(1);
+}
+
+// The input lies in memory of exactly its size, so that AddressSanitizer sees a step past its end.
 static void replay_file(const char *path)
 {
+    struct stat status;
     FILE *file = fopen(path, "rb");
-    static uint8_t bytes[1 << 20];
-    if (file == NULL) {
-        perror(path);
-        exit(1);
-    }
-    size_t length = fread(bytes, 1, sizeof(bytes), file);
+    if (file == NULL || fstat(fileno(file), &status) != 0)
+        fail(path);
+    size_t length = (size_t)status.st_size;
+    uint8_t *bytes = malloc(length > 0 ? length : 1);
+    if (bytes == NULL || fread(bytes, 1, length, file) != length)
+        fail(path);
     (void)fclose(file);
     (void)LLVMFuzzerTestOneInput(bytes, length);
+    free(bytes);
     replayed++;
 }
 
+static int is_shown(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+// In the order of their names: what a fuzzer keeps from one input to the next is the same in each
+// run.
 static void replay_folder(const char *path)
 {
-    DIR *folder = opendir(path);
-    if (folder == NULL) {
-        perror(path);
-        exit(1);
-    }
-    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+    struct dirent **entries = NULL;
+    int count = scandir(path, &entries, is_shown, alphasort);
+    if (count < 0)
+        fail(path);
+    for (int i = 0; i < count; i++) {
         char name[4096];
-        if (entry->d_name[0] == '.')
-            continue;
-        (void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+        (void)snprintf(name, sizeof(name), "%s/%s", path, entries[i]->d_name);
         replay_file(name);
+        free(entries[i]);
     }
-    (void)closedir(folder);
+    free(entries);
 }
 
 int main(int count, char **paths)
