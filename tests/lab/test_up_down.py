@@ -19,9 +19,11 @@ nodes:
   A: {network: N1}
   R: {network: N1}
   B: {network: N1}
+  C: {network: N1}
 links:
   - [A, R, {delay: 20ms}]
-  - [R, B, {loss: 30%, rate: 10Mbit, mtu: 1400}]
+  - [R, B, {loss: 30%, mtu: 1400}]
+  - [R, C, {rate: 1Mbit}]
 """
 
 
@@ -117,9 +119,10 @@ def test_an_up_that_fails_cleans_up_and_shows_the_log(lab_name: str, tmp_path: P
 
 def test_processes_started_by_hand_in_a_lab_end_with_it(lab_name: str) -> None:
     assert run_lab("up", "small", "--plain", "--name", lab_name).returncode == 0
-    with subprocess.Popen([LAB_COMMAND, "exec", "--lab", lab_name, "H1", "--", "sleep", "600"],
-                          start_new_session=True) as child:
-        time.sleep(0.5)
+    with subprocess.Popen([LAB_COMMAND, "exec", "--lab", lab_name, "H1", "--", "sh", "-c",
+                           "echo inside; exec sleep 600"], start_new_session=True,
+                          stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None and child.stdout.readline() == "inside\n"
         assert run_lab("down", lab_name).returncode == 0
         assert child.wait(timeout=10) != 0
     assert leftovers(lab_name) == []
@@ -131,9 +134,12 @@ def test_links_delay_lose_and_limit(lab_name: str, tmp_path: Path) -> None:
     up = run_lab("up", str(file), "--name", lab_name)
     assert up.returncode == 0, up.stderr
 
-    near = run_lab("exec", "--lab", lab_name, "A", "--", "ping", "-4", "-c3", "-i0.1", "R").stdout
-    fastest_ms = float(near.split("rtt min/avg/max/mdev = ")[1].split("/")[0])
-    assert fastest_ms >= 40  # 20 ms each way
+    def fastest_ms(sender: str, *words: str) -> float:
+        shown = run_lab("exec", "--lab", lab_name, sender, "--", "ping", "-4", "-c3", "-i0.1", *words)
+        return float(shown.stdout.split("rtt min/avg/max/mdev = ")[1].split("/")[0])
+
+    assert fastest_ms("A", "R") >= 40  # 20 ms each way
+    assert fastest_ms("R", "-s1400", "C") >= 2 * 1442 * 8 / 1000  # octets of the frame, at 1 Mbit/s
 
     far = run_lab("exec", "--lab", lab_name, "R", "--", "ping", "-4", "-q", "-c400", "-i0.002",
                   "-W1", "B").stdout

@@ -13,6 +13,7 @@ Internet, use the lab (tests/lab).
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -44,11 +45,14 @@ def await_that(what: str, condition: Callable[[], bool], seconds: float = WAIT_S
 
 
 class Namespace:
-    """A network namespace."""
+    """A network namespace, once it is made. (Not called as those of labs are: `ivip lab down --all`
+    leaves it alone.)"""
 
     def __init__(self, label: str) -> None:
         self.label = label
-        self.name = f"ivip-test.{os.getpid()}-{next(names)}-{label}"
+        self.name = f"ivip.test.{os.getpid()}-{next(names)}-{label}"
+
+    def make(self) -> None:
         subprocess.run(["ip", "netns", "add", self.name], check=True)
         self.write("net/ipv6/conf/all/accept_dad", 0)
         self.write("net/ipv6/conf/default/accept_dad", 0)
@@ -173,7 +177,8 @@ class Network:
 
     def namespace(self, label: str, router: bool = False) -> Namespace:
         place = Namespace(label)
-        self.namespaces.append(place)
+        self.namespaces.append(place)  # first: what is half made is removed, too
+        place.make()
         if router:
             place.forward()
         return place
@@ -210,8 +215,9 @@ class Network:
             pids = subprocess.run(["ip", "netns", "pids", place.name], capture_output=True,
                                   text=True, check=False).stdout.split()
             for pid in map(int, pids):
-                os.kill(pid, signal.SIGKILL)
-            subprocess.run(["ip", "netns", "delete", place.name], check=False)
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            subprocess.run(["ip", "netns", "delete", place.name], check=False, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture

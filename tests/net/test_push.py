@@ -8,7 +8,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -102,6 +101,15 @@ class Push:
         """What the RUAS says: MAB to sequence and hash."""
         mabs = self.status(self.ruas, "ruas")["feed"]["mabs"]
         return {one["mab"]: (one["sequence"], one["hash"]) for one in mabs}
+
+    def sequence(self) -> int:
+        """Sets that the RUAS has taken for the MAB that is changed."""
+        return self.master()["20.0.0.0/14"][0]
+
+    def await_changes(self, count: int) -> None:
+        """Waits until so many sets more were taken."""
+        wanted = self.sequence() + count
+        await_that("mappings change", lambda: self.sequence() >= wanted)
 
     def copies(self) -> dict[str, tuple[int, str]]:
         """What the QSA says of the MABs that are in step."""
@@ -206,13 +214,16 @@ def test_no_datagrams(push: Push) -> None:
 
 def test_qsa_killed(push: Push) -> None:
     push.lose("numgen random mod 1000 < 50")
+    before = push.sequence()
     changer = push.changer(2000)
-    for pause in (0.3, 0.6):
-        time.sleep(pause)
+    for count in (20, 100):
+        push.await_changes(count)
         push.qsa.stop(signal.SIGKILL)
         push.qsa.start()
         push.qsa.await_healthy()
-    changer.wait(timeout=60)
+    _out, wrong = changer.communicate(timeout=120)
+    assert changer.returncode == 0, wrong
+    assert push.sequence() == before + 2000
     push.await_equal()
 
 
@@ -222,7 +233,7 @@ def test_ruas_killed(push: Push) -> None:
     reloaded = push.counter("reloaded_total")
     for _ in range(3):
         changer = push.changer(100000)
-        time.sleep(0.5)
+        push.await_changes(20)
         push.ruas.stop(signal.SIGKILL)
         changer.wait(timeout=60)
         mabs = push.status(push.qsa, "qsa")["feed"]["mabs"]

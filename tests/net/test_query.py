@@ -22,8 +22,7 @@ MICRONET, INSIDE = "20.1.0.16/28", "20.1.0.20"
 ETRS = ("198.18.3.1", "198.18.3.2", "198.18.3.3", "198.18.3.4")
 PLACES = {"ruas": "192.0.2", "qsa1": "192.0.3", "qsa2": "192.0.4", "qsr": "192.0.5",
           "user": "192.0.6"}
-# A silent server is taken for dead after 10 s and three alive checks; see docs/query.md.
-LIVENESS_SECONDS = 13.0
+# A silent server is taken for dead after 10 s and three alive checks (docs/query.md).
 PATIENCE_SECONDS = 40.0
 
 

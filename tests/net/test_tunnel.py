@@ -302,6 +302,18 @@ def test_what_the_itr_is_too_slow_for_is_counted(internet) -> None:
     await_that("the drops are counted", lambda: net.node.metrics()["ivip_itr_overflowed_total"] > 0)
 
 
+def test_an_itr_in_the_sending_host(internet) -> None:
+    """An ITFH (arch §2.26): what the ITR's own host sends is tunnelled as well, from its own address."""
+    net = internet(announce=False)
+    with Capture(net.core, "itr", "proto 4", net.folder) as capture:
+        shown = net.itr.run("ping", "-c", "3", "-l", "3", "-i", "5", SITE).stdout
+        assert " 0% packet loss" in shown
+        await_that("three tunnelled packets", lambda: len(capture.packets()) >= 3)
+    for packet in capture.packets():
+        assert packet[IP].src == packet[IP].payload[IP].src
+        assert (packet[IP].dst, packet[IP].payload[IP].dst) == (ETR, SITE)
+
+
 def test_local_itr_uses_another_protocol_number(internet) -> None:
     net = internet(announce=False)
     assert net.itr.run("ip", "route", "show", "proto", "155").stdout == ""
