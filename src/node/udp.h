@@ -22,8 +22,8 @@ typedef void udp_foresee(void *state, const struct udp_datagram *datagrams, size
 // NULL.
 typedef void udp_batch_end(void *state);
 
-// Binds to an address and port; the address "::" takes both families that the host has. Port 0 lets the kernel
-// choose.
+// Binds to an address and port; the address "::" takes both families that the host has. Port 0 lets
+// the kernel choose.
 struct udp *udp_open(struct node *node, const struct endpoint *listen, udp_receive *receive,
                      udp_batch_end *batch_end, void *state, struct error *error);
 // A socket for a thread of its own. Nobody watches it: the thread polls udp_descriptor, and calls

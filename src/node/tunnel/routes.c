@@ -53,32 +53,50 @@ static void put_attribute(struct request *request, unsigned short type, const vo
     request->header.nlmsg_len = (uint32_t)(at + RTA_LENGTH(length));
 }
 
-static ssize_t exchange(int descriptor, const struct request *request, uint8_t *answer, size_t size)
+// One socket for all that is asked; to open one for each route takes as long as the route.
+static int kernel = -1;
+
+static bool open_kernel(void)
 {
     struct timeval limit = {.tv_sec = ANSWER_SECONDS};
-    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) != 0 ||
-        send(descriptor, request, request->header.nlmsg_len, 0) < 0)
-        return -1;
-    return recv(descriptor, answer, size, 0);
+    if (kernel < 0)
+        kernel = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+    return kernel >= 0 && setsockopt(kernel, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)) == 0;
 }
 
-// Sends the request and waits for the first message of the answer, whose header is copied; returns
-// an errno, or 0 where it is of that type.
+// Sends the request and waits for the first message of the answer to it; returns its length, or -1
+// with errno. The socket is given up then, lest the answer come to the next request.
+static ssize_t exchange(struct request *request, uint8_t *answer, size_t size)
+{
+    static uint32_t sequence;
+    struct nlmsghdr header = {0};
+    request->header.nlmsg_flags |= NLM_F_REQUEST;
+    request->header.nlmsg_seq = ++sequence;
+    ssize_t got = -1;
+    if (open_kernel() && send(kernel, request, request->header.nlmsg_len, 0) >= 0) {
+        do {
+            got = recv(kernel, answer, size, 0);
+            if (got >= (ssize_t)sizeof(header))
+                memcpy(&header, answer, sizeof(header));
+        } while (got >= 0 && header.nlmsg_seq != sequence);
+    }
+    int reason = errno;
+    if (got < 0 && kernel >= 0) {
+        (void)close(kernel);
+        kernel = -1;
+    }
+    errno = reason;
+    return got;
+}
+
+// Returns an errno, or 0 where the answer is of that type; its header is copied.
 static int ask_kernel(struct request *request, uint16_t type, uint8_t *answer, size_t size,
                       struct nlmsghdr *header)
 {
     struct nlmsgerr result;
-    request->header.nlmsg_flags |= NLM_F_REQUEST;
-    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-    if (descriptor < 0)
+    ssize_t got = exchange(request, answer, size);
+    if (got < 0)
         return errno;
-    ssize_t got = exchange(descriptor, request, answer, size);
-    int failed = got < 0 ? errno : 0;
-    (void)close(descriptor);
-    if (failed != 0)
-        return failed;
-    if ((size_t)got < sizeof(*header))
-        return EBADMSG;
     memcpy(header, answer, sizeof(*header));
     if (header->nlmsg_len < sizeof(*header) || header->nlmsg_len > (size_t)got)
         return EBADMSG; // too long for us
