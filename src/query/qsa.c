@@ -112,7 +112,7 @@ static struct answer answer_for(const struct qsa *qsa, struct instant now, const
 static struct answer answer_for_unit(struct instant now, enum query_status status,
                                      const struct address *question)
 {
-    uint64_t caching_ms = status == QUERY_NOT_IN_MAB ? NOT_IN_MAB_CACHING_MS : 0;
+    uint64_t caching_ms = status == QUERY_NOT_IN_MAB ? QUERY_NOT_IN_MAB_MS : 0;
     return (struct answer){
         .status = status,
         .range = {(enum family)question->family, unit_of_address(question), {1}},

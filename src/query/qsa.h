@@ -17,9 +17,6 @@
 #include "query/teller.h"
 #include "wire/message.h"
 
-// How long "not in a MAB" may be cached: it is not followed by Cache Updates.
-#define NOT_IN_MAB_CACHING_MS 10000
-
 struct qsa_config {
     struct teller_config teller;
     struct duration caching_time;

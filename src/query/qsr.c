@@ -144,7 +144,7 @@ static void ask_servers(struct qsr *qsr, struct instant now, const struct asker 
     if (known && !(mab_table_find(qsr->mabs, question, &group) &&
                    mab_table_units(qsr->mabs, question, &mab))) {
         struct answer answer = refusal(now, QUERY_NOT_IN_MAB, question);
-        answer.expires = instant_add(now, duration_ms(QSR_NOT_IN_MAB_MS));
+        answer.expires = instant_add(now, duration_ms(QUERY_NOT_IN_MAB_MS));
         qsr->counters.outside++;
         teller_answer(qsr->teller, now, asker, &answer);
     } else if (querier_group_size(qsr->querier, group) == 0) {

@@ -18,9 +18,6 @@
 // could hardly use it.
 #define QSR_CACHING_LEFT_MS_MIN 1000
 
-// How long "not in a MAB" is to be cached: no update follows it (docs/protocol.md, rule 3).
-#define QSR_NOT_IN_MAB_MS 10000
-
 struct qsr_config {
     struct querier_config querier; // upstreams, and the limits of the cache
     struct teller_config teller;

@@ -53,8 +53,8 @@ static void apply(struct learned *learned, const struct query_message *message)
 // from the answer, makes it never later than the server's own idea of it.
 static struct instant expiry_of(struct instant sent, const struct query_message *message)
 {
-    uint32_t ms = message->caching_ms < CACHING_MS_MAX ? message->caching_ms : CACHING_MS_MAX;
-    return instant_add(sent, duration_ms(ms));
+    uint32_t most = message->status == QUERY_NOT_IN_MAB ? QUERY_NOT_IN_MAB_MS : CACHING_MS_MAX;
+    return instant_add(sent, duration_ms(message->caching_ms < most ? message->caching_ms : most));
 }
 
 // Caches the mapping; whatever else overlaps it is forgotten.

@@ -21,6 +21,9 @@
 #define QUERY_RELEASED_MAX      4
 #define QUERY_ALTERNATIVE_BYTES 24 // what naming one adds to a reply
 
+// How long "not in a MAB" may be cached, as no update follows it (docs/protocol.md, rule 3).
+#define QUERY_NOT_IN_MAB_MS 10000
+
 // The load that a server reports (docs/protocol.md, rule 9).
 #define QUERY_LOAD_ROOM 128 // below: it may be asked more
 #define QUERY_LOAD_SHED 192 // from there on it is to be asked less, and names alternatives

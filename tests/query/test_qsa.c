@@ -32,7 +32,7 @@ static void test_answers_outside_its_mabs(void **state)
     struct query_message reply = ask(&f, X, "192.0.2.1");
     assert_int_equal(reply.status, QUERY_NOT_IN_MAB);
     assert_range(reply.range, "192.0.2.1");
-    assert_int_equal(reply.caching_ms, NOT_IN_MAB_CACHING_MS);
+    assert_int_equal(reply.caching_ms, QUERY_NOT_IN_MAB_MS);
     assert_true(qsa_mab_add(f.qsa, &other, NULL));
     reply = ask(&f, X, "2001:db8::1");
     assert_int_equal(reply.status, QUERY_TRY_ANOTHER);

@@ -27,7 +27,7 @@ static void test_servers_by_mab(void **state)
     request(&f, X, "30.0.0.1");
     struct query_message outside = expect(&f, MESSAGE_MAP_REPLY, X);
     assert_int_equal(outside.status, QUERY_NOT_IN_MAB);
-    assert_in_range(outside.caching_ms, 1, QSR_NOT_IN_MAB_MS);
+    assert_in_range(outside.caching_ms, 1, QUERY_NOT_IN_MAB_MS);
     // What was learned of a MAB that goes is flushed at those who were told.
     struct query_message reply = answer(&f, &asked, "20.4.0.0/28", "198.18.3.1");
     expect_silence(&f); // A is not who was asked

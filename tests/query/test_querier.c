@@ -178,6 +178,20 @@ static void test_expires(void **state)
     querier_free(f.querier);
 }
 
+// "Not in a MAB" is believed for ten seconds at most, whatever the server says.
+static void test_not_in_a_mab_expires_soon(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    ask(&f, "20.1.0.20");
+    struct query_message request = expect(&f, MESSAGE_MAP_REQUEST, A);
+    struct query_message reply = reply_to(&request, "20.1.0.20", "zero", 1);
+    reply.status = QUERY_NOT_IN_MAB;
+    give(&f, A, &reply);
+    assert_int_equal(event(&f, QUERIER_LEARNED).expires.ns, at_ms(QUERY_NOT_IN_MAB_MS).ns);
+    querier_free(f.querier);
+}
+
 static void test_evicts_the_least_recently_used(void **state)
 {
     (void)state;
@@ -281,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_limits_open_questions),
         cmocka_unit_test(test_accepts_only_true_answers),
         cmocka_unit_test(test_expires),
+        cmocka_unit_test(test_not_in_a_mab_expires_soon),
         cmocka_unit_test(test_evicts_the_least_recently_used),
         cmocka_unit_test(test_try_another_and_busy_go_to_the_next_at_once),
         cmocka_unit_test(test_fails_when_all_decline),
