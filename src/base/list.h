@@ -44,6 +44,18 @@ static inline void list_remove(struct list_node *node)
     list_init(node);
 }
 
+// Moves all nodes of `from` to the end of another list, in their order.
+static inline void list_append_all(struct list_node *head, struct list_node *from)
+{
+    if (list_empty(from))
+        return;
+    from->next->previous = head->previous;
+    from->previous->next = head;
+    head->previous->next = from->next;
+    head->previous = from->previous;
+    list_init(from);
+}
+
 // The first node, or NULL.
 static inline struct list_node *list_first(const struct list_node *head)
 {

@@ -37,6 +37,7 @@ struct learned {
     uint64_t nonce;           // of the request it answers; updates carry it
     uint32_t server_sequence; // of the last reply or update accepted for it
     uint16_t upstream;        // index of the server that gave it
+    uint32_t generation;      // of that server's place, then; see querier_state.h
     bool doomed;
     bool used; // since it came to its place in cache.uses
     struct heap_node expiry;

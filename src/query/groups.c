@@ -55,6 +55,9 @@ static struct upstream *add_upstream(struct querier *querier, struct instant now
         return NULL;
     if (index == querier->upstream_slots) {
         querier->upstreams = memory_resize(querier->upstreams, (index + 1) * sizeof(void *));
+        querier->generations =
+            memory_resize(querier->generations, (index + 1) * sizeof(*querier->generations));
+        querier->generations[index] = 0;
         querier->upstream_slots++;
     }
     struct upstream *upstream = memory_new(sizeof(*upstream));
@@ -114,7 +117,7 @@ static void drop_unnamed(struct querier *querier, struct instant now)
         struct upstream *upstream = querier->upstreams[i];
         if (upstream == NULL || upstream->named)
             continue;
-        querier_forget_all_of(querier, upstream);
+        querier_forget_all_of(querier, now, upstream);
         table_remove(&querier->by_endpoint, &upstream->by_endpoint);
         querier->upstreams[i] = NULL;
         memory_free(upstream);
@@ -207,6 +210,7 @@ void querier_groups_release(struct querier *querier)
     for (size_t i = 0; i < querier->upstream_slots; i++)
         memory_free(querier->upstreams[i]);
     memory_free(querier->upstreams);
+    memory_free(querier->generations);
     memory_free(querier->groups);
     table_release(&querier->by_endpoint);
 }

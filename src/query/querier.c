@@ -52,6 +52,7 @@ struct querier *querier_new(const struct querier_config *config, struct random_s
     querier->instance = random_nonzero(&querier->random);
     questions_init(&querier->questions, random_key(&querier->random));
     cache_init(&querier->cache, random_key(&querier->random), config->cached_max);
+    list_init(&querier->leaving);
     list_init(&querier->events);
     outbox_init(&querier->outbox);
     querier->endpoint_key = random_key(&querier->random);
@@ -83,18 +84,43 @@ void querier_announce(struct querier *querier, struct event_link *event)
     list_append(&querier->events, &event->node);
 }
 
+bool querier_is_vouched(const struct querier *querier, const struct learned *learned)
+{
+    return learned->generation == querier->generations[learned->upstream];
+}
+
+static void doom(struct querier *querier, struct learned *learned)
+{
+    if (querier_is_vouched(querier, learned))
+        querier->upstreams[learned->upstream]->learned_count--;
+    cache_doom(&querier->cache, learned);
+}
+
 void querier_forget(struct querier *querier, struct learned *learned)
 {
-    querier->upstreams[learned->upstream]->learned_count--;
-    cache_doom(&querier->cache, learned);
+    doom(querier, learned);
     querier_announce(querier, &learned->event);
 }
 
-void querier_forget_all_of(struct querier *querier, struct upstream *upstream)
+// Forgets the first entries of a list of struct learned.of_upstream.
+static void forget_some(struct querier *querier, struct list_node *list)
 {
-    for (struct list_node *node = list_first(&upstream->learned); node != NULL;
-         node = list_first(&upstream->learned))
+    struct list_node *node = list_first(list);
+    for (unsigned count = 0; node != NULL && count < FORGOTTEN_AT_ONCE; count++) {
         querier_forget(querier, container_of(node, struct learned, of_upstream));
+        node = list_first(list);
+    }
+}
+
+void querier_forget_all_of(struct querier *querier, struct instant now, struct upstream *upstream)
+{
+    forget_some(querier, &upstream->learned);
+    if (list_empty(&upstream->learned))
+        return;
+    list_append_all(&querier->leaving, &upstream->learned);
+    querier->generations[upstream->index]++;
+    querier->left = now;
+    upstream->learned_count = 0;
 }
 
 static void describe_learned(const struct querier *querier, const struct learned *learned,
@@ -126,6 +152,8 @@ bool querier_next_event(struct querier *querier, struct querier_event *event)
         return true;
     }
     struct learned *learned = container_of(link, struct learned, event);
+    if (!learned->doomed && !querier_is_vouched(querier, learned))
+        doom(querier, learned);
     describe_learned(querier, learned, event);
     if (learned->doomed)
         cache_free_doomed(&querier->cache, learned);
@@ -332,7 +360,7 @@ static void check_upstream(struct querier *querier, struct instant now, struct u
     case UPSTREAM_LOST:
         if (!list_empty(&upstream->learned))
             querier->counters.upstreams_lost++;
-        querier_forget_all_of(querier, upstream);
+        querier_forget_all_of(querier, now, upstream);
         break;
     }
 }
@@ -351,6 +379,7 @@ static void check_upstreams(struct querier *querier, struct instant now)
 
 void querier_tick(struct querier *querier, struct instant now)
 {
+    forget_some(querier, &querier->leaving);
     for (struct learned *learned = cache_first_to_expire(&querier->cache);
          learned != NULL && instant_reached(now, learned->expiry.deadline);
          learned = cache_first_to_expire(&querier->cache)) {
@@ -369,6 +398,8 @@ struct instant querier_next_deadline(const struct querier *querier)
 {
     struct instant deadline = instant_earlier(heap_deadline(&querier->cache.expiries),
                                               heap_deadline(&querier->questions.deadlines));
+    if (!list_empty(&querier->leaving))
+        deadline = instant_earlier(deadline, querier->left);
     return instant_earlier(deadline, querier->check_at);
 }
 
@@ -384,7 +415,7 @@ bool querier_find(struct querier *querier, const struct address *address,
 {
     struct learned *found =
         cache_find(&querier->cache, (enum family)address->family, unit_of_address(address));
-    if (found == NULL)
+    if (found == NULL || !querier_is_vouched(querier, found))
         return false;
     cache_touch(found);
     describe_learned(querier, found, learned);

@@ -10,6 +10,13 @@ static bool serial_after(uint32_t a, uint32_t b)
     return (int32_t)(a - b) > 0;
 }
 
+// What is held under a nonce, or NULL.
+static struct learned *find_held(const struct querier *querier, uint64_t nonce)
+{
+    struct learned *learned = cache_find_nonce(&querier->cache, nonce);
+    return learned != NULL && querier_is_vouched(querier, learned) ? learned : NULL;
+}
+
 static bool same_mapping(const struct learned *learned, const struct query_message *message)
 {
     return range_equal(&learned->range, &message->range) && learned->status == message->status &&
@@ -29,7 +36,7 @@ static struct learned *find_later(const struct querier *querier, size_t upstream
             learned->upstream == upstream
                 ? serial_after(learned->server_sequence, message->server_sequence)
                 : learned->mab_sequence > message->mab_sequence && !same_mapping(learned, message);
-        if (later)
+        if (later && querier_is_vouched(querier, learned))
             return learned;
         struct unit last = range_last(&learned->range);
         struct unit end = range_last(&message->range);
@@ -63,7 +70,8 @@ static struct learned *learn(struct querier *querier, size_t upstream,
 {
     struct instant expires = expiry_of(request->sent, message);
     struct learned *learned = cache_first_in(&querier->cache, &message->range);
-    if (learned != NULL && range_equal(&learned->range, &message->range)) {
+    if (learned != NULL && range_equal(&learned->range, &message->range) &&
+        querier_is_vouched(querier, learned)) {
         querier->upstreams[learned->upstream]->learned_count--;
         cache_renew(&querier->cache, learned, message->nonce, expires);
         cache_touch(learned);
@@ -79,6 +87,7 @@ static struct learned *learn(struct querier *querier, size_t upstream,
         learned = cache_add(&querier->cache, &message->range, message->nonce, expires);
     }
     learned->upstream = (uint16_t)upstream;
+    learned->generation = querier->generations[upstream];
     list_remove(&learned->of_upstream);
     list_append(&querier->upstreams[upstream]->learned, &learned->of_upstream);
     querier->upstreams[upstream]->learned_count++;
@@ -118,8 +127,9 @@ static void take_over(struct querier *querier, struct instant now, struct reques
 {
     size_t index = request->upstream;
     const struct learned *before = cache_first_in(&querier->cache, &message->range);
-    bool replaces =
-        before != NULL && before->upstream == index && range_equal(&before->range, &message->range);
+    bool replaces = before != NULL && before->upstream == index &&
+                    querier_is_vouched(querier, before) &&
+                    range_equal(&before->range, &message->range);
     uint64_t released = replaces ? before->nonce : 0;
     struct learned *learned = learn(querier, index, request, message);
     querier_answer(querier, now, request->question, learned);
@@ -159,7 +169,7 @@ static bool hear_answer(struct querier *querier, struct instant now, const struc
         return false;
     case INSTANCE_NEW:
         querier->counters.upstreams_restarted++;
-        querier_forget_all_of(querier, upstream);
+        querier_forget_all_of(querier, now, upstream);
         break;
     case INSTANCE_SAME:
         break;
@@ -175,7 +185,7 @@ static struct request *find_request(struct querier *querier, const struct upstre
 {
     struct request *request = questions_find_request(&querier->questions, message->nonce);
     if (request == NULL) {
-        if (cache_find_nonce(&querier->cache, message->nonce) != NULL)
+        if (find_held(querier, message->nonce) != NULL)
             querier->counters.repeated++;
         else
             querier->counters.dropped_nonce++;
@@ -193,7 +203,7 @@ static struct request *find_request(struct querier *querier, const struct upstre
 static void release_late(struct querier *querier, const struct upstream *upstream,
                          const struct query_message *message)
 {
-    if (cache_find_nonce(&querier->cache, message->nonce) == NULL &&
+    if (find_held(querier, message->nonce) == NULL &&
         questions_find_request(&querier->questions, message->nonce) == NULL)
         acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, &message->nonce);
 }
@@ -322,7 +332,7 @@ static void receive_update(struct querier *querier, struct instant now, struct u
                            const struct query_message *message)
 {
     size_t index = upstream->index;
-    struct learned *learned = cache_find_nonce(&querier->cache, message->nonce);
+    struct learned *learned = find_held(querier, message->nonce);
     struct request *request = questions_find_request(&querier->questions, message->nonce);
     if (learned != NULL && learned->upstream == index) {
         acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, NULL);
@@ -350,7 +360,7 @@ static void receive_alive(struct querier *querier, struct instant now, struct up
         return;
     case INSTANCE_NEW:
         querier->counters.upstreams_restarted++;
-        querier_forget_all_of(querier, upstream);
+        querier_forget_all_of(querier, now, upstream);
         break;
     case INSTANCE_SAME:
         break;

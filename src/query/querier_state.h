@@ -11,6 +11,12 @@
 #include "query/question.h"
 #include "query/upstream.h"
 
+// Forgetting a million entries of a server that restarted takes most of a second, in which nobody
+// would be answered. So no more than FORGOTTEN_AT_ONCE are forgotten in one turn. The place of the
+// server then gets another *generation*: what was learned before is not vouched for any more, and
+// as good as gone for whoever looks, until its turn comes.
+#define FORGOTTEN_AT_ONCE 1000
+
 // A group of upstreams; see querier_set_group.
 struct group {
     bool measured; // ordered by measurement; otherwise as they were given
@@ -24,6 +30,7 @@ struct querier {
     uint64_t sequence;           // of our last request; messages have the low 32 bits
     bool mabs_known;             // see querier_set_mabs_known
     struct upstream **upstreams; // owned; upstream_slots of them, NULL where one is free
+    uint32_t *generations;       // owned; of each of these places
     size_t upstream_slots;
     struct table by_endpoint;
     struct hash_key endpoint_key;
@@ -32,7 +39,9 @@ struct querier {
     struct instant check_at; // no upstream has anything to do before
     struct questions questions;
     struct cache cache;
-    struct list_node events; // of struct event_link.node, in order
+    struct list_node leaving; // entries of earlier generations, which are still to be forgotten
+    struct instant left;      // when the last of them came there
+    struct list_node events;  // of struct event_link.node, in order
     struct outbox outbox;
     struct querier_counters counters;
 };
@@ -54,7 +63,11 @@ void querier_groups_release(struct querier *querier);
 
 // Takes an entry out of the cache; its owner is told.
 void querier_forget(struct querier *querier, struct learned *learned);
-void querier_forget_all_of(struct querier *querier, struct upstream *upstream);
+// All that a server told.
+void querier_forget_all_of(struct querier *querier, struct instant now, struct upstream *upstream);
+// Whether the server that told it still stands by it, as far as is known; otherwise it must not be
+// used, and its server may be no more.
+bool querier_is_vouched(const struct querier *querier, const struct learned *learned);
 // Tells the owner that an entry changed.
 void querier_announce(struct querier *querier, struct event_link *event);
 // The question is answered by what is cached for it now.
