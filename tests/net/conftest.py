@@ -114,6 +114,17 @@ class Node:
                  "control": str(self.control), "metrics": "127.0.0.1:9746", "log": "debug"} | config
         self.config_file.write_text(yaml.safe_dump(whole, sort_keys=False))
 
+    def reload(self, **sections: dict) -> dict:
+        """Puts others in the place of sections of the config, and lets the node take it over, or
+        refuse it; its answer."""
+        before = self.config_file.read_text()
+        self.config_file.write_text(yaml.safe_dump(yaml.safe_load(before) | sections,
+                                                   sort_keys=False))
+        answer = self.ask(command="reload")
+        if "error" in answer:
+            self.config_file.write_text(before)
+        return answer
+
     def start(self) -> None:
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(self.place.command(IVIP, "run", self.config_file),

@@ -95,6 +95,26 @@ def test_other_family_with_refused_sources(network: Network) -> None:
     assert site.dropped("family-mixed") == 0
 
 
+def test_reload(network: Network) -> None:
+    """What it serves and whom it refuses changes without losing a packet's count or the device."""
+    site = Site(network)
+    packets = [IP(src=SENDER, dst=ETR, proto=4) / inner4()]
+    site.arriving(packets, 1)
+    serves = {"serves": ["20.1.0.16/28"]}
+    assert site.node.reload(etr={"serves": ["20.1.0.24/29"]}) == {"v": 1}
+    send(site.sender, packets, network.folder)
+    await_that("it is not served", lambda: site.dropped("not-served") == 1)
+    assert site.node.reload(etr=serves | {"refuse_sources": [f"{SENDER}/32"]}) == {"v": 1}
+    send(site.sender, packets, network.folder)
+    await_that("its source is refused", lambda: site.dropped("source-refused") == 1)
+    assert "needs-restart" in str(site.node.reload(etr=serves | {"device": "ivip9"}))
+    send(site.sender, packets, network.folder)
+    await_that("its source is refused still", lambda: site.dropped("source-refused") == 2)
+    assert site.node.reload(etr=serves) == {"v": 1}
+    site.arriving(packets, 1)
+    assert site.node.metrics()["ivip_etr_delivered_total"] == 2
+
+
 def test_traceroute_sees_the_etr(network: Network) -> None:
     site = Site(network)
     with Capture(site.sender, "etr", "icmp or icmp6", network.folder) as capture:

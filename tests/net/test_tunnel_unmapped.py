@@ -61,12 +61,12 @@ class TwoItrs(Internet):
                                f"token_file: {token}\n")
         self.define("20.1.0.16/28", ETR)
         self.define("2001:db8:0:40::/62", ETR6)
-        full = {"device": "ivip0", "fallback_at": FALLBACK,
-                "fallback_for": ["198.18.1.0/24", "198.18.2.0/24", "3fff:1::/64"]}
+        self.full_config = {"device": "ivip0", "fallback_at": FALLBACK,
+                            "fallback_for": ["198.18.1.0/24", "198.18.2.0/24", "3fff:1::/64"]}
         if self.mabs is not None:
-            full["mabs"] = self.mabs
+            self.full_config["mabs"] = self.mabs
         self.fallback: Node = network.node(self.full_itr, {
-            "name": "full", "itr": full,
+            "name": "full", "itr": self.full_config,
             "qsa": {"listen": f"{FALLBACK}:4746", "feed": FALLBACK_FEED,
                     "ruas": [{"key": self.ruas.public_key, "url": f"http://{RUAS}:4747"}]}})
         self.fallback.await_healthy()
@@ -212,6 +212,24 @@ def test_itrs_share_mabs(two_itrs) -> None:
     assert net.loses_nothing(SITE6)
     assert net.node.metrics()["ivip_itr_tunnelled_total"] == 3
     assert net.fallback.metrics()["ivip_itr_tunnelled_total"] == 3
+    # They change places. The caching one is told to refuse its ETR, too.
+    caching = net.itr_config(announce=False) | {"mabs": ["2001:db8::/32"]}
+    full = net.full_config | {"mabs": ["20.0.0.0/14"]}
+    assert net.node.reload(itr=caching | {"refuse": ["3fff:3::/64"]}) == {"v": 1}
+    assert net.fallback.reload(itr=full) == {"v": 1}
+    await_that("the routes have moved", lambda: "20.0.0.0/14" not in routes(net.itr) and
+               "2001:db8::/32" in routes(net.itr) and "20.0.0.0/14" in routes(net.full_itr) and
+               "2001:db8::/32" not in routes(net.full_itr))
+    assert net.loses_nothing(SITE)
+    assert net.fallback.metrics()["ivip_itr_tunnelled_total"] == 6
+    net.ping(SITE6, check=False)
+    assert net.node.metrics()['ivip_itr_not_tunnelled_total{reason="etr-refused"}'] == 3
+    assert net.node.reload(itr=caching) == {"v": 1}
+    assert net.loses_nothing(SITE6)
+    # What only a restart can change stays, and so does all else.
+    assert "needs-restart" in str(net.node.reload(
+        itr=caching | {"mabs": ["20.0.0.0/14"], "device": "ivip9"}))
+    assert "2001:db8::/32" in routes(net.itr) and "20.0.0.0/14" not in routes(net.itr)
 
 
 def test_mappings_in_use_are_renewed_without_a_gap(two_itrs) -> None:
