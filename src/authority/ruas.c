@@ -34,7 +34,7 @@ struct ruas *ruas_new(const struct ruas_config *config, struct random_seed seed,
     struct ruas *ruas = memory_new(sizeof(*ruas));
     random_init(&ruas->random, seed);
     accounts_init(&ruas->accounts, &ruas->random);
-    schedule_init(&ruas->schedule);
+    schedule_init(&ruas->schedule, &ruas->random);
     ruas->delegation = delegation_new(&ruas->random);
     ruas->mab_table = mab_table_new();
     ruas->login_sources =
@@ -157,13 +157,9 @@ static void apply_user_remove(struct ruas *ruas, const char *name)
 {
     struct user *user = accounts_user(&ruas->accounts, name);
     assert(user != NULL && user->uabs == 0);
-    struct scheduled *each = schedule_next(&ruas->schedule, NULL);
-    while (each != NULL) {
-        struct scheduled *next = schedule_next(&ruas->schedule, each);
-        if (strcmp(each->user, name) == 0)
-            schedule_remove(&ruas->schedule, each);
-        each = next;
-    }
+    struct scheduled *each;
+    while ((each = schedule_next_of(&ruas->schedule, name, NULL)) != NULL)
+        schedule_remove(&ruas->schedule, each);
     accounts_remove_user(&ruas->accounts, user);
 }
 

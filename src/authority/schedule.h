@@ -14,16 +14,20 @@
 
 #include "authority/account.h"
 #include "authority/command.h"
+#include "base/hash.h"
 #include "base/heap.h"
 #include "base/instant.h"
 #include "base/list.h"
+#include "base/random.h"
+#include "base/table.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SCHEDULED_ENDED_MAX 100 // ended sets remembered for each user
-#define SCHEDULED_DAYS_MAX  366 // how far ahead a set can be scheduled
+#define SCHEDULED_ENDED_MAX 100                    // ended sets remembered for each user
+#define SCHEDULED_DAYS_MAX  366                    // how far ahead a set can be scheduled
+#define SCHEDULED_MS_MAX    (UINT64_MAX / 1000000) // no `at` is as late: nanoseconds have 64 bits
 
 enum scheduled_state {
     SCHEDULED_WAITING = 1,
@@ -47,15 +51,22 @@ struct scheduled {
     struct command_set *set;       // owned by the schedule once it is in
     struct heap_node due;          // in schedule.waiting while it waits
     struct list_node all;          // in schedule.all, oldest first
+    struct list_node of_user;      // in the list of its user, oldest first
+    struct table_node numbered;    // in schedule.by_id
 };
 
+// The sets of a user are found without looking at others', and so is the one of an id: at midnight
+// everybody's sets are due at once.
 struct schedule {
     struct heap waiting;
     struct list_node all;
+    struct table by_id;
+    struct table planners; // users who have sets, by name
+    struct hash_key key;
     uint64_t next_id;
 };
 
-void schedule_init(struct schedule *schedule);
+void schedule_init(struct schedule *schedule, struct random_source *random);
 void schedule_release(struct schedule *schedule);
 
 // Takes in a copy of `scheduled`, and its commands with it. Its id must be new.
@@ -65,6 +76,9 @@ struct scheduled *schedule_find(const struct schedule *schedule, uint64_t id);
 struct scheduled *schedule_first(const struct schedule *schedule);
 // The next in the order they came, NULL at the end; start with NULL.
 struct scheduled *schedule_next(const struct schedule *schedule, const struct scheduled *scheduled);
+// The same of one user's sets.
+struct scheduled *schedule_next_of(const struct schedule *schedule, const char *user,
+                                   const struct scheduled *scheduled);
 // Notes how it ended (state, ended, sequence, reason and text of `outcome`).
 void schedule_end(struct schedule *schedule, struct scheduled *scheduled,
                   const struct scheduled *outcome);

@@ -198,6 +198,31 @@ static void test_limits(void **state)
     assert_non_null(find(world, 2));
 }
 
+// The sets of users lie among each other, and each finds their own.
+static void test_sets_of_each_user(void **state)
+{
+    struct world *world = *state;
+    const struct schedule *schedule = ruas_schedule(world->ruas);
+    struct grant ben = world_grant("ben");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(schedule_set(world, "define 20.1.0.0/28 zero", 10), 2 * i + 1);
+        assert_int_equal(schedule_as(world, &ben, "define 20.1.1.0/28 zero", 10), 2 * i + 2);
+    }
+    assert_true(ruas_prepare_cancel(world->ruas, "anna", 3, world->time, &world->change, NULL));
+    ruas_commit(world->ruas, &world->change);
+    uint64_t id = 1;
+    for (const struct scheduled *each = schedule_next_of(schedule, "anna", NULL); each != NULL;
+         each = schedule_next_of(schedule, "anna", each), id += 2) {
+        assert_int_equal(each->id, id);
+        assert_string_equal(each->user, "anna");
+    }
+    assert_int_equal(id, 7);
+    assert_null(schedule_next_of(schedule, "carl", NULL));
+    for (id = 1; id <= 6; id++)
+        assert_int_equal(find(world, id)->id, id);
+    assert_null(find(world, 7));
+}
+
 static void test_removed_with_its_user(void **state)
 {
     struct world *world = *state;
@@ -226,6 +251,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_revoked_token, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lost_uab, setup, teardown),
         cmocka_unit_test_setup_teardown(test_limits, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_sets_of_each_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_removed_with_its_user, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

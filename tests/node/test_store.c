@@ -170,6 +170,26 @@ static void test_scheduled_sets(void **state)
     assert_true(schedule_set(place, "define 20.1.0.0/28 zero", 5) > kept); // numbers go on
 }
 
+// Sets that are due together leave others a turn in between; none is forgotten.
+static void test_many_sets_due_at_once(void **state)
+{
+    struct place *place = *state;
+    char set[64];
+    for (unsigned i = 0; i < MASTER_DUE_MAX + 3; i++) {
+        (void)snprintf(set, sizeof(set), "define 20.1.0.%u zero", i);
+        (void)schedule_set(place, set, 10);
+    }
+    place_reopen(place);
+    world_sleep(place->world, 10);
+    assert_true(master_execute_due(&place->master, place->world->time));
+    assert_int_equal(ruas_sequence(place->world->ruas, 0), MASTER_DUE_MAX);
+    assert_int_equal(ruas_schedule(place->world->ruas)->waiting.count, 3);
+    assert_true(ruas_next_due(place->world->ruas).ms <= place->world->time.ms);
+    assert_true(master_execute_due(&place->master, place->world->time));
+    assert_int_equal(ruas_sequence(place->world->ruas, 0), MASTER_DUE_MAX + 3);
+    assert_int_equal(ruas_schedule(place->world->ruas)->waiting.count, 0);
+}
+
 // A MAB that leaves the config and comes back goes on with its numbers.
 static void test_mab_comes_and_goes(void **state)
 {
@@ -388,6 +408,8 @@ static void test_rows_that_changed(void **state)
         "UPDATE uabs SET range = 'everything' WHERE user = 'ben'",
         "INSERT INTO uabs VALUES('20.1.0.128/25', 'ben', 5)",
         "INSERT INTO scheduled VALUES(1, 'anna', 3, NULL, NULL, '', 1, 1, '[]]', 1, 0, 0, '', '')",
+        "INSERT INTO scheduled VALUES(1, 'anna', 3, NULL, NULL, '', 1, -1,"
+        " '[{\"do\":\"map\",\"micronet\":\"20.1.0.0/28\",\"etr\":\"zero\"}]', 1, 0, 0, '', '')",
         "INSERT INTO tokens VALUES(x'00', 'anna', 3, NULL, 1, 1, 1)",
     };
     for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
@@ -434,6 +456,7 @@ int main(int count, char **words)
         cmocka_unit_test_setup_teardown(test_what_was_removed_stays_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_password, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scheduled_sets, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_many_sets_due_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(test_mab_comes_and_goes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_journal_is_the_state, setup, teardown),
         cmocka_unit_test_setup_teardown(test_groups, setup, teardown),

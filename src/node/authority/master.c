@@ -142,7 +142,7 @@ bool master_execute_due(struct master *master, struct wall_time time)
 {
     struct change change;
     master_settle(master);
-    while (ruas_prepare_due(master->ruas, time, &change)) {
+    for (size_t i = 0; i < MASTER_DUE_MAX && ruas_prepare_due(master->ruas, time, &change); i++) {
         struct error error = {0};
         const struct scheduled *set = &change.scheduled;
         bool refused = set->state == SCHEDULED_REFUSED;

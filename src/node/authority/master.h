@@ -26,6 +26,7 @@
 
 #define MASTER_REASONS_MAX 64  // different reasons of refusals that are counted apart
 #define MASTER_HELD_MAX    256 // sets in one transaction
+#define MASTER_DUE_MAX     16  // scheduled sets executed at a time, each in a transaction
 
 // Told of every set that became part of the master database, in order.
 typedef void master_publish(void *state, const struct change *change);
@@ -72,7 +73,8 @@ void master_settle(struct master *master);
 void master_refuse(struct master *master, struct audit *audit, const struct error *error);
 // Counts a refusal that is not worth a line in the audit trail.
 void master_count_refusal(struct master *master, const struct error *error);
-// Executes the scheduled sets whose time has come. False when one could not be stored: it stays
+// Executes scheduled sets whose time has come, MASTER_DUE_MAX at most, so that others get their
+// turn; ruas_next_due says whether there are more. False when one could not be stored: it stays
 // waiting, try again later.
 bool master_execute_due(struct master *master, struct wall_time time);
 

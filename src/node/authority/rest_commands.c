@@ -194,10 +194,10 @@ json_t *rest_scheduled_json(const struct ruas *ruas, const char *user, const str
 {
     json_t *array = json_array();
     const struct schedule *schedule = ruas_schedule(ruas);
-    for (const struct scheduled *each = schedule_next(schedule, NULL); each != NULL;
-         each = schedule_next(schedule, each))
-        if ((user == NULL || strcmp(each->user, user) == 0) &&
-            (only == NULL || lies_inside(each->set, only)))
+    const struct scheduled *each = NULL;
+    while ((each = user == NULL ? schedule_next(schedule, each)
+                                : schedule_next_of(schedule, user, each)) != NULL)
+        if (only == NULL || lies_inside(each->set, only))
             json_array_append_new(array, scheduled_json(each));
     return array;
 }

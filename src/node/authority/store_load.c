@@ -127,6 +127,7 @@ static bool read_scheduled(sqlite3_stmt *row, struct change *change)
     // Who asked is for the record; a source that cannot be read any more is no reason to stop.
     (void)address_parse(store_text(row, 5), &scheduled->from, NULL);
     if (scheduled->state < SCHEDULED_WAITING || scheduled->state > SCHEDULED_CANCELLED ||
+        scheduled->at.ms >= SCHEDULED_MS_MAX ||
         !copy_column(row, 1, scheduled->user, sizeof(scheduled->user)) ||
         !read_scheduled_grant(row, scheduled) ||
         !copy_column(row, 12, scheduled->reason, sizeof(scheduled->reason)) ||
