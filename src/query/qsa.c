@@ -12,7 +12,10 @@ struct mab {
     struct range units;
     const struct mapping *mapping; // the caller's; NULL before it was loaded
     uint64_t sequence;
-    bool ready; // may be answered from
+    bool ready;        // may be answered from
+    bool checking;     // what was told of `rest` is still to be looked at
+    bool lost;         // ... and flushed, whatever the mapping says
+    struct range rest; // the end of `units`
 };
 
 struct qsa {
@@ -21,6 +24,8 @@ struct qsa {
     struct mab *mabs;        // owned
     uint32_t mab_count;
     bool complete;
+    uint32_t checking;       // MABs of which that is true
+    struct instant check_at; // when the last of them became such
     struct teller *teller;
     struct qsa_counters counters;
 };
@@ -186,23 +191,48 @@ static void check_told(struct qsa *qsa, struct instant now, const struct mab *ma
     }
 }
 
-// Calls check_told, or without a mapping flushes, for all that was told of a range.
-static void check_range(struct qsa *qsa, struct instant now, const struct mab *mab,
-                        const struct mapping *mapping, const struct range *range)
+// Calls check_told, or without a mapping flushes, for what was told of a range, at most `most`
+// times. False where there may be more: then `range` is the rest.
+static bool check_range(struct qsa *qsa, struct instant now, const struct mab *mab,
+                        const struct mapping *mapping, struct range *range, size_t most)
 {
-    struct range rest = *range;
     struct range told;
     struct unit end = range_last(range);
-    while (teller_next_told(qsa->teller, &rest, &told)) {
+    for (; most > 0; most--) {
+        if (!teller_next_told(qsa->teller, range, &told))
+            return true;
         if (mapping == NULL)
             teller_flush(qsa->teller, now, &told);
         else
             check_told(qsa, now, mab, mapping, &told);
         struct unit last = range_last(&told);
         if (last.index >= end.index)
-            return;
-        rest = range_between(range->family, (struct unit){last.index + 1}, end);
+            return true;
+        *range = range_between(range->family, (struct unit){last.index + 1}, end);
     }
+    return false;
+}
+
+// Looks at what was told of the rest of a MAB, at most `most` ranges.
+static void check_rest(struct qsa *qsa, struct instant now, struct mab *mab, size_t most)
+{
+    const struct mapping *mapping = mab->lost ? NULL : mab->mapping;
+    assert(mab->checking);
+    if (!check_range(qsa, now, mab, mapping, &mab->rest, most))
+        return;
+    mab->checking = false;
+    qsa->checking--;
+}
+
+// All that was told of a MAB is to be looked at.
+static void check_mab(struct qsa *qsa, struct instant now, struct mab *mab, bool lost)
+{
+    qsa->checking += !mab->checking;
+    qsa->check_at = now;
+    mab->checking = true;
+    mab->lost = lost;
+    mab->rest = mab->units;
+    check_rest(qsa, now, mab, QSA_CHECKED_AT_ONCE);
 }
 
 void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *prefix,
@@ -214,7 +244,7 @@ void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *
     assert(prefix_equal(mapping_mab(mapping), prefix));
     mab->mapping = mapping;
     mab->sequence = sequence;
-    check_range(qsa, now, mab, mapping, &mab->units);
+    check_mab(qsa, now, mab, false);
 }
 
 void qsa_mab_ready(struct qsa *qsa, const struct prefix *prefix)
@@ -224,6 +254,7 @@ void qsa_mab_ready(struct qsa *qsa, const struct prefix *prefix)
         return;
     assert(mab->mapping != NULL);
     mab->ready = true;
+    mab->lost = false;
 }
 
 void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *prefix)
@@ -232,7 +263,7 @@ void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *pref
     if (mab == NULL)
         return;
     mab->ready = false;
-    check_range(qsa, now, mab, NULL, &mab->units);
+    check_mab(qsa, now, mab, true);
 }
 
 void qsa_mab_remove(struct qsa *qsa, struct instant now, const struct prefix *prefix)
@@ -241,6 +272,8 @@ void qsa_mab_remove(struct qsa *qsa, struct instant now, const struct prefix *pr
     if (mab == NULL)
         return;
     qsa_mab_lost(qsa, now, prefix);
+    if (mab->checking) // later nobody would know of it
+        check_rest(qsa, now, mab, SIZE_MAX);
     (void)mab_table_remove(qsa->table, prefix);
     // The last one takes its place.
     uint32_t place = (uint32_t)(mab - qsa->mabs);
@@ -275,7 +308,7 @@ void qsa_changed(struct qsa *qsa, struct instant now, const struct prefix *prefi
     mab->sequence = sequence;
     for (size_t i = 0; i < count; i++) {
         struct range range = with_neighbours(&updates[i].range, &mab->units);
-        check_range(qsa, now, mab, mab->mapping, &range);
+        (void)check_range(qsa, now, mab, mab->mapping, &range, SIZE_MAX);
     }
 }
 
@@ -288,12 +321,19 @@ size_t qsa_next_output(struct qsa *qsa, struct instant now, struct endpoint *to,
 
 struct instant qsa_next_deadline(const struct qsa *qsa)
 {
-    return teller_next_deadline(qsa->teller);
+    struct instant deadline = teller_next_deadline(qsa->teller);
+    return qsa->checking > 0 ? instant_earlier(deadline, qsa->check_at) : deadline;
 }
 
 void qsa_tick(struct qsa *qsa, struct instant now)
 {
     teller_tick(qsa->teller, now);
+    for (uint32_t i = 0; qsa->checking > 0 && i < qsa->mab_count; i++) {
+        if (!qsa->mabs[i].checking)
+            continue;
+        check_rest(qsa, now, &qsa->mabs[i], QSA_CHECKED_AT_ONCE);
+        return;
+    }
 }
 
 struct teller *qsa_teller(struct qsa *qsa)

@@ -17,6 +17,10 @@
 #include "query/teller.h"
 #include "wire/message.h"
 
+// Of what was told of a MAB that is reloaded or lost, so many ranges are looked at in one turn, so
+// that others are answered between. A querier may have been told a change that much later.
+#define QSA_CHECKED_AT_ONCE 500
+
 struct qsa_config {
     struct teller_config teller;
     struct duration caching_time;
@@ -42,14 +46,14 @@ bool qsa_mab_add(struct qsa *qsa, const struct prefix *mab, struct error *error)
 // The following do nothing for a MAB that was not added.
 
 // `mapping` is the copy of the MAB, at `sequence` or later, in place of the one before, if any:
-// every range told of it is checked. The caller keeps it alive, and the one before until this
-// returns, so long as the QSA could be called.
+// every range told of it is checked, the first now, the others at qsa_tick. The caller keeps it
+// alive, and the one before until this returns, so long as the QSA could be called.
 void qsa_mab_reloaded(struct qsa *qsa, struct instant now, const struct prefix *mab,
                       const struct mapping *mapping, uint64_t sequence);
 // The copy may be answered from; there must be one.
 void qsa_mab_ready(struct qsa *qsa, const struct prefix *mab);
 // It may not any more, since changes to it are missing: "try another" from now on, and all that was
-// told of it is flushed.
+// told of it is flushed, the first now, the others at qsa_tick.
 void qsa_mab_lost(struct qsa *qsa, struct instant now, const struct prefix *mab);
 // The QSA serves it no longer: all that was told of it is flushed.
 void qsa_mab_remove(struct qsa *qsa, struct instant now, const struct prefix *mab);

@@ -213,6 +213,72 @@ static void test_mabs_that_are_lost_or_removed(void **state)
     stop(&f);
 }
 
+// What was told of a large MAB is looked at little by little, between questions.
+static void test_much_is_checked_slowly(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 2 * QSA_CHECKED_AT_ONCE;
+    struct fixture f = start_with(&config);
+    struct prefix mab = prefix_of(MAB);
+    struct mapping *fresh = mapping_new(&mab, NULL);
+    for (uint32_t i = 0; i < 2 * QSA_CHECKED_AT_ONCE - 200; i++) {
+        struct update update = update_of(UPDATE_DEFINE, "20.2.0.0", "198.18.3.1");
+        update.range.start.index += i;
+        apply(&f, &update, 1);
+        char address[ADDRESS_TEXT_MAX];
+        struct address unit = unit_address(FAMILY_IPV4, update.range.start);
+        (void)tell(&f, X, address_print(&unit, address));
+        update.etr = address_of(i % 2 ? "198.18.3.1" : "198.18.3.2"); // half of them will change
+        assert_true(mapping_apply(fresh, &update, 1, NULL, NULL));
+    }
+    assert_true(database_put(f.database, fresh, NULL));
+    qsa_mab_reloaded(f.qsa, f.now, &mab, fresh, 9999);
+    size_t updates[3] = {0};
+    for (size_t turn = 0; turn < 3; turn++) {
+        struct query_message update;
+        struct endpoint to;
+        for (; sent(&f, &update, &to); updates[turn]++) {
+            assert_int_equal(update.status, QUERY_MAPPED);
+            acknowledge(&f, X, &update);
+        }
+        assert_int_equal(instant_reached(f.now, qsa_next_deadline(f.qsa)), turn == 0);
+        qsa_tick(f.qsa, f.now);
+    }
+    assert_int_equal(updates[0], QSA_CHECKED_AT_ONCE / 2);
+    assert_int_equal(updates[1], QSA_CHECKED_AT_ONCE / 2 - 100);
+    assert_int_equal(updates[2], 0);
+    // Lost, it is flushed so, too; and what is left when it is there again is compared.
+    qsa_mab_lost(f.qsa, f.now, &mab);
+    assert_int_equal(ask(&f, Y, "20.2.0.0").status, QUERY_TRY_ANOTHER);
+    qsa_mab_ready(f.qsa, &mab);
+    change(&f, UPDATE_MAP, "20.2.1.244", "198.18.3.9"); // the 500th
+    size_t flushes = 0;
+    size_t changes = 0;
+    for (size_t turn = 0; turn < 3; turn++) {
+        struct query_message update;
+        struct endpoint to;
+        while (sent(&f, &update, &to)) {
+            flushes += update.status == QUERY_FLUSH;
+            changes += update.status == QUERY_MAPPED;
+            acknowledge(&f, X, &update);
+        }
+        qsa_tick(f.qsa, f.now);
+    }
+    assert_int_equal(flushes, QSA_CHECKED_AT_ONCE);
+    assert_int_equal(changes, 1);
+    // One that goes is flushed to the end.
+    qsa_mab_lost(f.qsa, f.now, &mab);
+    qsa_mab_remove(f.qsa, f.now, &mab);
+    assert_true(instant_reached(f.now, qsa_next_deadline(f.qsa)));
+    for (struct query_message update = {0}; teller_told(qsa_teller(f.qsa)) > 0;) {
+        update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+        acknowledge(&f, X, &update);
+    }
+    assert_int_equal(qsa_next_deadline(f.qsa).ns, INSTANT_NEVER.ns);
+    stop(&f);
+}
+
 static void test_same_request_twice(void **state)
 {
     (void)state;
@@ -270,6 +336,7 @@ int main(void)
         cmocka_unit_test(test_cost_is_that_of_those_told),
         cmocka_unit_test(test_reload_checks_all_that_was_told),
         cmocka_unit_test(test_mabs_that_are_lost_or_removed),
+        cmocka_unit_test(test_much_is_checked_slowly),
         cmocka_unit_test(test_same_request_twice),
         cmocka_unit_test(test_released_nonces_are_forgotten),
     };
