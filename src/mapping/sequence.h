@@ -12,6 +12,7 @@
 #define IVIP_MAPPING_SEQUENCE_H
 
 #include <assert.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -37,6 +38,9 @@
 #define SEQUENCE_FENCE(order) atomic_thread_fence(order)
 #define SEQUENCE_LOAD(place)  __atomic_load_n(place, __ATOMIC_RELAXED)
 #endif
+
+// A reader that waited so many pauses, some microseconds, lets others run.
+#define SEQUENCE_PAUSES 64
 
 struct sequence {
     _Atomic uint64_t value;
@@ -70,8 +74,10 @@ static inline void sequence_write_end(struct sequence *sequence)
 static inline uint64_t sequence_begin(const struct sequence *sequence)
 {
     uint64_t value = atomic_load_explicit(&sequence->value, memory_order_acquire);
-    while (__builtin_expect(value % 2 == 1, 0)) {
+    for (unsigned waited = 1; __builtin_expect(value % 2 == 1, 0); waited++) {
         sequence_pause();
+        if (waited % SEQUENCE_PAUSES == 0)
+            (void)sched_yield(); // the writer may wait for this very processor
         value = atomic_load_explicit(&sequence->value, memory_order_acquire);
     }
     return value;
