@@ -17,7 +17,7 @@ _ivip()
         user) mapfile -t COMPREPLY < <(compgen -W "add list password remove" -- "$word") ;;
         uab) mapfile -t COMPREPLY < <(compgen -W "add list remove" -- "$word") ;;
         token) mapfile -t COMPREPLY < <(compgen -W "add list revoke" -- "$word") ;;
-        schedule) mapfile -t COMPREPLY < <(compgen -W "list cancel" -- "$word") ;;
+        schedule) mapfile -t COMPREPLY < <(compgen -W "all cancel list" -- "$word") ;;
         run | check | apply | doctor | snapshot | zone)
             compopt -o filenames
             mapfile -t COMPREPLY < <(compgen -f -- "$word")

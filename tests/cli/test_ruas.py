@@ -96,12 +96,22 @@ def test_at(ruas):
     assert ruas.user("define", "20.1.0.128", "198.18.3.1").status == 0
     far = ruas.user("map", "--json", "--at", "+2h", "20.1.0.128", "zero").json
     listed = ruas.user("schedule", "list")
+    assert f"{far['scheduled']}  anna, waiting, at 20" in listed.out
     assert "map 20.1.0.128 zero" in listed.out
+    assert ruas.operator("schedule", "all").out == listed.out
+    assert ruas.operator("schedule", "all", "anna").out == listed.out
+    assert ruas.operator("schedule", "all", "ben").out == ""
     assert ruas.user("schedule", "cancel", far["scheduled"]).status == 0
     assert ruas.user("schedule", "cancel", far["scheduled"]).status == 1
     assert ruas.user("map", "--at", "+3s", "20.1.0.128", "zero").status == 0
     end = time.monotonic() + LIMIT_SECONDS
     while micronets(ruas) != {"20.1.0.128": "zero"}:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    # One that was refused in the end says why.
+    assert ruas.user("split", "--at", "+1s", "20.1.0.128/31", "20.1.0.128", "20.1.0.129").status == 0
+    while not re.search(r"anna, refused, at \S+: 20\.1\.0\.128/31 is not a micronet",
+                        ruas.user("schedule", "list").out):
         assert time.monotonic() < end
         time.sleep(0.1)
     assert ruas.user("drop", "20.1.0.128").status == 0

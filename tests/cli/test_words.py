@@ -64,8 +64,8 @@ MISTAKES = [
     (["mtu", "x"], 2, 'ivip: "x" is not an IP address (like 192.0.2.1 or 2001:db8::1)\n'
      "Usage: ivip mtu [ETR... | --control SOCKET]\nMore: ivip mtu --help\n"),
     (["schedule", "cancel", "x"], 2,
-     "ivip: list or cancel NUMBER was expected\nUsage: ivip schedule list | cancel NUMBER\n"
-     "More: ivip schedule --help\n"),
+     "ivip: list, cancel NUMBER or all [USER] was expected\n"
+     "Usage: ivip schedule list | cancel NUMBER | all [USER]\nMore: ivip schedule --help\n"),
 ]
 
 

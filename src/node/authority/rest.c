@@ -164,10 +164,13 @@ static const struct route *find_route(const struct rest_request *request, const 
         if (strcmp(request->method, route->method) == 0)
             return route;
     }
-    (void)error_set(error, ERROR_NOT_FOUND, path_known ? "bad-method" : "no-such-resource",
-                    path_known ? "this resource cannot be asked with %.10s"
-                               : "%.10s: there is no such resource here; see docs/authority.md",
-                    request->method);
+    if (path_known)
+        (void)error_set(error, ERROR_NOT_FOUND, "bad-method",
+                        "this resource cannot be asked with %.10s", request->method);
+    else
+        (void)error_set(error, ERROR_NOT_FOUND, "no-such-resource",
+                        "there is no resource \"%.80s\" here; see docs/authority.md",
+                        request->path);
     return NULL;
 }
 
