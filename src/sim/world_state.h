@@ -141,6 +141,7 @@ struct belief {
     bool known;
     struct address etr;   // zero: drop
     struct instant until; // by the engine's clock
+    size_t server;        // who told it
 };
 
 // A report on an ITR's disk.
@@ -250,6 +251,8 @@ struct world {
     struct hash_key key;
     struct table tellings;
     struct table asked, lessons; // checks/lessons.c
+    // When something reached a node from another one last, by both.
+    struct instant heard_from[WORLD_NODES_MAX][WORLD_NODES_MAX];
     // Octets from and to the address that the attacker takes, for each server.
     uint64_t victim_sent[WORLD_NODES_MAX], victim_got[WORLD_NODES_MAX];
     uint8_t heard[PAYLOAD_BYTES_MAX]; // a payload that the attacker has
@@ -284,6 +287,8 @@ void world_crash(struct world *world, size_t node);
 void world_restart(struct world *world, size_t node);
 void world_restart_all(struct world *world);
 struct endpoint world_endpoint(size_t node);
+// The node with that address; ENGINE_NOBODY: none of the config.
+size_t world_node_at(const struct world *world, const struct endpoint *endpoint);
 // The list of a node that learns the set of MABs by one and is up; else NULL.
 struct world_list *world_list_of(struct world *world, size_t node);
 // The finder of one that found its servers; else NULL.

@@ -109,6 +109,13 @@ def test_check_counts_pytest_by_its_report(tmp_path: Path) -> None:
     assert tally.failures == ["a.bad", "a.broken"]
 
 
+def test_mutants_find_their_lines() -> None:
+    """A line that moved would end the tool in the middle of its run, which takes long."""
+    for mutant in load("mutants").MUTANTS:
+        source = (TOP / "src" / mutant.file).read_text()
+        assert source.count(mutant.right) == 1, f"{mutant.name}: write its line anew (tools/mutants)"
+
+
 def test_install_dependencies_names_the_purposes_it_knows() -> None:
     done = subprocess.run([TOP / "tools" / "install-dependencies", "pleasure"],
                           capture_output=True, text=True, check=False)

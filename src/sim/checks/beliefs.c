@@ -9,6 +9,10 @@
 // querier hears of it at its next alive check (rules 5 and 8).
 #define LEG_MS 24000
 
+// How long what a server told may be believed that is not heard of any more: ten seconds, then
+// three alive checks a second apart (rule 8).
+#define SILENT_SERVER_MS 13001
+
 // How long a QSA loads that lost step, with the ideal feed.
 #define LOADING_MS 4000
 
@@ -109,7 +113,7 @@ void world_check_failed_question(struct world *world, const char *itr,
                    address_print(question, text));
 }
 
-// What is believed is forgotten when its time is over.
+// What is believed is forgotten when its time is over, or when its server has been silent for long.
 static void check_belief(struct world_itr *itr, size_t mab, size_t i, struct duration bound)
 {
     const struct belief *belief = &itr->beliefs[mab][i];
@@ -121,6 +125,12 @@ static void check_belief(struct world_itr *itr, size_t mab, size_t i, struct dur
         world_fail(itr->world, WORLD_CHECK_AGE,
                    "%s believes unit %zu of MAB %zu %" PRIu64 " ms after its caching time",
                    itr->name, i, mab, instant_since(now, belief->until).ns / duration_ms(1).ns);
+    struct instant heard = itr->world->heard_from[itr->node][belief->server];
+    if (instant_since(now, heard).ns > duration_ms(SILENT_SERVER_MS).ns)
+        world_fail(itr->world, WORLD_CHECK_AGE,
+                   "%s believes what %s told, of which it has heard nothing for %" PRIu64 " ms",
+                   itr->name, itr->world->config.nodes[belief->server].name,
+                   instant_since(now, heard).ns / duration_ms(1).ns);
 }
 
 void world_check_beliefs(struct world *world)

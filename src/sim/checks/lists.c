@@ -116,12 +116,7 @@ static const struct world_pages *pages_of(const struct world *world, size_t node
 static size_t server_of(const struct world_list *list)
 {
     const struct endpoint *server = mab_list_server(list->list);
-    size_t node = 0;
-    struct endpoint endpoint = world_endpoint(node);
-    while (server != NULL && node < list->world->config.node_count &&
-           !endpoint_equal(&endpoint, server))
-        endpoint = world_endpoint(++node);
-    return server == NULL ? ENGINE_NOBODY : node;
+    return server == NULL ? ENGINE_NOBODY : world_node_at(list->world, server);
 }
 
 static struct instant later(struct instant a, struct instant b)

@@ -188,6 +188,10 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
         watch_page(world, datagram, leaving);
         return;
     }
+    size_t nodes = world->config.node_count;
+    if (datagram->fate == ENGINE_ARRIVED && datagram->from_node < nodes &&
+        datagram->to_node < nodes)
+        world->heard_from[datagram->to_node][datagram->from_node] = now;
     if (pushes && datagram->fate == ENGINE_ARRIVED)
         world_note_payload(world, datagram);
     if (datagram->fate == ENGINE_ARRIVED &&

@@ -66,8 +66,11 @@ static void believe(struct world_itr *itr, const struct querier_event *event)
     uint64_t clock = engine_node_now(engine, itr->node).ns - engine_now(engine).ns;
     struct belief belief = {.known = event->kind == QUERIER_LEARNED, .etr = event->etr};
     belief.until.ns = event->expires.ns > clock ? event->expires.ns - clock : 0;
-    if (belief.known)
+    if (belief.known) {
+        belief.server = world_node_at(itr->world, &event->upstream);
+        assert(belief.server != ENGINE_NOBODY);
         world_check_learned(itr, &event->range, &belief.etr, belief.until);
+    }
     for (size_t i = 0; i < MASTER_UNITS; i++)
         if (range_contains_unit(&event->range, units->family,
                                 (struct unit){units->start.index + i}))

@@ -11,6 +11,16 @@ struct endpoint world_endpoint(size_t node)
     return (struct endpoint){address_from_ipv4(0x0a000001 + (uint32_t)node), 4746};
 }
 
+size_t world_node_at(const struct world *world, const struct endpoint *endpoint)
+{
+    for (size_t node = 0; node < world->config.node_count; node++) {
+        struct endpoint its = world_endpoint(node);
+        if (endpoint_equal(&its, endpoint))
+            return node;
+    }
+    return ENGINE_NOBODY;
+}
+
 struct world_list *world_list_of(struct world *world, size_t node)
 {
     struct world_list *list = NULL;
