@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import TOP
 from ivip_lab.plan import make_plan
 from ivip_lab.problem import Problem
 from ivip_lab.topology_file import find_topology, load_topology, topology_names
@@ -96,6 +97,14 @@ def test_a_name_that_is_no_topology_is_answered_with_those_there_are() -> None:
 @pytest.mark.parametrize("name", topology_names())
 def test_topologies_that_come_with_ivip_are_right(name: str) -> None:
     make_plan(load_topology(find_topology(name)))
+
+
+def test_the_example_in_the_document_is_the_file() -> None:
+    document = (TOP / "docs" / "lab.md").read_text()
+    example = document.split("```yaml\n")[1].split("```")[0]
+    lines = find_topology("small").read_text().splitlines()
+    assert example.splitlines() == "\n".join(
+        line for line in lines if not line.startswith("#")).strip().splitlines()
 
 
 def test_addresses_follow_from_the_order_of_the_file() -> None:
