@@ -21,11 +21,20 @@
 #define CROWD            80
 #define PATIENCE_MS      20000
 #define FILES_MORE       16
+#define LARGE_ANSWER     ((size_t)64 << 20) // more than what lies in sockets
 
 static struct node *node;
 static struct http_server *server;
 static struct http_exchange *kept; // not answered yet
 static unsigned handled;
+static uint8_t *lent; // for an answer
+static bool returned; // it was
+
+static void on_returned(void *owner)
+{
+    (void)owner;
+    returned = true;
+}
 
 static void on_request(void *state, struct http_exchange *exchange)
 {
@@ -35,6 +44,8 @@ static void on_request(void *state, struct http_exchange *exchange)
     handled++;
     if (strcmp(http_path(exchange), "/later") == 0)
         kept = exchange;
+    else if (strcmp(http_path(exchange), "/large") == 0)
+        http_reply_shared(exchange, 200, "text/plain", lent, LARGE_ANSWER, on_returned, NULL);
     else
         http_reply(exchange, 200, "text/plain", body, length < 100 ? length : 0);
 }
@@ -320,6 +331,36 @@ static void test_a_slow_request_is_cut(void **state)
     assert_true(TOTAL("refused") == 0);
 }
 
+static void take_octets(uv_timer_t *timer)
+{
+    struct trickle *trickle = timer->data;
+    char octets[64];
+    if (recv(trickle->sock, octets, sizeof(octets), MSG_DONTWAIT) > 0)
+        trickle->sent++;
+}
+
+// Whoever takes its answer slowly does not keep it for ever: what was lent for it comes back.
+static void test_an_answer_taken_slowly_is_cut(void **state)
+{
+    (void)state;
+    static const char request[] = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+    http_server_set_patience(server, duration_ms(100));
+    struct trickle trickle = {.sock = connect_to_server()};
+    assert_int_equal(send(trickle.sock, request, strlen(request), 0), strlen(request));
+    lent = memory_new(LARGE_ANSWER);
+    returned = false;
+    (void)uv_timer_init(node_loop(node), &trickle.timer);
+    trickle.timer.data = &trickle;
+    (void)uv_timer_start(&trickle.timer, take_octets, 10, 10);
+    test_run_until(node, &returned);
+    assert_true(trickle.sent > 10);
+    assert_true(TOTAL("cut") == 1);
+    uv_close((uv_handle_t *)&trickle.timer, NULL);
+    (void)uv_run(node_loop(node), UV_RUN_NOWAIT); // it lies on this stack
+    (void)close(trickle.sock);
+    memory_free(lent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +369,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_large_headers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_requests_leave_the_loop_its_turns, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_slow_request_is_cut, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_answer_taken_slowly_is_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_of_one_source, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_few_files, set_up, tear_down),
     };

@@ -22,8 +22,14 @@ struct source {
     unsigned connections;
 };
 
+// Connections that are waited for, for as long as each other.
+struct wait {
+    struct list_node since_longest; // first
+    uint64_t times;                 // the patience that there is
+};
+
 struct connection {
-    struct list_node node; // in the list of those that are waited for, or in none
+    struct list_node node; // in a wait, or in none when it was cut
     struct http_connections *connections;
     struct source *source;
     int descriptor;
@@ -32,8 +38,9 @@ struct connection {
 
 struct http_connections {
     uv_loop_t *loop;
-    uv_timer_t timer;         // for the first in the list
-    struct list_node waiting; // since the longest first
+    uv_timer_t timer;     // for the first that would be cut
+    struct wait requests; // that are not whole
+    struct wait answers;  // that are not taken
     struct table sources;
     struct hash_key key;
     struct duration patience;
@@ -45,7 +52,10 @@ struct http_connections *http_connections_new(uv_loop_t *loop)
     struct http_connections *connections = memory_new(sizeof(*connections));
     connections->loop = loop;
     connections->patience = duration_s(HTTP_REQUEST_SECONDS);
-    list_init(&connections->waiting);
+    list_init(&connections->requests.since_longest);
+    list_init(&connections->answers.since_longest);
+    connections->requests.times = 1;
+    connections->answers.times = HTTP_ANSWER_TIMES;
     table_init(&connections->sources);
     randombytes_buf(connections->key.bytes, sizeof(connections->key.bytes));
     (void)uv_timer_init(loop, &connections->timer);
@@ -149,45 +159,55 @@ static struct instant now(const struct http_connections *connections)
     return (struct instant){uv_now(connections->loop) * 1000000};
 }
 
-static void set_timer(struct http_connections *connections);
+// When the first of a wait is cut.
+static struct instant deadline_of(const struct http_connections *connections,
+                                  const struct wait *wait)
+{
+    const struct list_node *node = list_first(&wait->since_longest);
+    if (node == NULL)
+        return INSTANT_NEVER;
+    struct duration patience = {connections->patience.ns * wait->times};
+    return instant_add(container_of(node, struct connection, node)->since, patience);
+}
 
 // Cuts those that took too long. libmicrohttpd sees their end at its next turn and closes them.
-static void on_timer(uv_timer_t *timer)
+static void cut_late(struct http_connections *connections, const struct wait *wait)
 {
-    struct http_connections *connections = timer->data;
-    for (struct list_node *node = list_first(&connections->waiting); node != NULL;
-         node = list_first(&connections->waiting)) {
-        const struct connection *first = container_of(node, struct connection, node);
-        if (!instant_reached(now(connections), instant_add(first->since, connections->patience)))
-            break;
+    for (struct list_node *node = list_first(&wait->since_longest); node != NULL;
+         node = list_first(&wait->since_longest)) {
+        if (!instant_reached(now(connections), deadline_of(connections, wait)))
+            return;
         list_remove(node);
         connections->cut++;
-        (void)shutdown(first->descriptor, SHUT_RDWR);
+        (void)shutdown(container_of(node, struct connection, node)->descriptor, SHUT_RDWR);
     }
-    set_timer(connections);
 }
+
+static void on_timer(uv_timer_t *timer);
 
 static void set_timer(struct http_connections *connections)
 {
-    const struct list_node *node = list_first(&connections->waiting);
-    if (node == NULL) {
-        (void)uv_timer_stop(&connections->timer);
-        return;
-    }
-    struct instant deadline =
-        instant_add(container_of(node, struct connection, node)->since, connections->patience);
+    struct instant deadline = instant_earlier(deadline_of(connections, &connections->requests),
+                                              deadline_of(connections, &connections->answers));
     deadline_arm(&connections->timer, now(connections), deadline, on_timer);
 }
 
-static void wait_for(struct connection *connection)
+static void on_timer(uv_timer_t *timer)
 {
-    struct http_connections *connections = connection->connections;
-    bool alone = list_empty(&connections->waiting);
-    connection->since = now(connections);
+    struct http_connections *connections = timer->data;
+    cut_late(connections, &connections->requests);
+    cut_late(connections, &connections->answers);
+    set_timer(connections);
+}
+
+static void wait_for(struct connection *connection, struct wait *wait)
+{
+    bool alone = list_empty(&wait->since_longest);
+    connection->since = now(connection->connections);
     list_remove(&connection->node);
-    list_append(&connections->waiting, &connection->node);
+    list_append(&wait->since_longest, &connection->node);
     if (alone)
-        set_timer(connections); // otherwise it is set for one that waits longer
+        set_timer(connection->connections); // otherwise it is set for one that waits longer
 }
 
 // --- libmicrohttpd -------------------------------------------------------------------------------
@@ -213,7 +233,7 @@ static struct connection *begin(struct http_connections *connections, struct MHD
     struct address address = source_of(info->client_addr);
     connection->source = hold_source(connections, &address);
     connections->accepted++;
-    wait_for(connection);
+    wait_for(connection, &connections->requests);
     return connection;
 }
 
@@ -234,14 +254,14 @@ void http_connections_notify(void *connections, struct MHD_Connection *connectio
 
 void http_connection_whole(struct MHD_Connection *connection)
 {
-    struct connection *waiting = connection_of(connection);
-    if (waiting != NULL)
-        list_remove(&waiting->node);
+    struct connection *asking = connection_of(connection);
+    if (asking != NULL)
+        wait_for(asking, &asking->connections->answers);
 }
 
 void http_connection_wait(struct MHD_Connection *connection)
 {
     struct connection *answered = connection_of(connection);
     if (answered != NULL)
-        wait_for(answered);
+        wait_for(answered, &answered->connections->requests);
 }

@@ -440,7 +440,7 @@ void http_server_write_metrics(const struct http_server *server, const char *nam
     char labels[64];
     metrics_describe(page, total, "counter",
                      "HTTP connections: accepted, refused for too many of one source, cut because "
-                     "a request took too long");
+                     "a request or the taking of an answer took too long");
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         (void)snprintf(labels, sizeof(labels), "server=\"%s\",what=\"%s\"", name, values[i].what);
         metrics_value(page, total, labels, (double)values[i].count);

@@ -35,7 +35,8 @@ struct endpoint http_server_local(const struct http_server *server);
 // How its connections went, with the label server=NAME.
 void http_server_write_metrics(const struct http_server *server, const char *name,
                                struct metrics_page *page);
-// How long a connection may take to bring one whole request; HTTP_REQUEST_SECONDS without this.
+// How long a connection may take to bring one whole request; HTTP_REQUEST_SECONDS without this. It
+// has HTTP_ANSWER_TIMES as long for the answer.
 void http_server_set_patience(struct http_server *server, struct duration patience);
 
 // What was asked; texts are valid until the exchange is answered.
