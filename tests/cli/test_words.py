@@ -144,6 +144,21 @@ def test_what_help_points_to_exists():
         assert (ROOT / page).exists(), page
 
 
+def test_reasons_of_refusals_are_documented():
+    """What programs of end users tell apart: each word that the REST interface can answer with."""
+    page = (ROOT / "docs/authority.md").read_text()
+    sources = [*(ROOT / "src/authority").glob("*.c"), *(ROOT / "src/node/authority").glob("rest*.c"),
+               ROOT / "src/node/authority/command_json.c", ROOT / "src/node/authority/role_ruas.c"]
+    operators = {"bad-password", "bad-user-name", "bad-store", "cuts-micronet", "needs-restart",
+                 "no-such-uab", "no-such-user", "not-in-a-mab", "uab-in-use", "uab-overlaps",
+                 "unknown-itr", "user-exists", "user-has-uabs"}
+    text = " ".join(path.read_text() for path in sources)
+    words = re.findall(r"error_set\(\s*[&\w>-]+,\s*ERROR_[A-Z_]+,([^,]+),", text)
+    reasons = set(re.findall(r'"([a-z]+(?:-[a-z0-9]+)*)"', " ".join(words)))
+    assert {"scope", "not-your-uab", "missing-member", "bad-method"} <= reasons
+    assert sorted(reason for reason in reasons - operators if f"`{reason}`" not in page) == []
+
+
 def man(page):
     shown = subprocess.run(["mandoc", "-T", "ascii", str(ROOT / "docs/man" / page)],
                            capture_output=True, text=True, check=True).stdout

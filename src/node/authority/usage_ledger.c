@@ -157,7 +157,7 @@ static void read_line(sqlite3_stmt *sum, struct usage_line *line)
 
 static bool cannot_read(sqlite3 *database, struct error *error)
 {
-    return error_set(error, ERROR_SYSTEM, "store", LEDGER_FILE " cannot be read: %s",
+    return error_set(error, ERROR_UNAVAILABLE, "not-readable", LEDGER_FILE " cannot be read: %s",
                      sqlite3_errmsg(database));
 }
 
