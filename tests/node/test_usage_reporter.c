@@ -9,10 +9,12 @@
 
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -49,6 +51,7 @@ int fdatasync(int file)
 struct bench {
     char folder[64];
     struct node *node;
+    uv_timer_t tick; // a loop in which nothing is under way has no time
     struct usage_reporter *reporter;
     struct usage_table *table;
     uint64_t counted;
@@ -59,6 +62,11 @@ static void count(struct bench *bench, uint64_t packets)
     struct range micronet = {FAMILY_IPV4, {(20u << 24) + bench->counted % 7}, {1}};
     usage_add(bench->table, &micronet, packets, packets * OCTETS);
     bench->counted += packets;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    (void)timer;
 }
 
 static struct bench *begin(void)
@@ -82,6 +90,8 @@ static struct bench *begin(void)
     assert_non_null(config);
     key_from_seed(seed, &key);
     bench.node = node_new(config, &key);
+    assert_int_equal(uv_timer_init(node_loop(bench.node), &bench.tick), 0);
+    assert_int_equal(uv_timer_start(&bench.tick, on_tick, 1, 1), 0);
     bench.reporter = usage_reporter_open(bench.node, node_config(bench.node)->itr, &error);
     if (bench.reporter == NULL)
         fail_msg("%s", error.text);
@@ -95,15 +105,19 @@ static struct bench *begin(void)
     return &bench;
 }
 
+static void turn(struct bench *bench)
+{
+    count(bench, 1);
+    usage_reporter_watch(bench->reporter);
+    (void)uv_run(node_loop(bench->node), UV_RUN_ONCE);
+}
+
 // Counts and lets the loop turn until a worker waits for the disk.
 static void run_until_held_up(struct bench *bench)
 {
     while (!waiting) {
         assert_int_equal(in_loop, 0);
-        count(bench, 1);
-        usage_reporter_watch(bench->reporter);
-        (void)uv_run(node_loop(bench->node), UV_RUN_NOWAIT);
-        (void)usleep(1000);
+        turn(bench);
     }
 }
 
@@ -142,11 +156,28 @@ static void end(struct bench *bench)
     char command[128];
     usage_free(bench->table);
     usage_reporter_free(bench->reporter);
+    uv_close((uv_handle_t *)&bench->tick, NULL);
     node_free(bench->node);
     check_all(bench);
     (void)snprintf(command, sizeof(command), "rm -rf '%s'", bench->folder);
     assert_int_equal(system(command), 0);
     test_files_remove();
+}
+
+static void set_disk_full(bool full)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = full ? 1 : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+// Whether health says that usage is not kept.
+static bool says_not_kept(const struct bench *bench)
+{
+    char why[512] = "";
+    return !usage_reporter_healthy(bench->reporter, why, sizeof(why)) &&
+           strstr(why, "usage is counted on, but not kept") != NULL;
 }
 
 static json_int_t reports_waiting(const struct bench *bench)
@@ -169,12 +200,27 @@ static void test_the_loop_does_not_wait_for_the_disk(void **state)
     }
     assert_int_equal(reports_waiting(bench), 0);
     release();
-    while (reports_waiting(bench) < 2) { // the next period, too
-        count(bench, 1);
-        usage_reporter_watch(bench->reporter);
-        (void)uv_run(node_loop(bench->node), UV_RUN_NOWAIT);
-        (void)usleep(1000);
-    }
+    while (reports_waiting(bench) < 2) // the next period, too
+        turn(bench);
+    assert_int_equal(in_loop, 0);
+    usage_reporter_stop(bench->reporter);
+    end(bench);
+}
+
+// The disk is full for some periods: health says so, and in the end nothing is lost.
+static void test_a_full_disk(void **state)
+{
+    (void)state;
+    struct bench *bench = begin();
+    held_up = false;
+    set_disk_full(true);
+    while (!says_not_kept(bench))
+        turn(bench);
+    for (int i = 0; i < 1500; i++)
+        turn(bench);
+    set_disk_full(false);
+    while (says_not_kept(bench))
+        turn(bench);
     assert_int_equal(in_loop, 0);
     usage_reporter_stop(bench->reporter);
     end(bench);
@@ -204,8 +250,10 @@ static void test_a_stop_in_between(void **state)
 
 int main(void)
 {
+    (void)signal(SIGXFSZ, SIG_IGN);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_loop_does_not_wait_for_the_disk),
+        cmocka_unit_test(test_a_full_disk),
         cmocka_unit_test(test_a_stop_in_between),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

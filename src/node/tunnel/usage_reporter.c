@@ -48,9 +48,10 @@ struct usage_reporter {
     struct instant next_keep;
     uint64_t wait_seconds; // after the next failure
     uint64_t acknowledged;
-    size_t waiting;           // reports in the spool, after the last turn
-    uint64_t not_kept;        // times that the spool took no report
-    char why[ERROR_TEXT_MAX]; // of the last failure; "" after a success
+    size_t waiting;                    // reports in the spool, after the last turn
+    uint64_t not_kept;                 // times that the spool took no report
+    char why[ERROR_TEXT_MAX];          // of the last failure to send; "" after a success
+    char why_not_kept[ERROR_TEXT_MAX]; // the same for keeping
     // The first report of the spool; a turn that reads fills it in.
     uint64_t number;
     size_t length; // 0: there is none, or it is not read yet
@@ -147,10 +148,15 @@ static void end_turn(struct usage_reporter *reporter)
     }
     if (turn->keep && turn->kept) {
         usage_memory_drop_closed(memory_of(reporter));
+        reporter->why_not_kept[0] = '\0';
     } else if (turn->keep) {
         reporter->next_keep = instant_add(node_now(reporter->node), duration_s(KEEP_SECONDS));
-        if (reporter->not_kept++ == 0)
-            log_error("itr", "usage is counted on, but not kept: %s", turn->error.text);
+        reporter->not_kept++;
+        bool first = reporter->why_not_kept[0] == '\0';
+        (void)snprintf(reporter->why_not_kept, sizeof(reporter->why_not_kept),
+                       "usage is counted on, but not kept: %s", turn->error.text);
+        if (first)
+            log_error("itr", "%s", reporter->why_not_kept);
     }
 }
 
@@ -365,7 +371,8 @@ json_t *usage_reporter_status(const struct usage_reporter *reporter)
 
 bool usage_reporter_healthy(const struct usage_reporter *reporter, char *why, size_t size)
 {
-    if (reporter->why[0] != '\0')
-        (void)snprintf(why, size, "%s", reporter->why);
-    return reporter->why[0] == '\0';
+    const char *worst = reporter->why_not_kept[0] != '\0' ? reporter->why_not_kept : reporter->why;
+    if (worst[0] != '\0')
+        (void)snprintf(why, size, "%s", worst);
+    return worst[0] == '\0';
 }

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define USAGE_SPOOL_MAX 10080 // reports: a week of minutes
+#define USAGE_SPOOL_MAX 10080 // reports: a week of minutes, where one has all micronets
 
 struct usage_spool;
 
