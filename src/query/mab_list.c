@@ -228,6 +228,8 @@ bool mab_list_restore(struct mab_list *list, const struct page_shelf *shelf)
     while (mab_index_next(&list->index, name)) {
         size_t length = 0;
         const uint8_t *page = page_shelf_find(shelf, name, &length);
+        if (page == NULL)
+            mab_index_give_up(&list->index, name);
         if (page == NULL || !mab_index_take(&list->index, name, page, length))
             return false;
     }
