@@ -90,14 +90,7 @@ KEYS(list, zone_list);
 // One label, or several with dots between.
 static bool is_name(const char *text, bool dots)
 {
-    for (;;) {
-        size_t length = strcspn(text, ".");
-        if (!dns_label_valid(text, length) || (text[length] == '.' && !dots))
-            return false;
-        if (text[length] == '\0')
-            return true;
-        text += length + 1;
-    }
+    return dns_name_valid(text) && (dots || strchr(text, '.') == NULL);
 }
 
 static bool check_addresses(struct config_reader *reader, const char *key, size_t index,

@@ -67,3 +67,15 @@ bool dns_label_valid(const char *text, size_t length)
             return false;
     return true;
 }
+
+bool dns_name_valid(const char *text)
+{
+    for (;;) {
+        size_t length = strcspn(text, ".");
+        if (!dns_label_valid(text, length))
+            return false;
+        if (text[length] == '\0')
+            return true;
+        text += length + 1;
+    }
+}

@@ -43,5 +43,7 @@ bool dns_address_decode(enum dns_type type, const uint8_t *bytes, size_t length,
 
 // True for a label of letters, digits and inner dashes, as DSOCs have.
 bool dns_label_valid(const char *text, size_t length);
+// True for a text of such labels with dots between, whatever its length.
+bool dns_name_valid(const char *text);
 
 #endif

@@ -313,6 +313,11 @@ def test_host_moves_to_another_network(network: Network, monkeypatch: pytest.Mon
         assert internet.found() == (DOMAIN, 1)
         internet.host_says(nameserver=QUERY, search=DOMAIN)
         internet.await_servers(4747)
+        # What is no domain is none of this host's.
+        internet.host_says(nameserver=QUERY, search="not..one")
+        await_that("that is read", lambda: internet.node.log().count(
+            "resolv.conf has changed") == 4, PATIENCE_SECONDS)
+        assert internet.found() == (DOMAIN, 1)
         assert process is not None and process.poll() is None
         await_that("a ping gets through", internet.reaches)
     finally:

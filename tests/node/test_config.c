@@ -87,7 +87,8 @@ static const struct broken broken[] = {
      "1:7: ruas: a RUAS needs a \"key\" that stays, since others check its signatures; make one "
      "with `(umask 077; ivip key > FILE)` and write \"key: FILE\" at the top"},
     {"key: k\nruas: {mabs: [20.0.0.0/14, 20.2.0.0/16]}\n",
-     "2:28: ruas.mabs[1]: 20.2.0.0/16 overlaps 20.0.0.0/14, also listed; MABs do not overlap"},
+     "2:28: ruas.mabs[1]: the MAB 20.2.0.0/16 overlaps the MAB 20.0.0.0/14, which is known "
+     "already"},
     {"key: k\nruas: {mabs: [20.0.0.0/14], certificate: c}\n",
      "2:42: ruas.certificate: certificate and certificate_key belong together"},
     {"key: k\nruas: {mabs: [20.0.0.0/14], certificate: c, certificate_key: k}\n",
@@ -102,8 +103,8 @@ static const struct broken broken[] = {
     {"qsa: {ruas: []}\n", "1:13: qsa.ruas: at least one RUAS was expected: - {key: KEY, url: "
                           "\"http://192.0.2.1:4747\"}"},
     {"qsa:\n  ruas:\n  - {key: " KEY ", url: \"http://192.0.2.1\"}\n  - {key: " KEY
-     ", url: \"http://192.0.2.2\"}\n",
-     "4:5: qsa.ruas[1]: this RUAS is listed twice"},
+     ", url: \"http://192.0.2.1/\"}\n",
+     "4:5: qsa.ruas[1]: this RUAS is listed twice with one url"},
     {"qsr: {}\n", "1:6: qsr: " QSR_SOURCES "none of these"},
     {"qsr: {upstreams: [192.0.2.1], domain: ivip.example}\n",
      "1:6: qsr: " QSR_SOURCES "more than one of these"},
@@ -227,7 +228,8 @@ static void test_defaults(void **state)
         test_file("name: n\n"
                   "key: k\n"
                   "ruas: {mabs: [20.0.0.0/14, \"2001:db8::/32\"], feeds: [192.0.2.7]}\n"
-                  "qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1:4747/\"}]}\n"
+                  "qsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1:4747/\"},\n"
+                  "             {key: " KEY ", url: \"http://192.0.2.2:4747\"}]}\n"
                   "qsr: {listen: \"[::]:4750\", upstreams: [192.0.2.8, \"[2001:db8::8]:1\"]}\n"
                   "itr: {}\n"
                   "etr: {serves: [20.1.0.5+5]}\n"),
@@ -247,6 +249,7 @@ static void test_defaults(void **state)
     assert_int_equal(config->ruas->snapshot_every.ns, duration_s(600).ns);
     assert_string_equal(endpoint_print(&config->qsa->listen, text), "[::]:4746");
     assert_string_equal(endpoint_print(&config->qsa->feed, text), "[::]:4749");
+    assert_int_equal(config->qsa->ruas_count, 2);
     assert_string_equal(config->qsa->ruas[0].url, "http://192.0.2.1:4747");
     assert_int_equal(config->qsa->caching_time.ns, duration_s(600).ns);
     assert_string_equal(endpoint_print(&config->qsr->upstreams.items[0], text), "192.0.2.8:4746");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "node/config/config_check.h"
 
+#include "mapping/mab_table.h"
 #include "node/socket_address.h"
 #include "query/discovery.h"
 #include "tunnel/packet.h"
@@ -40,21 +41,15 @@ static bool check_roles(struct config_reader *reader, const struct config *confi
 static bool check_mabs(struct config_reader *reader, const char *key,
                        const struct config_prefixes *mabs)
 {
-    for (size_t i = 0; i < mabs->count; i++) {
-        struct range units;
+    struct mab_table *table = mab_table_new(); // there may be many
+    bool good = true;
+    for (uint32_t i = 0; good && i < mabs->count; i++) {
         struct error error = {0};
-        if (!mab_check(&mabs->items[i], &units, &error))
-            return config_refuse_key(reader, key, i, "%s", error.text);
-        for (size_t j = 0; j < i; j++) {
-            char a[PREFIX_TEXT_MAX];
-            char b[PREFIX_TEXT_MAX];
-            if (prefix_overlaps(&mabs->items[i], &mabs->items[j]))
-                return config_refuse_key(
-                    reader, key, i, "%s overlaps %s, also listed; MABs do not overlap",
-                    prefix_print(&mabs->items[i], a), prefix_print(&mabs->items[j], b));
-        }
+        good = mab_table_add(table, &mabs->items[i], i, &error) ||
+               config_refuse_key(reader, key, i, "%s", error.text);
     }
-    return true;
+    mab_table_free(table);
+    return good;
 }
 
 // Where somebody else listens: a real address and port.
@@ -82,8 +77,10 @@ static bool check_ruas_peers(struct config_reader *reader, const struct config_q
                                  "\"http://192.0.2.1:4747\"}");
     for (size_t i = 0; i < qsa->ruas_count; i++)
         for (size_t j = 0; j < i; j++)
-            if (key_equal(&qsa->ruas[i].key, &qsa->ruas[j].key))
-                return config_refuse_key(reader, "qsa.ruas", i, "this RUAS is listed twice");
+            if (key_equal(&qsa->ruas[i].key, &qsa->ruas[j].key) &&
+                strcmp(qsa->ruas[i].url, qsa->ruas[j].url) == 0)
+                return config_refuse_key(reader, "qsa.ruas", i,
+                                         "this RUAS is listed twice with one url");
     return true;
 }
 
@@ -208,15 +205,7 @@ static bool check_usage(struct config_reader *reader, const struct config *confi
 // DNS names every server below the domain: so it has room for the labels before it.
 static bool check_domain(struct config_reader *reader, const char *key, const char *domain)
 {
-    const char *label = domain;
-    bool good = strlen(domain) <= DISCOVERY_DOMAIN_MAX;
-    while (good) {
-        size_t length = strcspn(label, ".");
-        good = dns_label_valid(label, length);
-        if (label[length] == '\0')
-            break;
-        label += length + 1;
-    }
+    bool good = dns_name_valid(domain) && strlen(domain) <= DISCOVERY_DOMAIN_MAX;
     return good || config_refuse_key(reader, key, NO_INDEX,
                                      "\"%.80s\" is no domain; one such as ivip.example was "
                                      "expected (at most %d characters, no dot at the end)",

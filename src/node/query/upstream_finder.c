@@ -35,8 +35,8 @@ struct upstream_finder {
 };
 
 // The domain of the host, as its resolver has it: "search" or "domain" in HOST_FILE, or what
-// follows the first dot of its name.
-static bool find_host_domain(char *domain, size_t size)
+// follows the first dot of its name. What a network says there need not be a domain.
+static bool find_host_domain(char domain[DISCOVERY_DOMAIN_MAX + 1])
 {
     struct __res_state resolver;
     memset(&resolver, 0, sizeof(resolver));
@@ -44,15 +44,14 @@ static bool find_host_domain(char *domain, size_t size)
         return false;
     const char *found = resolver.dnsrch[0] != NULL ? resolver.dnsrch[0] : "";
     size_t length = strlen(found);
-    while (length > 0 && found[length - 1] == '.')
-        length--;
-    bool fits = length > 0 && length < size;
+    length -= length > 0 && found[length - 1] == '.';
+    bool fits = length <= DISCOVERY_DOMAIN_MAX;
     if (fits) {
         memcpy(domain, found, length);
         domain[length] = '\0';
     }
     res_nclose(&resolver);
-    return fits;
+    return fits && dns_name_valid(domain);
 }
 
 // Telling
@@ -131,7 +130,7 @@ static bool find_domain(struct upstream_finder *finder, const char *configured, 
 {
     if (configured[0] != '\0')
         (void)snprintf(finder->domain, sizeof(finder->domain), "%s", configured);
-    else if (!find_host_domain(finder->domain, sizeof(finder->domain)))
+    else if (!find_host_domain(finder->domain))
         return error_set(error, ERROR_INPUT, "no-domain",
                          "this host knows no domain of its own (\"search\" in /etc/resolv.conf); "
                          "name one with \"domain\", or the servers to ask with \"upstreams\"");
@@ -212,7 +211,7 @@ static void follow_host_file(struct upstream_finder *finder)
     char domain[sizeof(finder->domain)];
     struct error error;
     const struct resolver_config dns = resolver_config(finder);
-    bool moved = finder->config.domain[0] == '\0' && find_host_domain(domain, sizeof(domain)) &&
+    bool moved = finder->config.domain[0] == '\0' && find_host_domain(domain) &&
                  strcmp(domain, finder->domain) != 0;
     if (!resolver_reopen(finder->resolver, &dns, moved, &error)) {
         log_warning(finder->role, "%s has changed and is not used: %s", HOST_FILE, error.text);
