@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "node/deadline.h"
+#include "node/query/dns_watch.h"
 #include "node/query/query_report.h"
 #include "node/query/resolver.h"
 #include "node/query/zone_keeper.h"
@@ -21,7 +22,7 @@ struct finder {
     struct resolver *resolver;
     struct zone_keeper *keeper;
     uv_timer_t timer;
-    enum dns_outcome last_logged; // what was said about DNS last
+    struct dns_watch dns;
 };
 
 // What was found
@@ -111,27 +112,11 @@ static void on_timer(uv_timer_t *timer)
     ask(finder);
 }
 
-// Says when answers turn bad or good again, not each time.
-static void log_outcome(struct finder *finder, const struct dns_question *question,
-                        enum dns_outcome outcome)
-{
-    enum dns_outcome said = outcome == DNS_NOTHING ? DNS_SECURE : outcome;
-    if (said == finder->last_logged)
-        return;
-    finder->last_logged = said;
-    if (said == DNS_SECURE)
-        log_info("discovery", "DNS answers for %s are good", finder->domain);
-    else
-        log_warning("discovery",
-                    "the answer of DNS for %s is refused: %s; what is known stays in use",
-                    question->name, dns_outcome_name(outcome));
-}
-
 static void on_answer(void *state, const struct dns_question *question,
                       const struct dns_answer *answer)
 {
     struct finder *finder = state;
-    log_outcome(finder, question, answer->outcome);
+    dns_watch_note(&finder->dns, question, answer->outcome);
     discovery_answer(finder->discovery, node_now(finder->node), question, answer);
     zone_keeper_note(finder->keeper, question, answer, take_events(finder));
     ask(finder);
@@ -144,6 +129,7 @@ struct finder *finder_open(struct node *node, const struct config_qsr *config,
     finder->node = node;
     finder->threads = threads;
     finder->domain = config->domain;
+    finder->dns.part = "discovery";
     const struct resolver_config dns = {.trust_anchor = config->trust_anchor,
                                         .servers = &config->dns};
     finder->resolver = resolver_open(node, &dns, on_answer, finder, error);
@@ -184,21 +170,15 @@ bool finder_healthy(const struct finder *finder, char *why, size_t size)
     if (discovery_page(finder->discovery)[0] != '\0')
         return true;
     (void)snprintf(why, size, "DNS has not told the MABs of %s yet; its last answer: %s",
-                   finder->domain, dns_outcome_name(finder->last_logged));
+                   finder->domain, dns_watch_last(&finder->dns));
     return false;
 }
 
 void finder_write_metrics(const struct finder *finder, struct metrics_page *page)
 {
     const struct discovery_counters *counters = discovery_counters(finder->discovery);
-    static const char name[] = "ivip_discovery_answers_total";
-    metrics_describe(page, name, "counter", "Answers of DNS, by what validation made of them");
-    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++) {
-        char label[48];
-        (void)snprintf(label, sizeof(label), "outcome=\"%s\"",
-                       dns_outcome_name((enum dns_outcome)outcome));
-        metrics_value(page, name, label, (double)counters->answers[outcome]);
-    }
+    dns_watch_write(counters->answers, "ivip_discovery_answers_total",
+                    "Answers of DNS, by what validation made of them", NULL, page);
     static const char versions[] = "ivip_discovery_versions_total";
     metrics_describe(page, versions, "counter",
                      "Versions of the set of MABs: taken over, refused for what they say, or with "
@@ -232,5 +212,5 @@ json_t *finder_status(const struct finder *finder)
                      (json_int_t)zone_keeper_age_seconds(finder->keeper), "mabs",
                      (json_int_t)mab_table_count(discovery_mabs(finder->discovery)), "refused",
                      (json_int_t)counters->refused, "damaged", (json_int_t)counters->damaged,
-                     "answers", query_status_answers(counters->answers), "dsocs", dsocs);
+                     "answers", dns_watch_status(counters->answers), "dsocs", dsocs);
 }

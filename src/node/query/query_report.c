@@ -234,15 +234,6 @@ void query_report_threads(const uint8_t *loads, size_t count, const char *role,
     }
 }
 
-json_t *query_status_answers(const uint64_t answers[DNS_OUTCOMES])
-{
-    json_t *object = json_object();
-    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++)
-        (void)json_object_set_new(object, dns_outcome_name((enum dns_outcome)outcome),
-                                  json_integer((json_int_t)answers[outcome]));
-    return object;
-}
-
 json_t *query_status_loads(const uint8_t *loads, size_t count)
 {
     json_t *list = json_array();

@@ -9,7 +9,6 @@
 #include "node/udp.h"
 #include "query/latency.h"
 #include "query/querier.h"
-#include "query/service.h"
 #include "query/teller.h"
 #include "wire/message.h"
 
@@ -41,9 +40,6 @@ json_t *query_status_upstreams(const struct querier_upstream *upstreams, size_t 
 json_t *query_status_group(const struct querier *querier, size_t group, struct instant now);
 // The loads of threads, as a JSON array.
 json_t *query_status_loads(const uint8_t *loads, size_t count);
-
-// What validation made of the answers of DNS, as a JSON object.
-json_t *query_status_answers(const uint64_t answers[DNS_OUTCOMES]);
 
 // A Prometheus histogram.
 void latency_write(const struct latency *latency, const char *name, const char *help,

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "node/deadline.h"
-#include "node/query/query_report.h"
+#include "node/query/dns_watch.h"
 #include "node/query/resolver.h"
 #include "node/query/upstream_store.h"
 #include "query/discovery.h"
@@ -30,8 +30,7 @@ struct upstream_finder {
     uv_timer_t watch;      // looks whether HOST_FILE changed, where it is used
     struct stat host_file; // as it was read last; all 0: it was not there
     bool started;
-    bool answered; // anything, so far
-    enum dns_outcome last;
+    struct dns_watch dns;
 };
 
 // The domain of the host, as its resolver has it: "search" or "domain" in HOST_FILE, or what
@@ -100,23 +99,11 @@ static void on_timer(uv_timer_t *timer)
     ask(finder);
 }
 
-// Says when answers change from good to bad or back, not each time.
-static void note_outcome(struct upstream_finder *finder, const struct dns_question *question,
-                         enum dns_outcome outcome)
-{
-    enum dns_outcome said = outcome == DNS_NOTHING ? DNS_SECURE : outcome;
-    if (finder->answered && said == finder->last)
-        return;
-    finder->answered = true;
-    finder->last = said;
-    log_info(finder->role, "DNS for %s: %s", question->name, dns_outcome_name(outcome));
-}
-
 static void on_answer(void *state, const struct dns_question *question,
                       const struct dns_answer *answer)
 {
     struct upstream_finder *finder = state;
-    note_outcome(finder, question, answer->outcome);
+    dns_watch_note(&finder->dns, question, answer->outcome);
     if (locator_answer(finder->locator, node_now(finder->node), question, answer)) {
         keep(finder);
         tell(finder);
@@ -252,6 +239,8 @@ struct upstream_finder *upstream_finder_open(
     finder->node = node;
     finder->role = config->role;
     finder->config = *config;
+    finder->dns.part = config->role;
+    finder->dns.takes_unsigned = config->dnssec == CONFIG_DNSSEC_OFF;
     finder->changed = changed;
     finder->state = state;
     (void)host_file_changed(finder); // before it is read
@@ -295,25 +284,20 @@ bool upstream_finder_healthy(const struct upstream_finder *finder, char *why, si
     if (count > 0)
         return true;
     (void)snprintf(why, size, "DNS names no query servers of %s; its last answer: %s",
-                   finder->domain, finder->answered ? dns_outcome_name(finder->last) : "none yet");
+                   finder->domain, dns_watch_last(&finder->dns));
     return false;
 }
 
 void upstream_finder_write_metrics(const struct upstream_finder *finder, struct metrics_page *page)
 {
     const struct locator_counters *counters = locator_counters(finder->locator);
-    static const char answers[] = "ivip_upstream_answers_total";
     static const char servers[] = "ivip_upstream_servers";
     char labels[64];
     size_t count;
     (void)locator_servers(finder->locator, &count);
-    metrics_describe(page, answers, "counter",
-                     "Answers of DNS about query servers to ask, by what validation made of them");
-    for (int outcome = 0; outcome < DNS_OUTCOMES; outcome++) {
-        (void)snprintf(labels, sizeof(labels), "role=\"%s\",outcome=\"%s\"", finder->role,
-                       dns_outcome_name((enum dns_outcome)outcome));
-        metrics_value(page, answers, labels, (double)counters->answers[outcome]);
-    }
+    dns_watch_write(counters->answers, "ivip_upstream_answers_total",
+                    "Answers of DNS about query servers to ask, by what validation made of them",
+                    finder->role, page);
     metrics_describe(page, servers, "gauge", "Query servers to ask, by where they are known from");
     (void)snprintf(labels, sizeof(labels), "role=\"%s\",source=\"%s\"", finder->role,
                    locator_source_name(locator_source(finder->locator)));
@@ -327,5 +311,5 @@ json_t *upstream_finder_status(const struct upstream_finder *finder)
     (void)locator_servers(finder->locator, &count);
     return json_pack("{s:s, s:s, s:I, s:o}", "domain", finder->domain, "source",
                      locator_source_name(locator_source(finder->locator)), "servers",
-                     (json_int_t)count, "answers", query_status_answers(counters->answers));
+                     (json_int_t)count, "answers", dns_watch_status(counters->answers));
 }
