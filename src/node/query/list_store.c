@@ -35,13 +35,14 @@ static void write_header(struct writer *writer, const struct mab_root *root,
 uint8_t *list_store_encode(const struct page_shelf *shelf, struct wall_time confirmed,
                            size_t *length)
 {
-    struct hash_key key = {{0}}; // the pages are those of a version that was taken over
+    struct hash_key key;
     struct mab_index index;
     char name[MAB_PAGE_NAME_TEXT_MAX];
     size_t size = most_bytes(shelf);
     uint8_t *bytes = memory_new(size);
     struct writer writer = writer_over(bytes, size - WHOLE_FILE_SEAL_BYTES);
     write_header(&writer, page_shelf_root(shelf), confirmed);
+    randombytes_buf(key.bytes, sizeof(key.bytes));
     mab_index_init(&index, key);
     mab_index_begin(&index, page_shelf_root(shelf));
     while (mab_index_next(&index, name)) {

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "node/deadline.h"
+#include "node/kept_file.h"
 #include "node/query/dns_watch.h"
 #include "node/query/resolver.h"
 #include "node/query/upstream_store.h"
@@ -26,6 +27,7 @@ struct upstream_finder {
     char domain[DISCOVERY_DOMAIN_MAX + 1];
     struct locator *locator;
     struct resolver *resolver;
+    struct kept_file *file;
     uv_timer_t timer;
     uv_timer_t watch;      // looks whether HOST_FILE changed, where it is used
     struct stat host_file; // as it was read last; all 0: it was not there
@@ -70,11 +72,10 @@ static void tell(const struct upstream_finder *finder)
 static void keep(const struct upstream_finder *finder)
 {
     size_t count;
-    struct error error;
+    size_t length;
     const struct service_server *found = locator_servers(finder->locator, &count);
-    if (!upstream_store_save(node_config(finder->node)->state, finder->role, finder->domain, found,
-                             count, &error))
-        log_warning(finder->role, "%s", error.text);
+    uint8_t *text = upstream_store_encode(finder->domain, found, count, &length);
+    kept_file_write_bytes(finder->file, text, length);
 }
 
 // Asking
@@ -104,10 +105,11 @@ static void on_answer(void *state, const struct dns_question *question,
 {
     struct upstream_finder *finder = state;
     dns_watch_note(&finder->dns, question, answer->outcome);
-    if (locator_answer(finder->locator, node_now(finder->node), question, answer)) {
-        keep(finder);
+    bool changed = locator_answer(finder->locator, node_now(finder->node), question, answer);
+    if (changed)
         tell(finder);
-    }
+    if (changed || kept_file_failed(finder->file))
+        keep(finder);
     ask(finder);
 }
 
@@ -127,10 +129,23 @@ static bool find_domain(struct upstream_finder *finder, const char *configured, 
 static void remember(struct upstream_finder *finder)
 {
     struct service_server servers[LOCATOR_SERVERS_MAX];
-    size_t count = upstream_store_load(node_config(finder->node)->state, finder->role,
-                                       finder->domain, servers, LOCATOR_SERVERS_MAX);
+    size_t length = 0;
+    uint8_t *text = kept_file_read(finder->file, UPSTREAM_STORE_BYTES_MAX, &length);
+    if (text == NULL)
+        return;
+    size_t count =
+        upstream_store_decode(text, length, finder->domain, servers, LOCATOR_SERVERS_MAX);
+    memory_free(text);
     if (count > 0)
         locator_remember(finder->locator, servers, count);
+}
+
+static void open_file(struct upstream_finder *finder)
+{
+    char name[64];
+    (void)snprintf(name, sizeof(name), "upstreams-%s.json", finder->role);
+    finder->file =
+        kept_file_open(finder->node, finder->role, "the set of query servers found", name);
 }
 
 static struct resolver_config resolver_config(const struct upstream_finder *finder)
@@ -248,6 +263,7 @@ struct upstream_finder *upstream_finder_open(
         memory_free(finder);
         return NULL;
     }
+    open_file(finder);
     open_locator(finder);
     start_timers(finder);
     return finder;
@@ -269,6 +285,7 @@ void upstream_finder_close(struct upstream_finder *finder)
     if (finder == NULL)
         return;
     resolver_close(finder->resolver);
+    kept_file_close(finder->file);
     locator_free(finder->locator);
     finder->locator = NULL;
     (void)uv_timer_stop(&finder->timer);

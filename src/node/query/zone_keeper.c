@@ -3,13 +3,11 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "node/kept_file.h"
 #include "node/query/zone_store.h"
 #include "node/whole_file.h"
 
-#include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,18 +16,9 @@
 #define ANCHOR_FILE_MAX 65536
 #define FILE_NAME       "discovery.zone"
 
-// A file on its way to the disk.
-struct save {
-    uv_work_t work;
-    struct zone_keeper *keeper; // NULL when it was closed meanwhile
-    char path[PATH_MAX];
-    uint8_t *bytes;
-    size_t length;
-    int problem; // errno, or 0
-};
-
 struct zone_keeper {
     struct node *node;
+    struct kept_file *file;
     struct discovery *discovery;
     struct zone_store *store;
     struct zone_label label; // `confirmed` 0: never
@@ -38,84 +27,40 @@ struct zone_keeper {
     struct wall_time saved;          // the time in the file
     struct dns_question root;        // its answer, before the core took over what it names
     struct zone_store *pending_root; // holds it
-    struct save *save;               // under way, or NULL
     bool due;                        // there is something to save
-    bool warned;
     uv_timer_t timer;
 };
 
-// --- files ---------------------------------------------------------------------------------------
-
-static void make_path(const struct zone_keeper *keeper, char path[PATH_MAX])
-{
-    (void)snprintf(path, PATH_MAX, "%s/" FILE_NAME, node_config(keeper->node)->state);
-}
-
 // --- saving --------------------------------------------------------------------------------------
 
-// Answers that are not in use any more go first.
-static uint8_t *encode(struct zone_keeper *keeper, size_t *length)
+// Removes answers that are not in use any more.
+static void sweep(struct zone_keeper *keeper)
 {
     struct discovery_place place = {0};
     struct dns_question question;
     while (discovery_next_used(keeper->discovery, &place, &question))
         zone_store_mark(keeper->store, &question);
     zone_store_sweep(keeper->store);
+}
+
+static void save(struct zone_keeper *keeper)
+{
+    size_t length = 0;
+    sweep(keeper);
     keeper->saved = keeper->label.confirmed;
     keeper->due = false;
-    return zone_store_encode(keeper->store, &keeper->label, length);
-}
-
-static void note_problem(struct zone_keeper *keeper, const char *path, int problem)
-{
-    if (problem != 0 && !keeper->warned)
-        log_warning("discovery", "what DNS said cannot be kept in %s: %s", path, strerror(problem));
-    keeper->warned = problem != 0;
-}
-
-static void work(uv_work_t *request)
-{
-    struct save *save = request->data;
-    save->problem = whole_file_replace(save->path, save->bytes, save->length);
-}
-
-static void arrange(struct zone_keeper *keeper);
-
-static void on_saved(uv_work_t *request, int status)
-{
-    struct save *save = request->data;
-    (void)status;
-    if (save->keeper != NULL) {
-        save->keeper->save = NULL;
-        note_problem(save->keeper, save->path, save->problem);
-        arrange(save->keeper);
-    }
-    memory_free(save->bytes);
-    memory_free(save);
+    uint8_t *bytes = zone_store_encode(keeper->store, &keeper->label, &length);
+    kept_file_write_bytes(keeper->file, bytes, length);
 }
 
 static void on_timer(uv_timer_t *timer)
 {
-    struct zone_keeper *keeper = timer->data;
-    struct save *save = memory_new(sizeof(*save));
-    make_path(keeper, save->path);
-    save->bytes = encode(keeper, &save->length);
-    if (save->bytes == NULL) {
-        note_problem(keeper, save->path, EFBIG);
-        memory_free(save);
-        return;
-    }
-    save->keeper = keeper;
-    save->work.data = save;
-    keeper->save = save;
-    int result = uv_queue_work(node_loop(keeper->node), &save->work, work, on_saved);
-    assert(result == 0);
-    (void)result;
+    save(timer->data);
 }
 
 static void arrange(struct zone_keeper *keeper)
 {
-    if (keeper->due && keeper->save == NULL && !uv_is_active((uv_handle_t *)&keeper->timer))
+    if (keeper->due && !uv_is_active((uv_handle_t *)&keeper->timer))
         (void)uv_timer_start(&keeper->timer, on_timer, SAVE_DELAY_MS, 0);
 }
 
@@ -139,21 +84,16 @@ static bool is_ours(const struct zone_keeper *keeper, const struct zone_label *l
 
 static struct zone_store *load(const struct zone_keeper *keeper, struct zone_label *label)
 {
-    char path[PATH_MAX];
     size_t length = 0;
     struct error error;
-    make_path(keeper, path);
-    uint8_t *bytes = whole_file_read(path, ZONE_STORE_BYTES_MAX, &length);
-    if (bytes == NULL) {
-        if (errno != ENOENT)
-            log_warning("discovery", "%s cannot be read: %s", path, strerror(errno));
+    uint8_t *bytes = kept_file_read(keeper->file, ZONE_STORE_BYTES_MAX, &length);
+    if (bytes == NULL)
         return NULL;
-    }
     struct zone_store *store = zone_store_decode(bytes, length, label, &error);
     memory_free(bytes);
     if (store != NULL && is_ours(keeper, label, &error))
         return store;
-    log_warning("discovery", "%s is not used: %s", path, error.text);
+    log_warning("discovery", "%s is not used: %s", kept_file_path(keeper->file), error.text);
     zone_store_free(store);
     return NULL;
 }
@@ -215,8 +155,10 @@ static void note_confirmation(struct zone_keeper *keeper)
     keeper->confirmations = count;
     keeper->unconfirmed = false;
     keeper->label.confirmed = node_wall_time(keeper->node);
+    uint64_t seconds =
+        kept_file_failed(keeper->file) ? KEPT_FILE_RETRY_SECONDS : ZONE_KEPT_REFRESH_SECONDS;
     if (keeper->label.confirmed.ms < keeper->saved.ms ||
-        keeper->label.confirmed.ms - keeper->saved.ms >= ZONE_KEPT_REFRESH_SECONDS * UINT64_C(1000))
+        keeper->label.confirmed.ms - keeper->saved.ms >= seconds * 1000)
         keeper->due = true;
 }
 
@@ -227,6 +169,8 @@ void zone_keeper_note(struct zone_keeper *keeper, const struct dns_question *que
         bool is_root =
             question->type == keeper->root.type && strcmp(question->name, keeper->root.name) == 0;
         zone_store_put(is_root ? keeper->pending_root : keeper->store, question, answer);
+        if (zone_store_size(keeper->store) > ZONE_STORE_BYTES_MAX)
+            sweep(keeper); // of what is asked for, and then never comes into force
     }
     note_confirmation(keeper);
     keeper->due = keeper->due || changed;
@@ -256,6 +200,7 @@ struct zone_keeper *zone_keeper_open(struct node *node, const char *domain,
     struct discovery_place place = {0};
     size_t length = 0;
     keeper->node = node;
+    keeper->file = kept_file_open(node, "discovery", "what DNS said", FILE_NAME);
     keeper->discovery = discovery;
     keeper->store = zone_store_new();
     keeper->pending_root = zone_store_new();
@@ -264,6 +209,8 @@ struct zone_keeper *zone_keeper_open(struct node *node, const char *domain,
     uint8_t *anchor = whole_file_read(trust_anchor, ANCHOR_FILE_MAX, &length);
     (void)crypto_generichash(keeper->label.anchor, sizeof(keeper->label.anchor), anchor, length,
                              NULL, 0);
+    if (anchor == NULL) // though libunbound could read it: it is not known to be that of any file
+        randombytes_buf(keeper->label.anchor, sizeof(keeper->label.anchor));
     memory_free(anchor);
     (void)uv_timer_init(node_loop(node), &keeper->timer);
     keeper->timer.data = keeper;
@@ -279,17 +226,9 @@ void zone_keeper_close(struct zone_keeper *keeper)
 {
     if (keeper == NULL)
         return;
-    if (keeper->save != NULL) {
-        // Two must not write the same file; what changed in this last second is asked for again.
-        keeper->save->keeper = NULL;
-    } else if (keeper->due) {
-        char path[PATH_MAX];
-        size_t length = 0;
-        make_path(keeper, path);
-        uint8_t *bytes = encode(keeper, &length);
-        note_problem(keeper, path, bytes == NULL ? EFBIG : whole_file_replace(path, bytes, length));
-        memory_free(bytes);
-    }
+    if (keeper->due)
+        save(keeper);
+    kept_file_close(keeper->file);
     zone_store_free(keeper->store);
     zone_store_free(keeper->pending_root);
     uv_close((uv_handle_t *)&keeper->timer, on_closed);

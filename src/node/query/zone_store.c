@@ -31,6 +31,7 @@ struct entry {
 struct zone_store {
     struct hash_key key;
     struct table entries;
+    size_t size; // of all entries, as in a file
 };
 
 struct zone_store *zone_store_new(void)
@@ -39,6 +40,19 @@ struct zone_store *zone_store_new(void)
     randombytes_buf(store->key.bytes, sizeof(store->key.bytes));
     table_init(&store->entries);
     return store;
+}
+
+// What an entry takes in a file.
+static size_t entry_size(const struct entry *entry)
+{
+    return 2 + 1 + strlen(entry->name) + 2 + entry->length;
+}
+
+static void remove_entry(struct zone_store *store, struct entry *entry)
+{
+    store->size -= entry_size(entry);
+    table_remove(&store->entries, &entry->by_question);
+    memory_free(entry);
 }
 
 // Removes those entries that `stays` does not want; NULL: all.
@@ -50,8 +64,7 @@ static void remove_entries(struct zone_store *store, bool (*stays)(struct entry 
         node = table_next(&store->entries, node);
         if (stays != NULL && stays(entry))
             continue;
-        table_remove(&store->entries, &entry->by_question);
-        memory_free(entry);
+        remove_entry(store, entry);
     }
 }
 
@@ -87,10 +100,8 @@ static void insert(struct zone_store *store, const struct dns_question *question
                    const uint8_t *bytes, size_t length)
 {
     struct entry *before = find(store, question);
-    if (before != NULL) {
-        table_remove(&store->entries, &before->by_question);
-        memory_free(before);
-    }
+    if (before != NULL)
+        remove_entry(store, before);
     struct entry *entry = memory_new(sizeof(*entry) + length);
     memcpy(entry->name, question->name, sizeof(entry->name));
     entry->type = question->type;
@@ -98,6 +109,7 @@ static void insert(struct zone_store *store, const struct dns_question *question
     entry->length = length;
     if (length > 0)
         memcpy(entry->bytes, bytes, length);
+    store->size += entry_size(entry);
     table_insert(&store->entries, &entry->by_question, hash_question(store, question));
 }
 
@@ -143,6 +155,11 @@ size_t zone_store_count(const struct zone_store *store)
     return store->entries.count;
 }
 
+size_t zone_store_size(const struct zone_store *store)
+{
+    return store->size;
+}
+
 void zone_store_mark(struct zone_store *store, const struct dns_question *question)
 {
     struct entry *entry = find(store, question);
@@ -178,13 +195,8 @@ static size_t head_size(const struct zone_label *label)
 uint8_t *zone_store_encode(const struct zone_store *store, const struct zone_label *label,
                            size_t *length)
 {
-    size_t size = head_size(label) + WHOLE_FILE_SEAL_BYTES;
+    size_t size = head_size(label) + store->size + WHOLE_FILE_SEAL_BYTES;
     const struct table_node *node;
-    for (node = table_next(&store->entries, NULL); node != NULL;
-         node = table_next(&store->entries, node)) {
-        const struct entry *entry = container_of(node, const struct entry, by_question);
-        size += 2 + 1 + strlen(entry->name) + 2 + entry->length;
-    }
     if (size > ZONE_STORE_BYTES_MAX)
         return NULL;
     uint8_t *bytes = memory_new(size);
@@ -235,7 +247,7 @@ static bool take_entry(struct reader *reader, struct zone_store *store)
 
 static bool decode(struct reader *reader, struct zone_store *store, struct zone_label *label)
 {
-    uint8_t begin[sizeof(magic)];
+    uint8_t begin[sizeof(magic)] = {0};
     reader_bytes(reader, begin, sizeof(begin));
     if (memcmp(begin, magic, sizeof(magic)) != 0 || reader_u16(reader) != VERSION)
         return false;

@@ -44,6 +44,8 @@ void zone_store_put(struct zone_store *store, const struct dns_question *questio
 bool zone_store_find(const struct zone_store *store, const struct dns_question *question,
                      struct zone_answer *answer);
 size_t zone_store_count(const struct zone_store *store);
+// The octets that they take in a file.
+size_t zone_store_size(const struct zone_store *store);
 // Only answers that were marked since the last sweep stay.
 void zone_store_mark(struct zone_store *store, const struct dns_question *question);
 void zone_store_sweep(struct zone_store *store);
