@@ -18,7 +18,9 @@ struct finder {
     struct qsr_threads *threads;
     const char *domain; // of the config
     struct discovery *discovery;
-    bool listed; // a version was told
+    bool listed;           // a version was told
+    struct range *changed; // MABs that came or went, to be forgotten together
+    size_t changed_count;
     struct resolver *resolver;
     struct zone_keeper *keeper;
     uv_timer_t timer;
@@ -42,11 +44,15 @@ static void set_servers(struct finder *finder, uint32_t dsoc)
         log_info("discovery", "%s.%s has %zu QSAs", label, finder->domain, count);
 }
 
-static void forget_mab(struct finder *finder, const struct prefix *mab)
+// To be forgotten when the version is told, all together.
+static void note_mab(struct finder *finder, const struct prefix *mab)
 {
     struct range units;
-    if (mab_check(mab, &units, NULL))
-        qsr_threads_forget(finder->threads, &units);
+    if (!finder->listed || !mab_check(mab, &units, NULL))
+        return; // before the first version nothing was said yet
+    finder->changed =
+        memory_resize(finder->changed, (finder->changed_count + 1) * sizeof(*finder->changed));
+    finder->changed[finder->changed_count++] = units;
 }
 
 static void set_pages(struct finder *finder)
@@ -56,36 +62,37 @@ static void set_pages(struct finder *finder)
     page_shelf_release(shelf);
 }
 
+static void take_version(struct finder *finder)
+{
+    const struct mab_table *mabs = discovery_mabs(finder->discovery);
+    finder->listed = true; // from now on it is known what is outside all MABs
+    // First the table: or a thread could ask the servers of before once more in between.
+    qsr_threads_set_mabs(finder->threads, mabs);
+    qsr_threads_forget(finder->threads, finder->changed, finder->changed_count);
+    memory_free(finder->changed);
+    finder->changed = NULL;
+    finder->changed_count = 0;
+    set_pages(finder);
+    log_info("discovery", "%s lists %u MABs (page %s)", finder->domain, mab_table_count(mabs),
+             discovery_page(finder->discovery));
+}
+
 // Passes on what the core found; true where there was anything.
 static bool take_events(struct finder *finder)
 {
     struct discovery_event event;
     bool any = false;
-    bool listed = false; // the threads have the table of the version that these are changes of
     for (; discovery_next_event(finder->discovery, &event); any = true) {
         switch (event.kind) {
         case DISCOVERY_MAB_ADDED:   // what was said of it when it was no MAB
         case DISCOVERY_MAB_REMOVED: // what its servers told
-            if (!finder->listed)    // nothing was said yet
-                break;
-            // First the table: or a thread could ask the servers of before once more in between.
-            if (!listed)
-                qsr_threads_set_mabs(finder->threads, discovery_mabs(finder->discovery));
-            listed = true;
-            forget_mab(finder, &event.mab);
+            note_mab(finder, &event.mab);
             break;
         case DISCOVERY_SERVERS:
             set_servers(finder, event.dsoc);
             break;
-        case DISCOVERY_VERSION: // before the first nothing is known to be outside all MABs
-            finder->listed = true;
-            if (!listed)
-                qsr_threads_set_mabs(finder->threads, discovery_mabs(finder->discovery));
-            listed = false;
-            set_pages(finder);
-            log_info("discovery", "%s lists %u MABs (page %s)", finder->domain,
-                     mab_table_count(discovery_mabs(finder->discovery)),
-                     discovery_page(finder->discovery));
+        case DISCOVERY_VERSION:
+            take_version(finder);
             break;
         }
     }
@@ -160,6 +167,7 @@ void finder_close(struct finder *finder)
     resolver_close(finder->resolver);
     zone_keeper_close(finder->keeper);
     discovery_free(finder->discovery);
+    memory_free(finder->changed);
     uv_close((uv_handle_t *)&finder->timer, on_closed);
 }
 

@@ -7,6 +7,8 @@
 #include <assert.h>
 #include <uv.h>
 
+#define FORGOTTEN_AT_ONCE 256
+
 struct qsr_threads {
     size_t count;
     struct qsr *cores[QSR_THREADS_MAX];
@@ -149,13 +151,22 @@ void qsr_threads_set_alternatives(struct qsr_threads *threads, const struct endp
     }
 }
 
-void qsr_threads_forget(struct qsr_threads *threads, const struct range *range)
+// A thread is kept from answering for so many at a time.
+static void forget_some(struct qsr_threads *threads, size_t i, const struct range *ranges,
+                        size_t count)
 {
-    for (size_t i = 0; i < threads->count; i++) {
-        query_threads_hold(threads->threads, i);
-        qsr_forget(threads->cores[i], now(), range);
-        query_threads_release(threads->threads, i);
-    }
+    query_threads_hold(threads->threads, i);
+    for (size_t n = 0; n < count; n++)
+        qsr_forget(threads->cores[i], now(), &ranges[n]);
+    query_threads_release(threads->threads, i);
+}
+
+void qsr_threads_forget(struct qsr_threads *threads, const struct range *ranges, size_t count)
+{
+    for (size_t i = 0; i < threads->count; i++)
+        for (size_t done = 0; done < count; done += FORGOTTEN_AT_ONCE)
+            forget_some(threads, i, ranges + done,
+                        count - done < FORGOTTEN_AT_ONCE ? count - done : FORGOTTEN_AT_ONCE);
 }
 
 void qsr_threads_set_pages(struct qsr_threads *threads, struct page_shelf *shelf)

@@ -29,7 +29,7 @@ void qsr_threads_set_upstreams(struct qsr_threads *threads, const struct endpoin
                                size_t count);
 void qsr_threads_set_alternatives(struct qsr_threads *threads, const struct endpoint *alternatives,
                                   size_t count);
-void qsr_threads_forget(struct qsr_threads *threads, const struct range *range);
+void qsr_threads_forget(struct qsr_threads *threads, const struct range *ranges, size_t count);
 
 // The pages of the set of MABs, which all of them hold; see teller_set_pages.
 void qsr_threads_set_pages(struct qsr_threads *threads, struct page_shelf *shelf);

@@ -189,13 +189,17 @@ static void on_upstreams(void *state, const struct querier_server *servers, size
     list_client_set_servers(role->list, servers, count);
 }
 
-static void forget_changed(struct role_qsr *role, const struct mab_set *a, const struct mab_set *b)
+// Forgets the MABs that are in `a` alone.
+static void forget_difference(struct role_qsr *role, const struct mab_set *a,
+                              const struct mab_set *b)
 {
-    struct range units;
     const struct prefix *mab;
+    struct range *changed = memory_new_array(a->mab_count, sizeof(*changed));
+    size_t count = 0;
     for (size_t at = 0; (mab = mab_set_next_only(a, b, &at)) != NULL;)
-        if (mab_check(mab, &units, NULL))
-            qsr_threads_forget(role->threads, &units);
+        count += mab_check(mab, &changed[count], NULL);
+    qsr_threads_forget(role->threads, changed, count);
+    memory_free(changed);
 }
 
 // Another version of the set of MABs: it is passed on, and what is in no MAB is not asked upstream
@@ -211,8 +215,8 @@ static void take_version(struct role_qsr *role)
     qsr_threads_set_mabs(role->threads, table);
     mab_table_free(table);
     if (before->mab_count > 0) { // otherwise nothing was said yet that could be wrong now
-        forget_changed(role, before, set);
-        forget_changed(role, set, before);
+        forget_difference(role, before, set);
+        forget_difference(role, set, before);
     }
     struct page_shelf *shelf = mab_list_shelf(list);
     qsr_threads_set_pages(role->threads, shelf);
