@@ -67,9 +67,7 @@ struct endpoint endpoint_listenable(const struct endpoint *wanted)
 struct endpoint endpoint_reachable(const struct endpoint *listening)
 {
     struct endpoint endpoint = *listening;
-    if (address_is_wildcard(&endpoint.address))
-        endpoint.address = endpoint.address.family == FAMILY_IPV4
-                               ? address_from_ipv4(0x7f000001)
-                               : (struct address){.family = FAMILY_IPV6, .octets = {[15] = 1}};
+    if (address_is_wildcard(&endpoint.address)) // "::" takes IPv4 too, which no host is without
+        endpoint.address = address_from_ipv4(INADDR_LOOPBACK);
     return endpoint;
 }

@@ -307,7 +307,7 @@ static void test_itr_upstreams(void **state)
          "{\"dnssec\":\"required\",\"trust_anchor\":\"/usr/share/dns/root.key\",\"dns\":[]}"},
         {"itr: {domain: isp.example, dns: [192.0.2.53], dnssec: off}\n",
          "{\"domain\":\"isp.example\",\"dnssec\":\"off\",\"dns\":[\"192.0.2.53:53\"]}"},
-        {"itr: {}\nqsr: {upstream_domain: isp.example}\n", "{\"upstreams\":[\"[::1]:4746\"]}"},
+        {"itr: {}\nqsr: {upstream_domain: isp.example}\n", "{\"upstreams\":[\"127.0.0.1:4746\"]}"},
         {"itr: {}\nqsr: {listen: \"192.0.2.1:99\", domain: ivip.example}\n",
          "{\"upstreams\":[\"192.0.2.1:99\"]}"},
         {"itr: {}\nqsa: {ruas: [{key: " KEY ", url: \"http://192.0.2.1\"}]}\n", "{}"},
