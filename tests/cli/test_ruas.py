@@ -327,6 +327,18 @@ def test_metrics_and_health(ruas):
     assert fetch(ruas.metrics, "/what")[0] == 404
 
 
+def test_refusals_are_stored_while_more_come(ruas):
+    def stored():
+        page = fetch(ruas.metrics, "/metrics")[1]
+        return float(re.search(r"^ivip_ruas_store_writes_total (\S+)$", page, re.MULTILINE)[1])
+
+    before = stored()
+    end = time.monotonic() + LIMIT_SECONDS
+    while stored() == before:
+        assert time.monotonic() < end, "the trail waits for a pause"
+        assert ruas.user("map", "20.1.0.99", "224.0.0.1").status == 1
+
+
 def test_doctor(ruas):
     result = ruas.operator("doctor")
     assert (result.status, result.err) == (0, "")

@@ -87,7 +87,8 @@ static void release(struct role_ruas *role)
 
 static void on_timer(uv_timer_t *timer);
 
-// Sets the timer for the next scheduled set, or the next tick.
+// Sets the timer for the next scheduled set, or the next tick; one that is due earlier stays, or
+// requests that never pause would put it off for ever.
 static void arm(struct role_ruas *role, uint64_t at_least)
 {
     uint64_t now = node_wall_time(role->node).ms;
@@ -95,6 +96,8 @@ static void arm(struct role_ruas *role, uint64_t at_least)
     uint64_t wait = due <= now ? 0 : due - now;
     wait = wait < at_least ? at_least : wait;
     wait = wait > TICK_MS ? TICK_MS : wait;
+    if (uv_is_active((uv_handle_t *)&role->timer) && uv_timer_get_due_in(&role->timer) <= wait)
+        return;
     (void)uv_timer_start(&role->timer, on_timer, wait, 0);
 }
 
