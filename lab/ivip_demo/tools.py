@@ -18,6 +18,7 @@ from ivip_lab.ports import PORT_METRICS
 from ivip_lab.problem import Problem
 
 COMMAND_SECONDS = 120
+LISTEN_SECONDS = 30.0
 FLOOD_PROGRAM = Path(__file__).with_name("flood.py")
 FLOOD_INTERVAL_US = 1000
 
@@ -191,10 +192,11 @@ def web_server(lab: Lab, node: str, folder: str, family: int) -> Iterator[str]:
     address = str(lab.plan.address(node, family))
     host = f"[{address}]" if family == 6 else address
     with running(lab, node, "/usr/bin/python3", "-m", "http.server", "--bind", address,
-                 "--directory", folder, "80"):
-        for _ in range(200):
-            if run(lab, node, "curl", "-s", "-o", "/dev/null", f"http://{host}/").returncode == 0:
-                break
+                 "--directory", folder, "80") as server:
+        deadline = time.monotonic() + LISTEN_SECONDS
+        while run(lab, node, "curl", "-s", "-o", "/dev/null", f"http://{host}/").returncode != 0:
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise Problem(f"the web server on {node} does not answer")
             time.sleep(0.02)
         yield f"http://{host}"
 
