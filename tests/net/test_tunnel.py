@@ -324,6 +324,7 @@ def test_no_answer_gives_unreachable(internet) -> None:
     net = internet()
     net.map(silent=True)
     assert "Destination Net Unreachable" in net.ping("20.1.0.200", check=False).stdout
+    assert "Destination unreachable: No route" in net.ping("2001:db8:0:77::1", check=False).stdout
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

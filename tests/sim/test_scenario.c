@@ -138,6 +138,10 @@ static void test_mistakes_are_named_with_their_place(void **state)
         {"length: 5s\nnodes:\n  - { name: I, role: itr, upstreams: [B] }\n",
          ":3:5: ", "no node is called \"B\""},
         {"length: 5s\nnodes:\n  - { name: A, role: qsa }\n", ":1:1: ", "one QSA and one ITR"},
+        {"length: 5s\nnodes:\n  - { name: A, role: qsa }\n  - { name: I, role: itr, upstreams: [A] "
+         "}\n"
+         "  - { name: C, role: qsc, upstreams: [D] }\n  - { name: D, role: qsc, upstreams: [C] }\n",
+         ":1:1: ", "C: asks a node that is not nearer"},
         {"length: 5s\n" NODES "events:\n  - { at: 1s, do: dance }\n",
          ":6:5: ", "an event was expected"},
         {"length: 5s\n" NODES "events:\n  - { at: 1s, do: crash, node: X }\n",
@@ -178,6 +182,7 @@ static const struct expected expectations[] = {
     {"clock-steps", {.clock_steps = 10, .crashes = 1, .scheduled = 5}},
     {"dns-down", {.dns_failures = 15, .versions = 2, .lists = 2}},
     {"feed-cut", {.cuts = 1, .clock_steps = 1, .crashes = 1}},
+    {"long-chain", {.crashes = 1, .cuts = 1, .updates = 500, .lists = 5}},
     {"mab-returns", {.zones = 10, .versions = 10, .lists = 30, .failed_questions = 10}},
     {"mabs-listed", {.lists = 12, .passed = 100, .zones = 5, .attacks = 3000, .crashes = 2}},
     {"many-users", {.scheduled = 100, .refused = 500}},

@@ -15,6 +15,15 @@ static bool refuse(struct error *error, const char *format, const char *name)
     return error_set(error, ERROR_INPUT, "bad-scenario", "%s", text);
 }
 
+// A chain of QSCs has any length, and does not bite its tail.
+static bool is_nearer(const struct world_config *config, size_t upstream,
+                      const struct world_node *node)
+{
+    enum world_role role = config->nodes[upstream].role;
+    bool earlier = upstream < (size_t)(node - config->nodes);
+    return role < node->role || (role == WORLD_QSC && node->role == WORLD_QSC && earlier);
+}
+
 // Each kind asks one that is nearer to the QSAs.
 static bool check_upstreams(const struct world_config *config, const struct world_node *node,
                             struct error *error)
@@ -29,8 +38,10 @@ static bool check_upstreams(const struct world_config *config, const struct worl
     if (node->upstream_count == 0)
         return refuse(error, "needs upstreams", node->name);
     for (size_t i = 0; i < node->upstream_count; i++)
-        if (config->nodes[node->upstreams[i]].role >= node->role)
-            return refuse(error, "asks a node that is not nearer to the QSAs (QSA, QSR, QSC, ITR)",
+        if (!is_nearer(config, node->upstreams[i], node))
+            return refuse(error,
+                          "asks a node that is not nearer to the QSAs (QSA, QSR, QSC, ITR; of QSCs "
+                          "those named before)",
                           node->name);
     return true;
 }

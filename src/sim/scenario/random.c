@@ -12,6 +12,7 @@
 #define DNS_FROM_MS   8000 // so that QSRs have found their servers
 #define STEP_MS_MAX   ((uint64_t)48 * 3600 * 1000)
 #define SEED_OF_SHAPE 0x6976697073696d31
+#define SEED_OF_CHAIN 0x636861696e
 #define SEED_OF_FATES 0x6661746573
 
 struct dice {
@@ -118,6 +119,23 @@ static void connect_nodes(struct world_config *config, struct dice *dice, bool d
     }
 }
 
+// Now and then the last QSC asks the one before it, first or last of all. (By dice of their own, so
+// that all else of a seed's world is as it would be without.)
+static void chain_qscs(struct world_config *config)
+{
+    struct dice dice;
+    size_t last = config->node_count - world_count(config, WORLD_ITR) - 1;
+    struct world_node *node = &config->nodes[last];
+    random_init(&dice.random, random_seed_from_number(config->seed ^ SEED_OF_CHAIN));
+    if (world_count(config, WORLD_QSC) < 2 || node->discovers || one_in(&dice, 3))
+        return;
+    node->upstreams[node->upstream_count++] = last - 1;
+    if (one_in(&dice, 2)) {
+        node->upstreams[node->upstream_count - 1] = node->upstreams[0];
+        node->upstreams[0] = last - 1;
+    }
+}
+
 struct world_config world_config_random(uint64_t seed)
 {
     struct dice dice;
@@ -132,6 +150,7 @@ struct world_config world_config_random(uint64_t seed)
     add_nodes(&config, WORLD_ITR, "ITR", between(&dice, 1, 5));
     bool discovery = one_in(&dice, 2);
     connect_nodes(&config, &dice, discovery);
+    chain_qscs(&config);
     config.dns = random_dns(&dice, calm);
     config.paths = random_paths(&dice, calm);
     config.ideal_feed = one_in(&dice, 2);
