@@ -14,9 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HISTORY_SECONDS       600
-#define HISTORY_BYTES_DEFAULT ((size_t)64 << 20)
-#define FETCH_PAYLOADS_MAX    4096 // most that one request gets
+#define HISTORY_SECONDS    600
+#define HISTORY_BYTES_MAX  ((size_t)64 << 20) // of the sender's
+#define FETCH_PAYLOADS_MAX 4096               // most that one request gets
 
 enum history_answer {
     HISTORY_FOUND,

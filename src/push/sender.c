@@ -74,8 +74,7 @@ struct sender *sender_new(const struct sender_config *config, struct instant now
         sender->config.bytes_second = SENDER_BYTES_SECOND_DEFAULT;
     if (sender->config.queue_bytes == 0)
         sender->config.queue_bytes = SENDER_QUEUE_BYTES_MAX;
-    size_t history_bytes = config->history_bytes;
-    sender->history = history_new(history_bytes == 0 ? HISTORY_BYTES_DEFAULT : history_bytes);
+    sender->history = history_new(HISTORY_BYTES_MAX);
     struct public_key key = key_public(&config->secret);
     sender->ruas = key_id(&key);
     table_init(&sender->by_prefix);

@@ -39,7 +39,6 @@
 struct sender_config {
     uint64_t epoch;           // above that of every sender before it with this key
     uint64_t bytes_second;    // most bytes a second to each feed; 0: the default
-    size_t history_bytes;     // for missing payloads; 0: HISTORY_BYTES_DEFAULT
     size_t queue_bytes;       // for sets not yet sent; 0: SENDER_QUEUE_BYTES_MAX
     struct secret_key secret; // copied; wiped by sender_free
 };

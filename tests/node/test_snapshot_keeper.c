@@ -6,6 +6,8 @@
 #include "node/push/snapshot_keeper.h"
 #include "test_node.h"
 
+#define SPACING_MS 20
+
 static struct node *node;
 static struct mapping *master;
 static struct snapshot_keeper *keeper;
@@ -37,7 +39,11 @@ static int set_up(void **state)
     node = test_node();
     assert_true(prefix_parse("20.0.0.0/14", &mab, NULL));
     master = mapping_new(&mab, NULL);
-    keeper = snapshot_keeper_new(node, 1, duration_s(600), on_made, NULL);
+    struct snapshot_keeper_config config = {.epoch = 1,
+                                            .every = duration_s(600),
+                                            .spacing = duration_ms(SPACING_MS),
+                                            .sending_bytes = 1};
+    keeper = snapshot_keeper_new(node, &config, on_made, NULL);
     sequence = 0;
     made = 0;
     assert_true(snapshot_keeper_add(keeper, master, 0, &error));
@@ -136,6 +142,43 @@ static void test_is_written_anew(void **state)
     assert_int_equal(snapshot_keeper_counters(keeper)->failed, 1);
 }
 
+static void on_pause_over(uv_timer_t *timer)
+{
+    *(bool *)timer->data = true;
+}
+
+// While too much of snapshots of before is being sent, no further one is made.
+static void test_waits_for_slow_clients(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct snapshot_file *slow = snapshot_keeper_find(keeper, mapping_mab(master), 0);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(snapshot_keeper_counters(keeper)->sending_bytes, 0);
+        change(true);
+        expect_latest();
+    }
+    assert_int_equal(snapshot_keeper_counters(keeper)->sending_bytes, slow->length);
+    assert_null(snapshot_keeper_find(keeper, mapping_mab(master), 0));
+    change(true);
+    was_given = false;
+    assert_true(
+        snapshot_keeper_latest(keeper, mapping_mab(master), sequence, on_given, NULL, &error));
+    uv_timer_t pause;
+    bool over = false;
+    (void)uv_timer_init(node_loop(node), &pause);
+    pause.data = &over;
+    (void)uv_timer_start(&pause, on_pause_over, SPACING_MS + 1000, 0);
+    test_run_until(node, &over);
+    uv_close((uv_handle_t *)&pause, NULL);
+    assert_false(was_given);
+    snapshot_file_release(slow);
+    assert_int_equal(snapshot_keeper_counters(keeper)->sending_bytes, 0);
+    test_run_until(node, &was_given);
+    assert_int_equal(given->info.sequence, sequence);
+    snapshot_file_release(given);
+}
+
 // What was waited for is answered when the keeper ends, and what is being sent outlives it.
 static void test_stops(void **state)
 {
@@ -157,12 +200,30 @@ static void test_stops(void **state)
     snapshot_file_release(file);
 }
 
+// The keeper ends while a snapshot that it gave up is still being sent.
+static void test_stops_while_it_sends(void **state)
+{
+    (void)state;
+    struct snapshot_file *file = snapshot_keeper_find(keeper, mapping_mab(master), 0);
+    for (int i = 0; i < 2; i++) {
+        change(true);
+        expect_latest();
+    }
+    assert_non_null(file->keeper);
+    snapshot_keeper_stop(keeper);
+    keeper = NULL;
+    (void)uv_run(node_loop(node), UV_RUN_NOWAIT);
+    snapshot_file_release(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_is_rolled_forward, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_is_written_anew, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_waits_for_slow_clients, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stops, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stops_while_it_sends, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,7 +117,8 @@ struct feed_out *feed_out_new(struct node *node, const struct config_ruas *confi
     struct sender_config sender = {.epoch = epoch, .secret = *node_key(node)};
     feed->sender = sender_new(&sender, node_now(node));
     key_wipe(&sender.secret);
-    feed->keeper = snapshot_keeper_new(node, epoch, config->snapshot_every, on_snapshot, feed);
+    struct snapshot_keeper_config keeper = {.epoch = epoch, .every = config->snapshot_every};
+    feed->keeper = snapshot_keeper_new(node, &keeper, on_snapshot, feed);
     bool good = add_mabs(feed, error) && open_udp(feed, config, error);
     if (good)
         feed->server = public_server_open(node, &config->public_listen, feed->sender, feed->keeper,
@@ -206,6 +207,9 @@ static void write_server_metrics(const struct feed_out *feed, struct metrics_pag
                   (double)kept->made_ns_max / 1e9);
     metrics_gauge(page, "ivip_feed_snapshot_bytes", "Memory of the snapshots kept",
                   (double)kept->bytes);
+    metrics_gauge(page, "ivip_feed_snapshot_sending_bytes",
+                  "Memory of snapshots that are not kept any more, but still being sent",
+                  (double)kept->sending_bytes);
     metrics_gauge(page, "ivip_feed_snapshot_waiting", "Requests waiting for a snapshot",
                   (double)kept->waiting);
 }

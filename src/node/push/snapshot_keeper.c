@@ -60,8 +60,7 @@ struct job {
 
 struct snapshot_keeper {
     struct node *node;
-    uint64_t epoch;
-    struct duration every;
+    struct snapshot_keeper_config config;
     snapshot_made *made;
     void *state;
     struct kept_mab **mabs;
@@ -72,18 +71,39 @@ struct snapshot_keeper {
     struct list_node waiters;
     bool working;
     bool stopping;
-    size_t users; // the timer and the worker
+    size_t users; // the timer, the worker, and files that are only being sent
     uv_timer_t timer;
     struct snapshot_keeper_counters counters;
 };
+
+static void release(struct snapshot_keeper *keeper);
 
 void snapshot_file_release(void *state)
 {
     struct snapshot_file *file = state;
     if (file == NULL || --file->users > 0)
         return;
+    struct snapshot_keeper *keeper = file->keeper;
+    if (keeper != NULL) {
+        keeper->counters.sending_bytes -= file->length;
+        release(keeper);
+    }
     memory_free(file->bytes);
     memory_free(file);
+}
+
+// A snapshot is not kept any more, though perhaps still being sent.
+static void give_up(struct snapshot_keeper *keeper, struct snapshot_file *file)
+{
+    if (file == NULL)
+        return;
+    keeper->counters.bytes -= file->length;
+    if (file->users > 1) {
+        file->keeper = keeper;
+        keeper->users++;
+        keeper->counters.sending_bytes += file->length;
+    }
+    snapshot_file_release(file);
 }
 
 static void release(struct snapshot_keeper *keeper)
@@ -103,32 +123,19 @@ static void release(struct snapshot_keeper *keeper)
     memory_free(keeper);
 }
 
-static void start_job(struct snapshot_keeper *keeper);
+static void on_tick(uv_timer_t *timer);
 
-static void write_anew(struct snapshot_keeper *keeper, struct kept_mab *kept);
-
-static void on_tick(uv_timer_t *timer)
-{
-    struct snapshot_keeper *keeper = timer->data;
-    struct instant now = node_now(keeper->node);
-    for (size_t i = 0; i < keeper->mab_count; i++) {
-        struct kept_mab *kept = keeper->mabs[i];
-        if (kept->anew && instant_reached(now, kept->anew_at))
-            write_anew(keeper, kept);
-        else if (kept->log.bytes > 0 &&
-                 instant_reached(now, instant_add(kept->made_at, keeper->every)))
-            kept->wanted = true;
-    }
-    start_job(keeper);
-}
-
-struct snapshot_keeper *snapshot_keeper_new(struct node *node, uint64_t epoch,
-                                            struct duration every, snapshot_made *made, void *state)
+struct snapshot_keeper *snapshot_keeper_new(struct node *node,
+                                            const struct snapshot_keeper_config *config,
+                                            snapshot_made *made, void *state)
 {
     struct snapshot_keeper *keeper = memory_new(sizeof(*keeper));
     keeper->node = node;
-    keeper->epoch = epoch;
-    keeper->every = every;
+    keeper->config = *config;
+    if (config->spacing.ns == 0)
+        keeper->config.spacing = duration_ms(SNAPSHOT_SPACING_MS);
+    if (config->sending_bytes == 0)
+        keeper->config.sending_bytes = SNAPSHOT_SENDING_BYTES_MAX;
     keeper->made = made;
     keeper->state = state;
     keeper->users = 1;
@@ -143,7 +150,7 @@ struct snapshot_keeper *snapshot_keeper_new(struct node *node, uint64_t epoch,
 
 void snapshot_keeper_set_every(struct snapshot_keeper *keeper, struct duration every)
 {
-    keeper->every = every;
+    keeper->config.every = every;
 }
 
 // Gives a waiter what it waited for; the file gets one more user.
@@ -197,11 +204,8 @@ static void keep(struct snapshot_keeper *keeper, struct kept_mab *kept,
                  const struct snapshot_info *info, const struct snapshot_bytes *bytes)
 {
     struct snapshot_file *file = memory_new(sizeof(*file));
-    *file = (struct snapshot_file){1, *info, bytes->bytes, bytes->length};
-    struct snapshot_file *oldest = kept->files[VERSIONS_KEPT - 1];
-    if (oldest != NULL)
-        keeper->counters.bytes -= oldest->length;
-    snapshot_file_release(oldest);
+    *file = (struct snapshot_file){1, NULL, *info, bytes->bytes, bytes->length};
+    give_up(keeper, kept->files[VERSIONS_KEPT - 1]);
     memmove(&kept->files[1], &kept->files[0], (VERSIONS_KEPT - 1) * sizeof(kept->files[0]));
     kept->files[0] = file;
     kept->made_at = node_now(keeper->node);
@@ -214,7 +218,7 @@ static struct snapshot_info info_of(const struct snapshot_keeper *keeper,
 {
     struct public_key key = key_public(node_key(keeper->node));
     return (struct snapshot_info){.ruas = key_id(&key),
-                                  .epoch = keeper->epoch,
+                                  .epoch = keeper->config.epoch,
                                   .sequence = kept->sequence,
                                   .time = node_wall_time(keeper->node)};
 }
@@ -298,8 +302,6 @@ static void work(uv_work_t *work)
     job->took_ns = uv_hrtime() - begin;
 }
 
-// --- and what comes of it ------------------------------------------------------------------------
-
 static void serve_waiters(struct snapshot_keeper *keeper, struct kept_mab *kept)
 {
     struct list_node *node = keeper->waiters.next;
@@ -336,6 +338,8 @@ static void take_snapshot(struct snapshot_keeper *keeper, struct job *job)
     keeper->counters.failed++;
     kept->anew = true; // its sets are gone with the job
 }
+
+static void start_job(struct snapshot_keeper *keeper);
 
 static void on_worked(uv_work_t *work, int status)
 {
@@ -379,16 +383,22 @@ static void begin_work(struct snapshot_keeper *keeper, struct kept_mab *kept)
     keeper->users++;
 }
 
-// Begins with the next MAB that needs a snapshot and may have one again, unless one is being made.
+// True when a MAB needs a snapshot, and may have one again.
+static bool is_due(const struct snapshot_keeper *keeper, const struct kept_mab *kept)
+{
+    struct instant again = instant_add(kept->made_at, keeper->config.spacing);
+    bool room = keeper->counters.sending_bytes <= keeper->config.sending_bytes ||
+                kept->log.bytes > SNAPSHOT_LOG_BYTES_MAX;
+    return kept->wanted && !kept->anew && room && instant_reached(node_now(keeper->node), again);
+}
+
+// Begins with the next MAB whose snapshot is due, unless one is being made.
 static void start_job(struct snapshot_keeper *keeper)
 {
-    struct instant now = node_now(keeper->node);
-    struct duration spacing = duration_ms(SNAPSHOT_SPACING_MS);
     for (size_t i = 0; i < keeper->mab_count && !keeper->working; i++) {
         size_t turn = (keeper->next_mab + i) % keeper->mab_count;
         struct kept_mab *kept = keeper->mabs[turn];
-        if (!kept->wanted || kept->anew ||
-            !instant_reached(now, instant_add(kept->made_at, spacing)))
+        if (!is_due(keeper, kept))
             continue;
         keeper->next_mab = turn + 1;
         begin_work(keeper, kept);
@@ -409,6 +419,21 @@ static void write_anew(struct snapshot_keeper *keeper, struct kept_mab *kept)
     }
     kept->anew = false;
     announce(keeper, kept);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    struct snapshot_keeper *keeper = timer->data;
+    struct instant now = node_now(keeper->node);
+    for (size_t i = 0; i < keeper->mab_count; i++) {
+        struct kept_mab *kept = keeper->mabs[i];
+        if (kept->anew && instant_reached(now, kept->anew_at))
+            write_anew(keeper, kept);
+        else if (kept->log.bytes > 0 &&
+                 instant_reached(now, instant_add(kept->made_at, keeper->config.every)))
+            kept->wanted = true;
+    }
+    start_job(keeper);
 }
 
 struct snapshot_file *snapshot_keeper_find(struct snapshot_keeper *keeper, const struct prefix *mab,
@@ -432,7 +457,7 @@ static bool will_do(const struct snapshot_keeper *keeper, const struct kept_mab 
     const struct snapshot_file *newest = kept->files[0];
     if (least > 0)
         return newest->info.sequence >= least;
-    struct instant fresh = instant_add(kept->made_at, duration_ms(SNAPSHOT_SPACING_MS));
+    struct instant fresh = instant_add(kept->made_at, keeper->config.spacing);
     return newest->info.sequence == kept->sequence || instant_before(node_now(keeper->node), fresh);
 }
 

@@ -22,10 +22,14 @@
 #define SNAPSHOT_SPACING_MS    2000               // least time between two of one MAB
 #define SNAPSHOT_LOG_BYTES_MAX ((size_t)32 << 20) // sets since the last one; then one is made
 #define SNAPSHOT_WAITERS_MAX   1024               // requests that wait for one to be made
+// Of snapshots that are not kept any more, but still being sent to who takes them slowly: while
+// there are more, none is made but for logs that are full.
+#define SNAPSHOT_SENDING_BYTES_MAX ((size_t)1 << 30)
 
 // A snapshot that is being served. snapshot_file_release ends its use.
 struct snapshot_file {
     size_t users;
+    struct snapshot_keeper *keeper; // that counts it among those that are only being sent, or NULL
     struct snapshot_info info;
     uint8_t *bytes;
     size_t length;
@@ -40,11 +44,18 @@ typedef void snapshot_given(void *state, struct snapshot_file *file);
 
 struct snapshot_keeper;
 
-// `every`: how old the newest snapshot of a MAB that changed may become.
-struct snapshot_keeper *snapshot_keeper_new(struct node *node, uint64_t epoch,
-                                            struct duration every, snapshot_made *made,
-                                            void *state);
-// Tells who waits that nothing comes, and frees the keeper once its worker is done.
+struct snapshot_keeper_config {
+    uint64_t epoch;
+    struct duration every;   // how old the newest snapshot of a MAB that changed may become
+    struct duration spacing; // 0: SNAPSHOT_SPACING_MS
+    size_t sending_bytes;    // 0: SNAPSHOT_SENDING_BYTES_MAX
+};
+
+struct snapshot_keeper *snapshot_keeper_new(struct node *node,
+                                            const struct snapshot_keeper_config *config,
+                                            snapshot_made *made, void *state);
+// Tells who waits that nothing comes, and frees the keeper once its worker is done and nothing of
+// it is being sent any more.
 void snapshot_keeper_stop(struct snapshot_keeper *keeper);
 void snapshot_keeper_set_every(struct snapshot_keeper *keeper, struct duration every);
 
@@ -65,7 +76,7 @@ size_t snapshot_keeper_number(const struct snapshot_keeper *keeper, const struct
 struct snapshot_file *snapshot_keeper_find(struct snapshot_keeper *keeper, const struct prefix *mab,
                                            uint64_t sequence);
 // Gives the newest snapshot, now or later: one with at least sequence `least`, or with `least` 0
-// one that lacks no change older than SNAPSHOT_SPACING_MS. False, with a reason, where there is no
+// one that lacks no change older than the spacing. False, with a reason, where there is no
 // such MAB, it never got to that sequence, or too many wait already.
 bool snapshot_keeper_latest(struct snapshot_keeper *keeper, const struct prefix *mab,
                             uint64_t least, snapshot_given *given, void *state,
@@ -75,6 +86,7 @@ struct snapshot_keeper_counters {
     uint64_t made, failed;
     uint64_t made_ns_total, made_ns_max; // time in the worker
     uint64_t bytes;                      // of those kept, now
+    uint64_t sending_bytes;              // of those only being sent, now
     uint64_t waiting;                    // now
 };
 const struct snapshot_keeper_counters *
