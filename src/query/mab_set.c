@@ -40,18 +40,32 @@ static int compare_prefixes(const struct prefix *a, const struct prefix *b)
     return order != 0 ? order : (int)a->length - (int)b->length;
 }
 
+static bool is_at(const struct mab_set *set, size_t place, const struct prefix *mab)
+{
+    return place < set->mab_count && compare_prefixes(&set->mabs[place], mab) == 0;
+}
+
+// The first place of a MAB that is not below that one.
+static size_t find_place(const struct mab_set *set, const struct prefix *mab)
+{
+    size_t low = 0;
+    size_t high = set->mab_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        bool before = compare_prefixes(&set->mabs[middle], mab) < 0;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    return low;
+}
+
 const struct prefix *mab_set_next_only(const struct mab_set *a, const struct mab_set *b, size_t *at)
 {
-    for (; *at < a->mab_count; (*at)++) {
-        size_t low = 0;
-        size_t high = b->mab_count;
-        while (low < high) {
-            size_t middle = low + (high - low) / 2;
-            bool before = compare_prefixes(&b->mabs[middle], &a->mabs[*at]) < 0;
-            low = before ? middle + 1 : low;
-            high = before ? high : middle;
-        }
-        if (low == b->mab_count || compare_prefixes(&b->mabs[low], &a->mabs[*at]) != 0)
+    size_t place = 0; // in b, most often behind the one found before
+    for (; *at < a->mab_count; (*at)++, place++) {
+        if (!is_at(b, place, &a->mabs[*at]))
+            place = find_place(b, &a->mabs[*at]);
+        if (!is_at(b, place, &a->mabs[*at]))
             return &a->mabs[(*at)++];
     }
     return NULL;

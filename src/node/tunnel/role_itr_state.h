@@ -36,6 +36,8 @@ struct role_itr {
     struct udp *udp;                 // with the querier
     struct upstream_finder *finder;  // with the querier, where its servers are not configured
     struct list_client *list;        // with the querier: the set of MABs
+    bool follows;                    // its MABs are those that servers tell, all vouched for:
+    uint64_t followed;               // of this version (mab_list_counters)
     void *qsa;                       // full-database: state of the qsa role of this node
     bool mabs_due;                   // its MABs have changed and are to be looked at
     bool refused_due;                // its refused prefixes have

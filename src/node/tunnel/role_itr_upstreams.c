@@ -29,13 +29,14 @@ static void on_servers(void *state, const struct querier_server *servers, size_t
     role_itr_drive(role);
 }
 
-// The whole set may take a while, and packets do not wait.
+static void follow_version(struct role_itr *role);
+
 static void on_list(void *state, enum mab_list_event event)
 {
     struct role_itr *role = state;
     mab_routes_set_vouched(role->mabs, event != MAB_LIST_LOST);
     if (event == MAB_LIST_VERSION)
-        role_itr_follow_list(role, node_config(role->node)->itr);
+        follow_version(role);
     role_itr_drive(role);
 }
 
@@ -161,4 +162,29 @@ void role_itr_follow_list(struct role_itr *role, const struct config_itr *config
         role_itr_add_mab(role, &mabs[i]);
         mab_routes_name(role->mabs, &mabs[i], vouched);
     }
+    role->follows = vouched;
+    role->followed = mab_list_counters(list)->versions;
+}
+
+// Another version is in force. To look at 200,000 MABs takes longer than packets should wait: where
+// those of the version before are followed, only what differs is looked at.
+static void follow_version(struct role_itr *role)
+{
+    const struct config_itr *config = node_config(role->node)->itr;
+    const struct mab_list *list = list_client_list(role->list);
+    const struct mab_set *set = mab_list_set(list);
+    const struct mab_set *before = mab_list_set_before(list);
+    const struct prefix *mab;
+    if (!role->follows || role->followed + 1 != mab_list_counters(list)->versions) {
+        role_itr_follow_list(role, config);
+        return;
+    }
+    set_refused(role, config, set);
+    for (size_t at = 0; (mab = mab_set_next_only(before, set, &at)) != NULL;)
+        role_itr_remove_mab(role, mab);
+    for (size_t at = 0; (mab = mab_set_next_only(set, before, &at)) != NULL;) {
+        role_itr_add_mab(role, mab);
+        mab_routes_name(role->mabs, mab, true);
+    }
+    role->followed++;
 }
