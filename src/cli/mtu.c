@@ -59,6 +59,8 @@ static int list_paths(const struct arguments *arguments)
         (void)fprintf(stderr, "The ITR has not tunnelled to any ETR yet.\n");
     else
         render_list(paths, 0);
+    if (json_is_true(json_object_get(answer, "more")))
+        (void)fprintf(stderr, "There are more; the list is cut here.\n");
     json_decref(answer);
     return STATUS_DONE;
 }

@@ -33,6 +33,8 @@ int operator_list(const struct arguments *arguments, json_t *request, const char
         (void)fprintf(stderr, "There is nothing to list yet.\n");
     else
         render_list(list, 0);
+    if (json_is_true(json_object_get(answer, "more")))
+        (void)fprintf(stderr, "There are more; the list is cut here.\n");
     json_decref(answer);
     return STATUS_DONE;
 }

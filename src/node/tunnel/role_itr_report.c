@@ -292,7 +292,7 @@ static json_t *command_paths(void *state, const json_t *request, struct error *e
                             "rule", rule_name(path->rule), "mtu", (json_int_t)path->mtu, "packets",
                             (json_int_t)path->packets, "octets", (json_int_t)path->octets));
     }
-    return json_pack("{s:o}", "paths", list);
+    return json_pack("{s:o, s:b}", "paths", list, "more", (int)(path != NULL));
 }
 
 // "itr.cache": what a caching ITR holds.
@@ -314,7 +314,8 @@ static json_t *command_cache(void *state, const json_t *request, struct error *e
                             address_print(&cached.etr, etr), "expires_ms",
                             (json_int_t)(instant_since(cached.expires, now).ns / 1000000)));
     }
-    return json_pack("{s:o}", "cache", list);
+    bool more = mapping_cache_count(itr_cache(role->itr)) > json_array_size(list);
+    return json_pack("{s:o, s:b}", "cache", list, "more", (int)more);
 }
 
 static json_t *usage_json(const struct usage *usage)
