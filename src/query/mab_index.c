@@ -282,6 +282,15 @@ static int compare_entries(const void *a, const void *b)
     return mab_entry_compare(a, b);
 }
 
+// Pages are made in order, so it is rare that there is anything to sort.
+static bool is_sorted(const struct mab_entries *entries)
+{
+    for (size_t i = 1; i < entries->count; i++)
+        if (mab_entry_compare(&entries->items[i - 1], &entries->items[i]) > 0)
+            return false;
+    return true;
+}
+
 // In sorted order an entry that overlaps any before it overlaps the one before it, or is in one
 // that holds that too.
 static bool is_disjoint(const struct mab_entries *entries)
@@ -300,7 +309,7 @@ bool mab_index_gather(struct mab_index *index, const struct mab_root *root,
     index->walk++;
     bool good = gather(index, root->page, root->level, &gathering);
     if (good) {
-        if (entries->count > 1) // none: there is no array
+        if (!is_sorted(entries))
             qsort(entries->items, entries->count, sizeof(*entries->items), compare_entries);
         good = is_disjoint(entries);
     }
