@@ -92,11 +92,6 @@ void mab_index_release(struct mab_index *index)
     table_release(&index->pages);
 }
 
-size_t mab_index_pages(const struct mab_index *index)
-{
-    return index->pages.count;
-}
-
 bool mab_index_next_held(const struct mab_index *index, const struct table_node **place,
                          char name[MAB_PAGE_NAME_TEXT_MAX])
 {

@@ -55,7 +55,6 @@ bool mab_index_idle(const struct mab_index *index);
 // the way are dropped. False where it makes no sense: MABs that overlap, or too many.
 bool mab_index_gather(struct mab_index *index, const struct mab_root *root,
                       struct mab_entries *entries);
-size_t mab_index_pages(const struct mab_index *index);
 // Walks the pages held: the name of the next one, from *place NULL on; false at the end.
 bool mab_index_next_held(const struct mab_index *index, const struct table_node **place,
                          char name[MAB_PAGE_NAME_TEXT_MAX]);

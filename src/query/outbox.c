@@ -42,10 +42,8 @@ static void grow(struct outbox *outbox)
 size_t outbox_put(struct outbox *outbox, const struct endpoint *to,
                   const struct query_message *message)
 {
-    if (outbox->count == OUTBOX_MESSAGES_MAX) {
-        outbox->dropped++;
+    if (outbox->count == OUTBOX_MESSAGES_MAX)
         return 0;
-    }
     if (outbox->count == outbox->capacity)
         grow(outbox);
     struct outbox_message *slot =

@@ -22,7 +22,6 @@ struct outbox {
     size_t capacity;                 // a power of two, or 0
     size_t first;
     size_t count;
-    uint64_t dropped; // messages that found it full
 };
 
 void outbox_init(struct outbox *outbox);

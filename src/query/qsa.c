@@ -77,18 +77,6 @@ bool qsa_mab_add(struct qsa *qsa, const struct prefix *prefix, struct error *err
     return true;
 }
 
-size_t qsa_mab_count(const struct qsa *qsa)
-{
-    return qsa->mab_count;
-}
-
-bool qsa_mab(const struct qsa *qsa, size_t i, struct prefix *mab)
-{
-    assert(i < qsa->mab_count);
-    *mab = qsa->mabs[i].prefix;
-    return qsa->mabs[i].ready;
-}
-
 void qsa_set_complete(struct qsa *qsa, bool complete)
 {
     qsa->complete = complete;

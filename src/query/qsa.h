@@ -73,10 +73,6 @@ void qsa_tick(struct qsa *qsa, struct instant now);
 
 // The answering side: its counters, limits and load.
 struct teller *qsa_teller(struct qsa *qsa);
-// The MABs it serves, in no particular order: 0 to qsa_mab_count - 1. Returns whether it answers
-// for the MAB.
-size_t qsa_mab_count(const struct qsa *qsa);
-bool qsa_mab(const struct qsa *qsa, size_t i, struct prefix *mab);
 const struct qsa_counters *qsa_counters(const struct qsa *qsa);
 
 #endif

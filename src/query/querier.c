@@ -432,11 +432,6 @@ size_t querier_open(const struct querier *querier)
     return querier->questions.count;
 }
 
-size_t querier_memory(const struct querier *querier)
-{
-    return cache_memory(&querier->cache);
-}
-
 void querier_upstream(const struct querier *querier, size_t group, size_t place,
                       struct querier_upstream *upstream)
 {
@@ -466,7 +461,7 @@ struct querier_report querier_report(const struct querier *querier)
         .counters = querier->counters,
         .cached = querier_cached(querier),
         .open = querier_open(querier),
-        .memory = querier_memory(querier),
+        .memory = cache_memory(&querier->cache),
     };
 }
 

@@ -139,8 +139,6 @@ bool querier_find(struct querier *querier, const struct address *address,
 // Ranges cached and questions open, now.
 size_t querier_cached(const struct querier *querier);
 size_t querier_open(const struct querier *querier);
-// Bytes of memory in use for the cache.
-size_t querier_memory(const struct querier *querier);
 // The upstream at a place of a group, in the order in which they are preferred now.
 void querier_upstream(const struct querier *querier, size_t group, size_t place,
                       struct querier_upstream *upstream);
@@ -150,7 +148,8 @@ const struct querier_counters *querier_counters(const struct querier *querier);
 // All that a querier says of itself; those of several queriers may be added up.
 struct querier_report {
     struct querier_counters counters;
-    size_t cached, open, memory;
+    size_t cached, open;
+    size_t memory; // bytes in use for the cache
 };
 struct querier_report querier_report(const struct querier *querier);
 void querier_report_add(struct querier_report *sum, const struct querier_report *part);

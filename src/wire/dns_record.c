@@ -34,7 +34,7 @@ bool dns_srv_decode(const uint8_t *bytes, size_t length, struct dns_srv *srv)
 {
     struct reader reader = reader_over(bytes, length);
     srv->priority = reader_u16(&reader);
-    srv->weight = reader_u16(&reader);
+    (void)reader_u16(&reader); // weight: response times decide
     srv->port = reader_u16(&reader);
     return read_name(&reader, srv->target) && reader_left(&reader) == 0;
 }

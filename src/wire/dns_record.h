@@ -24,7 +24,6 @@ enum dns_type {
 
 struct dns_srv {
     uint16_t priority;
-    uint16_t weight;
     uint16_t port;
     char target[DNS_NAME_TEXT_MAX]; // without the final dot; "" is the root: no such service
 };

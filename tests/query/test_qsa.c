@@ -194,7 +194,6 @@ static void test_mabs_that_are_lost_or_removed(void **state)
     struct fixture f = start();
     struct prefix mab = prefix_of(MAB);
     struct prefix other = prefix_of("2001:db8::/32");
-    struct prefix at = {0};
     (void)tell(&f, X, "20.1.0.20");
     qsa_mab_lost(f.qsa, f.now, &mab);
     assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).status, QUERY_FLUSH);
@@ -202,14 +201,10 @@ static void test_mabs_that_are_lost_or_removed(void **state)
     qsa_mab_ready(f.qsa, &mab);
     (void)tell(&f, Y, "20.1.0.20");
     assert_true(qsa_mab_add(f.qsa, &other, NULL));
-    assert_int_equal(qsa_mab_count(f.qsa), 2);
     qsa_mab_remove(f.qsa, f.now, &mab);
     assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, Y).status, QUERY_FLUSH);
     assert_int_equal(ask(&f, Y, "20.1.0.20").status, QUERY_NOT_IN_MAB);
     assert_int_equal(ask(&f, Y, "2001:db8::1").status, QUERY_TRY_ANOTHER);
-    assert_int_equal(qsa_mab_count(f.qsa), 1);
-    assert_false(qsa_mab(f.qsa, 0, &at));
-    assert_true(prefix_equal(&at, &other));
     stop(&f);
 }
 
