@@ -465,9 +465,11 @@ void udp_flush(struct udp *udp)
     udp->queued = 0;
 }
 
-const struct udp_counters *udp_counters(const struct udp *udp)
+struct udp_counters udp_counters(const struct udp *udp)
 {
-    return &udp->counters;
+    struct udp_counters counters = udp->counters;
+    counters.lost = udp_queue(udp).lost;
+    return counters;
 }
 
 void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part)

@@ -52,8 +52,9 @@ void udp_flush(struct udp *udp);
 
 struct udp_counters {
     uint64_t received, sent, send_failed, truncated;
+    uint64_t lost; // as of udp_queue
 };
-const struct udp_counters *udp_counters(const struct udp *udp);
+struct udp_counters udp_counters(const struct udp *udp);
 void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part);
 
 // What waits in the kernel to be read.

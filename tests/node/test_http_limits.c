@@ -61,6 +61,23 @@ static void perform(struct call *call, const char *path)
     call_finish(call, node, begin(call, path));
 }
 
+static double metric(const char *line)
+{
+    size_t length = 0;
+    struct metrics_page *page = metrics_page_new();
+    http_server_write_metrics(server, "test", page);
+    char *text = metrics_page_finish(page, &length);
+    const char *at = strstr(text, line);
+    assert_non_null(at);
+    double value = strtod(at + strlen(line), NULL);
+    memory_free(text);
+    return value;
+}
+
+#define TOTAL(what)  metric("ivip_http_connections_total{server=\"test\",what=\"" what "\"}")
+#define OPEN()       metric("ivip_http_connections{server=\"test\"}")
+#define REFUSED(why) metric("ivip_http_bodies_refused_total{server=\"test\",reason=\"" why "\"}")
+
 static int set_up(void **state)
 {
     (void)state;
@@ -96,6 +113,7 @@ static void test_large_bodies(void **state)
     struct call chunked = {.body = body, .body_length = length, .chunked = true};
     perform(&chunked, "/echo");
     assert_int_equal(chunked.status, 413);
+    assert_true(REFUSED("too-large") == 2 && REFUSED("no-room") == 0);
     free(body);
 }
 
@@ -191,6 +209,7 @@ static void test_large_bodies_have_so_much_together(void **state)
             perform(&large, "/echo");
     }
     assert_non_null(strstr(large.answer, "bodies-too-large"));
+    assert_true(REFUSED("no-room") > 0 && REFUSED("too-large") == 0);
     struct call small = {.body = "small", .body_length = 5};
     perform(&small, "/echo");
     assert_string_equal(small.answer, "small");
@@ -246,22 +265,6 @@ static void send_octet(uv_timer_t *timer)
         got == 0 || (got < 0 && errno != EAGAIN) || send(trickle->sock, "G", 1, MSG_NOSIGNAL) != 1;
     trickle->sent++;
 }
-
-static double metric(const char *line)
-{
-    size_t length = 0;
-    struct metrics_page *page = metrics_page_new();
-    http_server_write_metrics(server, "test", page);
-    char *text = metrics_page_finish(page, &length);
-    const char *at = strstr(text, line);
-    assert_non_null(at);
-    double value = strtod(at + strlen(line), NULL);
-    memory_free(text);
-    return value;
-}
-
-#define TOTAL(what) metric("ivip_http_connections_total{server=\"test\",what=\"" what "\"}")
-#define OPEN()      metric("ivip_http_connections{server=\"test\"}")
 
 struct crowd {
     uv_timer_t timer;

@@ -79,8 +79,8 @@ static void exchange(const char *listen, const char *to, const char *from)
     assert_true(server.batches > 0 && server.batches < MANY);
     assert_int_equal(client.last_length, 100);
     assert_true(endpoint_equal(&client.last_from, &target)); // from the address that was asked
-    assert_int_equal(udp_counters(server.udp)->sent, MANY);
-    assert_int_equal(udp_counters(server.udp)->send_failed, 0);
+    assert_int_equal(udp_counters(server.udp).sent, MANY);
+    assert_int_equal(udp_counters(server.udp).send_failed, 0);
     udp_close(server.udp);
     udp_close(client.udp);
     node_free(node);
@@ -148,8 +148,8 @@ static void test_bad_destinations_are_counted(void **state)
     udp_send(end.udp, &self, (const uint8_t *)"x", 1); // those behind them still go
     udp_flush(end.udp);
     test_run_until(node, &end.done);
-    assert_int_equal(udp_counters(end.udp)->send_failed, 2);
-    assert_int_equal(udp_counters(end.udp)->sent, 1);
+    assert_int_equal(udp_counters(end.udp).send_failed, 2);
+    assert_int_equal(udp_counters(end.udp).sent, 1);
     udp_close(end.udp);
     node_free(node);
 }
@@ -168,7 +168,7 @@ static void test_long_datagrams_are_dropped(void **state)
     assert_true(sendto(other, bytes, 10, 0, (struct sockaddr *)&to, sizeof(to)) > 0);
     test_run_until(node, &end.done);
     assert_int_equal(end.last_length, 10);
-    assert_int_equal(udp_counters(end.udp)->truncated, 1);
+    assert_int_equal(udp_counters(end.udp).truncated, 1);
     assert_int_equal(close(other), 0);
     udp_close(end.udp);
     node_free(node);
@@ -188,6 +188,33 @@ static void test_address_in_use(void **state)
     node_free(node);
 }
 
+// What came while the socket's queue was full is counted, too.
+static void test_a_full_queue(void **state)
+{
+    (void)state;
+    static const uint8_t large[1400];
+    struct end end = {0};
+    struct endpoint listen = {address_from_ipv4(INADDR_LOOPBACK), 0};
+    end.udp = udp_open_alone(&listen, on_datagram, NULL, &end, NULL);
+    assert_non_null(end.udp);
+    struct endpoint local = udp_local(end.udp);
+    struct sockaddr_in to = {
+        .sin_family = AF_INET, .sin_port = htons(local.port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(sock, (struct sockaddr *)&to, sizeof(to)), 0);
+    size_t sent = 0;
+    for (size_t i = 0; i < 100 * MANY; i++) // of which the queue holds a part
+        sent += send(sock, large, sizeof(large), 0) == sizeof(large);
+    while (udp_read(end.udp))
+        continue;
+    struct udp_counters counters = udp_counters(end.udp);
+    assert_true(counters.lost > 0 && counters.received > 0);
+    assert_int_equal(counters.received, end.received);
+    assert_int_equal(counters.received + counters.lost, sent);
+    udp_close(end.udp);
+    (void)close(sock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +225,7 @@ int main(void)
         cmocka_unit_test(test_bad_destinations_are_counted),
         cmocka_unit_test(test_long_datagrams_are_dropped),
         cmocka_unit_test(test_address_in_use),
+        cmocka_unit_test(test_a_full_queue),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

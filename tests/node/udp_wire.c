@@ -122,11 +122,10 @@ void udp_flush(struct udp *udp)
     (void)udp;
 }
 
-const struct udp_counters *udp_counters(const struct udp *udp)
+struct udp_counters udp_counters(const struct udp *udp)
 {
     (void)udp;
-    static const struct udp_counters none;
-    return &none;
+    return (struct udp_counters){0};
 }
 
 void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part)

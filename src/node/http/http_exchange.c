@@ -220,14 +220,17 @@ void http_exchange_refuse_body(struct http_exchange *exchange)
 {
     struct error error;
     bool too_large = exchange->body_fate == HTTP_BODY_TOO_LARGE;
-    if (too_large)
+    if (too_large) {
+        exchange->server->bodies_too_large++;
         (void)error_set(&error, ERROR_LIMIT, "body-too-large",
                         "the body of a request may have at most %d bytes", HTTP_BODY_MAX);
-    else
+    } else {
+        exchange->server->bodies_without_room++;
         (void)error_set(&error, ERROR_UNAVAILABLE, "bodies-too-large",
                         "other requests have all the room that there is for bodies of over %d "
                         "bytes; send it again later",
                         HTTP_BODY_SMALL);
+    }
     http_reply_error(exchange, &error);
     if (too_large)
         exchange->status = MHD_HTTP_CONTENT_TOO_LARGE;

@@ -427,6 +427,20 @@ void http_server_close(struct http_server *server)
     uv_close((uv_handle_t *)&server->arrived, on_arrived_closed);
 }
 
+static void write_refused_bodies(const struct http_server *server, const char *name,
+                                 struct metrics_page *page)
+{
+    static const char total[] = "ivip_http_bodies_refused_total";
+    char labels[64];
+    metrics_describe(page, total, "counter",
+                     "HTTP requests refused for their bodies: larger than any may be, or no room "
+                     "left for large ones");
+    (void)snprintf(labels, sizeof(labels), "server=\"%s\",reason=\"too-large\"", name);
+    metrics_value(page, total, labels, (double)server->bodies_too_large);
+    (void)snprintf(labels, sizeof(labels), "server=\"%s\",reason=\"no-room\"", name);
+    metrics_value(page, total, labels, (double)server->bodies_without_room);
+}
+
 void http_server_write_metrics(const struct http_server *server, const char *name,
                                struct metrics_page *page)
 {
@@ -448,6 +462,7 @@ void http_server_write_metrics(const struct http_server *server, const char *nam
     (void)snprintf(labels, sizeof(labels), "server=\"%s\"", name);
     metrics_describe(page, open, "gauge", "HTTP connections open");
     metrics_value(page, open, labels, (double)counts.open);
+    write_refused_bodies(server, name, page);
 }
 
 void http_server_set_patience(struct http_server *server, struct duration patience)

@@ -31,6 +31,7 @@ struct http_server {
     uint64_t pause_ms;          // before libmicrohttpd's next turn, while it only waits for clients
     struct list_node exchanges; // all that have a connection; by `node`
     size_t large_bodies;        // the room that they have for bodies above HTTP_BODY_SMALL
+    _Atomic uint64_t bodies_too_large, bodies_without_room; // refused; read in the node's thread
     // Both, under the lock
     uv_mutex_t lock;
     struct list_node requests; // whole, not handled yet; by `queued`

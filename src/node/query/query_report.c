@@ -254,8 +254,11 @@ void query_report_udp(const struct udp_counters *counters, const char *role,
     } values[] = {{"received", counters->received},
                   {"sent", counters->sent},
                   {"send-failed", counters->send_failed},
-                  {"truncated", counters->truncated}};
-    metrics_describe(page, name, "counter", "Datagrams on a role's query socket, by fate");
+                  {"truncated", counters->truncated},
+                  {"lost", counters->lost}};
+    metrics_describe(page, name, "counter",
+                     "Datagrams on a role's query sockets, by fate; lost: the socket's queue was "
+                     "full, or the checksum wrong");
     for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
         char labels[64];
         (void)snprintf(labels, sizeof(labels), "role=\"%s\",fate=\"%s\"", role, values[i].what);

@@ -298,7 +298,10 @@ uint8_t query_threads_load(const struct query_threads *threads, size_t i)
 void query_threads_add_udp(const struct query_threads *threads, size_t i, struct udp_counters *sum)
 {
     const struct query_thread *thread = &threads->threads[i];
-    udp_counters_add(sum, udp_counters(thread->queriers));
-    if (thread->upstreams != thread->queriers)
-        udp_counters_add(sum, udp_counters(thread->upstreams));
+    struct udp_counters counters = udp_counters(thread->queriers);
+    udp_counters_add(sum, &counters);
+    if (thread->upstreams == thread->queriers)
+        return;
+    counters = udp_counters(thread->upstreams);
+    udp_counters_add(sum, &counters);
 }

@@ -148,8 +148,9 @@ void role_itr_write_metrics(void *state, struct metrics_page *page)
     write_fallback(role, page);
     if (role->querier != NULL) {
         struct querier_report querier = querier_report(role->querier);
+        struct udp_counters udp = udp_counters(role->udp);
         query_report_querier(&querier, "itr", page);
-        query_report_udp(udp_counters(role->udp), "itr", page);
+        query_report_udp(&udp, "itr", page);
     }
     if (role->reporter != NULL)
         usage_reporter_write_metrics(role->reporter, page);
