@@ -274,6 +274,12 @@ def test_a_start_while_dns_is_down(system: System) -> None:
         assert (found["kept"], found["mabs"], found["age_seconds"]) == (False, 0, -1)
         assert f"{kept} is not used" in qsr.log()
         assert system.query(MICRONETS["acme"][1]).get("etr") is None
+    # Whoever takes another trust anchor does not trust what was validated by the one before.
+    anchor = Path(system.zone.trust_anchor)
+    before = anchor.read_text()
+    anchor.write_text(before + "; another\n")
+    assert started(good, 0)["kept"] is False
+    anchor.write_text(before)
     # DNS is back: what was kept is confirmed.
     assert started(good, 1)["kept"] is True
     system.zone.start()

@@ -125,6 +125,9 @@ static const struct broken broken[] = {
     {"itr: {upstreams: [192.0.2.1], domain: isp.example}\n",
      "1:39: itr.domain: \"upstreams\" are listed already; an ITR asks these, or finds its query "
      "servers through DNS"},
+    {"itr: {upstreams: [192.0.2.1], dns: [192.0.2.53]}\n",
+     "1:36: itr.dns: an ITR that asks \"upstreams\", or the \"qsr\" of its node, asks nothing of "
+     "DNS"},
     {"itr: {domain: .example}\n", "1:15: itr.domain: \".example\" is no domain; "},
     {"qsr: {upstreams: [192.0.2.1, \"192.0.2.1:4746\"]}\n",
      "1:30: qsr.upstreams[1]: 192.0.2.1:4746 is listed twice"},

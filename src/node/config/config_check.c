@@ -220,6 +220,10 @@ static bool check_itr_source(struct config_reader *reader, const struct config_i
         return config_refuse_key(reader, "itr.domain", NO_INDEX,
                                  "\"upstreams\" are listed already; an ITR asks these, or finds "
                                  "its query servers through DNS");
+    if (itr->upstreams.count > 0 && itr->dns.count > 0)
+        return config_refuse_key(reader, "itr.dns", NO_INDEX,
+                                 "an ITR that asks \"upstreams\", or the \"qsr\" of its node, "
+                                 "asks nothing of DNS");
     return (!found || check_domain(reader, "itr.domain", itr->domain)) &&
            check_peers(reader, "itr.dns", &itr->dns);
 }

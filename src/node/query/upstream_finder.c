@@ -31,6 +31,7 @@ struct upstream_finder {
     uv_timer_t timer;
     uv_timer_t watch;      // looks whether HOST_FILE changed, where it is used
     struct stat host_file; // as it was read last; all 0: it was not there
+    bool behind;           // what it says now could not be taken over yet
     bool started;
     struct dns_watch dns;
 };
@@ -216,9 +217,13 @@ static void follow_host_file(struct upstream_finder *finder)
     bool moved = finder->config.domain[0] == '\0' && find_host_domain(domain) &&
                  strcmp(domain, finder->domain) != 0;
     if (!resolver_reopen(finder->resolver, &dns, moved, &error)) {
-        log_warning(finder->role, "%s has changed and is not used: %s", HOST_FILE, error.text);
+        if (!finder->behind)
+            log_warning(finder->role, "%s has changed and cannot be used yet: %s", HOST_FILE,
+                        error.text);
+        finder->behind = true;
         return;
     }
+    finder->behind = false;
     log_info(finder->role, "%s has changed: DNS is asked as it says now", HOST_FILE);
     if (moved)
         change_domain(finder, domain);
@@ -228,7 +233,7 @@ static void follow_host_file(struct upstream_finder *finder)
 static void on_watch(uv_timer_t *timer)
 {
     struct upstream_finder *finder = timer->data;
-    if (host_file_changed(finder))
+    if (host_file_changed(finder) || finder->behind)
         follow_host_file(finder);
 }
 
