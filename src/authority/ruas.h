@@ -166,6 +166,12 @@ struct ruas_request {
 bool ruas_prepare(struct ruas *ruas, const struct ruas_request *request, struct change *change,
                   size_t *failed, struct error *error);
 
+// Whether the user has anything left of COMMANDS_MINUTE_MAX: asked before a request of theirs costs
+// work. False with "too-many-commands".
+bool ruas_check_limit(struct ruas *ruas, const char *user, struct instant now, struct error *error);
+// Counts other work for a user as so many commands, or what is left.
+void ruas_count_work(struct ruas *ruas, const char *user, struct instant now, size_t commands);
+
 // Puts a set aside to be executed at a time that is yet to come. Checked now: everything that does
 // not depend on what is mapped where.
 bool ruas_prepare_schedule(struct ruas *ruas, const struct ruas_request *request,

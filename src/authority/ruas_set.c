@@ -188,16 +188,33 @@ bool ruas_apply_set(struct ruas *ruas, const struct grant *grant, struct command
     return true;
 }
 
+static bool too_many(struct duration wait, struct error *error)
+{
+    return error_set(error, ERROR_LIMIT, "too-many-commands",
+                     "more than %d commands a minute; try again in %" PRIu64 " s",
+                     COMMANDS_MINUTE_MAX, wait.ns / 1000000000 + 1);
+}
+
 bool ruas_count_commands(struct ruas *ruas, const struct ruas_request *request, struct error *error)
 {
     struct duration wait = {0};
     const char *user = request->grant.user;
     uint32_t count = (uint32_t)(request->set->count == 0 ? 1 : request->set->count);
-    if (throttle_take(ruas->commands, request->now, user, strlen(user), count, &wait))
-        return true;
-    return error_set(error, ERROR_LIMIT, "too-many-commands",
-                     "more than %d commands a minute; try again in %" PRIu64 " s",
-                     COMMANDS_MINUTE_MAX, wait.ns / 1000000000 + 1);
+    return throttle_take(ruas->commands, request->now, user, strlen(user), count, &wait) ||
+           too_many(wait, error);
+}
+
+bool ruas_check_limit(struct ruas *ruas, const char *user, struct instant now, struct error *error)
+{
+    return throttle_left(ruas->commands, now, user, strlen(user)) > 0 ||
+           too_many((struct duration){0}, error);
+}
+
+void ruas_count_work(struct ruas *ruas, const char *user, struct instant now, size_t commands)
+{
+    uint32_t left = throttle_left(ruas->commands, now, user, strlen(user));
+    uint32_t amount = commands < left ? (uint32_t)commands : left;
+    (void)throttle_take(ruas->commands, now, user, strlen(user), amount, NULL);
 }
 
 // Looking at a micronet takes little, but a set may touch as many as a UAB holds, and be refused.
@@ -210,15 +227,6 @@ static uint64_t touched_max(struct ruas *ruas, const struct ruas_request *reques
     return left == COMMANDS_MINUTE_MAX ? UINT64_MAX : (uint64_t)left * TOUCHED_A_COMMAND;
 }
 
-static void count_touched_as_commands(struct ruas *ruas, const struct ruas_request *request)
-{
-    const char *user = request->grant.user;
-    size_t commands = ruas->old_count / TOUCHED_A_COMMAND;
-    uint32_t left = throttle_left(ruas->commands, request->now, user, strlen(user));
-    uint32_t amount = commands < left ? (uint32_t)commands : left;
-    (void)throttle_take(ruas->commands, request->now, user, strlen(user), amount, NULL);
-}
-
 bool ruas_prepare(struct ruas *ruas, const struct ruas_request *request, struct change *change,
                   size_t *failed, struct error *error)
 {
@@ -229,7 +237,7 @@ bool ruas_prepare(struct ruas *ruas, const struct ruas_request *request, struct 
         return false;
     struct change made = {0};
     bool good = ruas_apply_set(ruas, &request->grant, request->set, most, &made, failed, error);
-    count_touched_as_commands(ruas, request);
+    ruas_count_work(ruas, request->grant.user, request->now, ruas->old_count / TOUCHED_A_COMMAND);
     if (!good)
         return false;
     *change = made;

@@ -151,7 +151,7 @@ static int run(const struct arguments *arguments)
 }
 
 static const struct command_option options[] = {
-    {"limit", "NUMBER", "how many lines, from 1 to 1000 (100)"},
+    {"limit", "NUMBER", "how many lines, from 1 to 1000 (100); fewer where they are long"},
     CONTROL_OPTION,
     {0},
 };

@@ -1,4 +1,4 @@
-"""Passwords that are typed on a terminal."""
+"""Secrets: passwords that are typed on a terminal, and changed; files of tokens."""
 
 import base64
 import os
@@ -111,3 +111,13 @@ def test_another_password(ruas):
     assert ruas.operator("user", "password", "anna", stdin="short\n").status == 1
     assert ruas.operator("user", "password").status == 2
     assert log_in(ruas, "wrong horse") == 200
+
+
+def test_token_file_is_its_owners(ruas, tmp_path):
+    file = tmp_path / "token"
+    with open(file, "w", encoding="ascii") as out:
+        os.fchmod(out.fileno(), 0o644)
+        subprocess.run([IVIP, "token", "add", "anna", "--control", ruas.control], stdout=out,
+                       check=True)
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_text().startswith("ivip_")

@@ -243,16 +243,6 @@ def test_audit_says_what_was_asked(ruas):
     assert ruas.user("drop", "20.1.0.220").status == 0
 
 
-def test_token_file_is_its_owners(ruas, tmp_path):
-    file = tmp_path / "token"
-    with open(file, "w", encoding="ascii") as out:
-        os.fchmod(out.fileno(), 0o644)
-        subprocess.run([IVIP, "token", "add", "anna", "--control", ruas.control], stdout=out,
-                       check=True)
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert file.read_text().startswith("ivip_")
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="hides /run in a mount namespace")
 def test_a_node_that_died_hides_no_other(ruas, tmp_path):
     """Without --control all sockets of /run/ivip are meant; a killed node leaves its own there."""

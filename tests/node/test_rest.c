@@ -122,6 +122,11 @@ static void test_hostile_bodies(void **state)
     use_token(client, SCOPE_ALL, NULL);
     memset(deep, '[', sizeof(deep) - 1);
     assert_int_equal(command(client, deep), 400);
+    // That was the work of more commands than a minute's.
+    assert_int_equal(command(client, good), 429);
+    expect_error(client, "too-many-commands", "try again in");
+    assert_int_equal(ask(client, "GET", "/v1/me", ""), 429);
+    world_sleep(client->place.world, 60);
     for (size_t i = 0; i < sizeof(good) - 1; i++) {
         struct rest_request request = make_request(client, "POST", "/v1/commands", good);
         request.body_length = i;

@@ -165,6 +165,22 @@ static void test_tokens(void **state)
     assert_int_equal(ask(client, "DELETE", path, ""), 404);
 }
 
+// Looking is counted as changing is.
+static void test_requests_a_minute(void **state)
+{
+    struct client *client = *state;
+    use_token(client, SCOPE_READ, NULL);
+    for (int i = 0; i < COMMANDS_MINUTE_MAX; i++)
+        assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
+    assert_int_equal(ask(client, "GET", "/v1/me", ""), 429);
+    assert_true(client->reply.try_later);
+    use_password(client, "ben:ben");
+    assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
+    use_token(client, SCOPE_READ, NULL);
+    world_sleep(client->place.world, 1);
+    assert_int_equal(ask(client, "GET", "/v1/me", ""), 200);
+}
+
 static void test_token_ends_itself(void **state)
 {
     struct client *client = *state;
@@ -189,6 +205,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_sets_outside_the_token, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scopes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_requests_a_minute, setup, teardown),
         cmocka_unit_test_setup_teardown(test_token_ends_itself, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,29 @@ static void test_audit_of_cut_texts(void **state)
     json_decref(lines);
 }
 
+// However long the lines are, an answer costs the loop no more than so much.
+static void test_audit_of_long_lines(void **state)
+{
+    struct place *place = *state;
+    struct error error = {0};
+    char *what = memory_new(AUDIT_READ_MAX / 4 + 3);
+    memset(what, 'x', AUDIT_READ_MAX / 4 + 2);
+    what[0] = what[AUDIT_READ_MAX / 4 + 1] = '"';
+    struct audit audit = {.who = "ben", .with = "x", .action = "x", .what = what};
+    (void)error_set(&error, ERROR_INPUT, "empty-set", "there is no command");
+    for (int i = 0; i < 10; i++)
+        master_refuse(&place->master, &audit, &error);
+    assert_true(store_flush(place->master.store, place->world->ruas, NULL));
+    for (int i = 0; i < 2; i++) {
+        json_t *lines = store_read_audit(place->master.store, "ben", 100, &error);
+        assert_int_equal(json_array_size(lines), 4);
+        json_decref(lines);
+    }
+    memory_free(what);
+    assert_true(store_flush(place->master.store, place->world->ruas, NULL));
+    place_must(place, "anna", "define 20.1.0.0/28 zero"); // no statement is left half read
+}
+
 static void test_flood_of_refusals(void **state)
 {
     struct place *place = *state;
@@ -109,6 +132,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_audit, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit_of_one_user, setup, teardown),
         cmocka_unit_test_setup_teardown(test_audit_of_cut_texts, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_audit_of_long_lines, setup, teardown),
         cmocka_unit_test_setup_teardown(test_flood_of_refusals, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

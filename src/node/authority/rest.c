@@ -202,8 +202,9 @@ static void handle(struct master *master, const struct rest_request *request,
         (void)snprintf(call.with, sizeof(call.with), "token %s", token_print_id(&grant->token, id));
     master->logins++;
     json_t *body = NULL;
-    const struct route *route = find_route(request, &call.tail, &error);
-    bool good = route != NULL;
+    const struct route *route = NULL;
+    bool good = ruas_check_limit(master->ruas, grant->user, request->now, &error) &&
+                (route = find_route(request, &call.tail, &error)) != NULL;
     if (good && !route->holds)
         master_settle(master);
     if (good && route->body) {
@@ -216,6 +217,10 @@ static void handle(struct master *master, const struct rest_request *request,
         if (reply->json == NULL)
             rest_reply_error(reply, &error);
     }
+    // Looking, and what cannot be read, is work for the loop, too.
+    if (!call.counted)
+        ruas_count_work(master->ruas, grant->user, request->now,
+                        1 + request->body_length / REST_WORK_OCTETS);
     json_decref(body);
     assert(reply->json != NULL);
 }

@@ -22,6 +22,7 @@
 
 #define REST_PAGE_MAX     1000 // micronets or audit lines in one answer
 #define REST_PAGE_DEFAULT 100
+#define REST_WORK_OCTETS  64 // of a body that came to no commands: count as one
 
 // One request. The texts are the caller's, and NULL where the request has none.
 struct rest_request {

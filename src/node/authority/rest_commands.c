@@ -150,6 +150,7 @@ bool rest_post_commands(struct rest_call *call, struct error *error)
                                    .set = command_set_from_json(commands, &failed, error)};
     bool parsed = request.set != NULL;
     bool done = false;
+    call->counted = parsed;
     if (parsed && options.scheduled)
         done = schedule(call, &request, options.at, &failed, error);
     else if (parsed && options.dry_run)

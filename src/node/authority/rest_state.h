@@ -13,6 +13,7 @@ struct rest_call {
     char with[40];      // "password" or "token ID", for the audit trail
     const char *tail;   // what follows the route's path: an id
     const json_t *body; // parsed; NULL without one
+    bool counted;       // its commands, against the user's limit
     struct rest_reply *reply;
 };
 

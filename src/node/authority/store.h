@@ -35,6 +35,7 @@
 #define AUDIT_NOTED_MAX   1024          // refusals that wait to be written; more are only counted
 #define AUDIT_REFUSED_MAX 1000000       // newest lines that keep refusals; changes stay for ever
 #define AUDIT_WHAT_MAX    1024          // octets of a refused request; of longer ones the length
+#define AUDIT_READ_MAX    (128 * 1024)  // octets of what was asked, in one answer
 #define AUDIT_ACTION_MAX  64            // octets of its path, with the final NUL
 
 struct store;
@@ -80,8 +81,9 @@ void store_note(struct store *store, const struct audit *audit);
 // last write failed, it tries whether the database can be written again.
 bool store_flush(struct store *store, struct ruas *ruas, struct error *error);
 
-// The newest lines of the audit trail, newest first: a new reference to an array of objects; NULL
-// with `error` filled where they cannot be read. `user` NULL: all.
+// The newest lines of the audit trail, newest first: a new reference to an array of objects, which
+// ends before `limit` with the line that makes it AUDIT_READ_MAX; NULL with `error` filled where
+// they cannot be read. `user` NULL: all.
 json_t *store_read_audit(struct store *store, const char *user, size_t limit, struct error *error);
 
 // Calls `set` for every set of a MAB in the journal, in order, until it returns false.

@@ -261,11 +261,13 @@ static json_t *nullable(sqlite3_stmt *row, int column)
                                                            : json_text(store_text(row, column));
 }
 
+#define AUDIT_WHAT 5 // its column
+
 // The texts may quote what somebody sent, cut anywhere: not all are UTF-8.
 static json_t *audit_json(sqlite3_stmt *row)
 {
     json_t *json = json_object();
-    json_t *what = json_loads(store_text(row, 5), JSON_DECODE_ANY, NULL);
+    json_t *what = json_loads(store_text(row, AUDIT_WHAT), JSON_DECODE_ANY, NULL);
     char time[TIME_TEXT_MAX];
     struct wall_time at = {(uint64_t)sqlite3_column_int64(row, 0)};
     json_object_set_new(json, "time", json_string(time_print(at, time)));
@@ -284,12 +286,16 @@ static json_t *audit_json(sqlite3_stmt *row)
 json_t *store_read_audit(struct store *store, const char *user, size_t limit, struct error *error)
 {
     bool failed = false;
+    size_t octets = 0;
     json_t *lines = json_array();
     sqlite3_stmt *row =
         user == NULL ? store_bind(store, STATEMENT_READ_AUDIT, "i", (int64_t)limit)
                      : store_bind(store, STATEMENT_READ_AUDIT_OF, "ti", user, (int64_t)limit);
-    while (store_row(row, &failed))
+    while (octets < AUDIT_READ_MAX && store_row(row, &failed)) {
+        octets += (size_t)sqlite3_column_bytes(row, AUDIT_WHAT);
         json_array_append_new(lines, audit_json(row));
+    }
+    (void)sqlite3_reset(row);
     if (!failed)
         return lines;
     json_decref(lines);
