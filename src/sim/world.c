@@ -2,7 +2,7 @@
 #include "sim/world.h"
 
 #include "base/memory.h"
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

@@ -2,7 +2,7 @@
 // Invariants of the authority: nothing acknowledged is lost, whatever crashes; nobody changes a
 // micronet outside his UABs, or does more than his token says; what was refused changes nothing;
 // what was scheduled is executed once, not before its time, and not after it was cancelled.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <inttypes.h>
 #include <string.h>

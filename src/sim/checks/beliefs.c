@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What ITRs believe and where they tunnel to: what is true, or was until so lately that nobody
 // could have told them yet; and that in a calm network every question is answered.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Every copy of a MAB at a QSA equals the truth at the sequence it claims, and follows it; one that
 // its QSA knows to be behind is not answered from for long.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <inttypes.h>
 

@@ -2,7 +2,7 @@
 // Invariants of discovery: a QSR's set of MABs is one version of the zone that DNS told it of,
 // never a mixture; it asks only servers that DNS named to it for the MAB; answers that were not
 // validated change nothing; when all is well, it has what the zone says.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

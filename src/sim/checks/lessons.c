@@ -9,7 +9,7 @@
 //
 // It is all read from the wire. Who really sent a datagram is known, so forgeries teach nothing;
 // and S is fixed, so a reply that is played again does not, either.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

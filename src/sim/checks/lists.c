@@ -2,7 +2,7 @@
 // Invariants of the set of MABs as query servers tell it: each set that an ITR or a QSC takes over
 // is one that was published, whole, and that one of its servers told it of; with nothing in the way
 // it is that of its server before long; when all is well, that of the zone, or of the QSAs.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Once all is well again, every ITR gets right answers, and believes nothing that is not true.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <inttypes.h>
 

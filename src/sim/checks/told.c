@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The invariants of the messages themselves: who is told what, and how much is sent to whom.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

@@ -2,7 +2,7 @@
 // The invariant of usage: what an ITR tunnelled is, to the packet, in the RUAS's ledger, in reports
 // on the ITR's disk that the ledger does not have yet, or in its counters; whatever is killed,
 // whatever is sent twice.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <inttypes.h>
 

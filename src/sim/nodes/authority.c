@@ -10,7 +10,7 @@
 // All other changes are stored one by one, after what is held. What the RUAS acknowledged is noted
 // in the truth (sim/truth/master.h) and in the world's record of who may do what, from which
 // checks/authority.c judges it.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <assert.h>
 #include <string.h>

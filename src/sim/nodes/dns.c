@@ -8,7 +8,7 @@
 // Every question goes to any of the secondaries. Answers are late or get lost; now and then DNS is
 // silent altogether, or an attacker has his own answers in place of true ones, which validation
 // then calls insecure or bogus.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 #include "query/choice.h"

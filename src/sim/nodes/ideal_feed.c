@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The ideal feed: a QSA has each set a fixed time after the master, unless it falls out of step.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <assert.h>
 

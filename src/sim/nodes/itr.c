@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The ITRs of the world: a querier and the forwarding core, put together as the shell of a real
 // node does (src/node/tunnel/role_itr.c), and packets from the networks behind them.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

@@ -2,7 +2,7 @@
 // How ITRs, QSCs and QSRs that do not discover learn the set of MABs from their query servers: the
 // shell of the MAB list (src/node/query/list_client.c), with the address of its node in place of a
 // socket of its own.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

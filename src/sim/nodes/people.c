@@ -7,7 +7,7 @@
 //     MAB 2001:db8:20::/48    | the same, in /64s                               |
 //
 // dora has tokens, and no UAB.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // Fast push in the world: the RUAS's sender, whose payloads go to every QSA, and the receivers that
 // keep the QSAs' copies. The shells of a real node do the same with sockets (src/node/push).
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include "base/memory.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The QSRs and QSCs of the world, which are one core. A QSR may find its QSAs by itself (dns.c).
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 // The set of MABs from upstream, as the shell takes it over (node/query/role_qsr.c)
 

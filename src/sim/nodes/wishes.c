@@ -2,7 +2,7 @@
 // What end users ask the RUAS for: sets of commands made at random, such as an owner may give, and
 // such as must be refused. Whoever makes one knows which it is, as it is made from what the RUAS
 // has at that moment.
-#include "sim/world_state.h"
+#include "sim/checks/checks.h"
 
 #include <assert.h>
 #include <stdio.h>
