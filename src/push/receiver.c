@@ -15,8 +15,8 @@ struct receiver *receiver_new(const struct receiver_config *config, struct datab
 {
     struct receiver *receiver = memory_new(sizeof(*receiver));
     receiver->database = database;
-    receiver->buffer_max =
-        config->buffer_bytes == 0 ? RECEIVER_BUFFER_BYTES_MAX : config->buffer_bytes;
+    size_t buffer = config->buffer_bytes == 0 ? RECEIVER_BUFFER_BYTES_MAX : config->buffer_bytes;
+    receiver->buffer_max = config->ruas_count == 0 ? 0 : buffer / config->ruas_count;
     random_init(&receiver->random, seed);
     random_bytes(&receiver->random, receiver->hash_key.bytes, sizeof(receiver->hash_key.bytes));
     suspicion_init(&receiver->suspicion, &receiver->random);
@@ -86,7 +86,7 @@ void receiver_remove_replica(struct receiver *receiver, struct replica *replica)
 {
     struct subscription *subscription = &receiver->subscriptions[replica->ruas];
     subscription->replica_count--;
-    receiver->buffered -= replica->buffer_bytes;
+    subscription->buffered -= replica->buffer_bytes;
     if (replica->fetching)
         subscription->snapshots_fetching--;
     heap_remove(&subscription->snapshots, &replica->fetch);
@@ -116,7 +116,7 @@ static void doubt_all(struct receiver *receiver, struct subscription *subscripti
     for (struct list_node *node = subscription->replicas.next; node != &subscription->replicas;
          node = node->next) {
         struct replica *replica = container_of(node, struct replica, of_ruas);
-        receiver->buffered -= replica->buffer_bytes;
+        subscription->buffered -= replica->buffer_bytes;
         replica_doubt(replica);
         receiver_follow_up(receiver, now, replica, REPLICA_PASSED);
     }
@@ -296,7 +296,7 @@ static void take_mab(struct receiver *receiver, struct subscription *subscriptio
     size_t before = replica->buffer_bytes;
     enum replica_outcome outcome = replica_compare(
         replica, listed->sequence, listed->hash_known ? &listed->hash : NULL, moment == MOMENT_NOW);
-    receiver->buffered += replica->buffer_bytes - before;
+    subscription->buffered += replica->buffer_bytes - before;
     receiver_follow_up(receiver, now, replica, outcome);
 }
 
@@ -379,7 +379,7 @@ void receiver_snapshot(struct receiver *receiver, struct instant now, const stru
         mapping_free(mapping);
     else if (mapping != NULL)
         outcome = replica_load(replica, info, mapping, receiver->database, error);
-    receiver->buffered += replica->buffer_bytes - before;
+    subscription->buffered += replica->buffer_bytes - before;
     if (outcome == REPLICA_APPLIED) {
         receiver->counters.reloaded++;
         replica->reloaded = true;

@@ -40,12 +40,12 @@
 #define GAP_WAIT_MS               20   // for payloads that were merely overtaken
 #define FETCH_PAYLOADS            256  // asked for at a time, so that checking them takes little
 #define SNAPSHOT_FETCHES_MAX      4    // of one RUAS at a time
-#define RECEIVER_BUFFER_BYTES_MAX ((size_t)64 << 20) // for sets that wait for snapshots
+#define RECEIVER_BUFFER_BYTES_MAX ((size_t)64 << 20) // for sets that wait for snapshots; shared out
 
 struct receiver_config {
     size_t ruas_count;
     const struct public_key *ruas; // copied; no key twice
-    size_t buffer_bytes;           // 0: RECEIVER_BUFFER_BYTES_MAX
+    size_t buffer_bytes;           // of all RUASes, in equal parts; 0: RECEIVER_BUFFER_BYTES_MAX
 };
 
 enum receiver_event_kind {

@@ -121,12 +121,12 @@ static bool apply_updates(struct receiver *receiver, struct subscription *subscr
     size_t before = replica->buffer_bytes;
     if (assembled == ASSEMBLY_WHOLE)
         outcome = replica_set(replica, section->mab_sequence, assembly->updates, assembly->count,
-                              receiver->buffer_max - receiver->buffered);
+                              receiver->buffer_max - subscription->buffered);
     else if (replica_has(replica) < section->mab_sequence) {
         replica_restart(replica, section->mab_sequence);
         outcome = REPLICA_DIVERGED;
     }
-    receiver->buffered += replica->buffer_bytes - before;
+    subscription->buffered += replica->buffer_bytes - before;
     if (outcome != REPLICA_APPLIED) {
         receiver_follow_up(receiver, now, replica, outcome);
         return false;
@@ -148,7 +148,7 @@ static void compare(struct receiver *receiver, struct instant now, struct replic
 {
     size_t before = replica->buffer_bytes;
     enum replica_outcome outcome = replica_compare(replica, sequence, hash, true);
-    receiver->buffered += replica->buffer_bytes - before;
+    receiver->subscriptions[replica->ruas].buffered += replica->buffer_bytes - before;
     receiver_follow_up(receiver, now, replica, outcome);
 }
 

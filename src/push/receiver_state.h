@@ -14,8 +14,7 @@
 
 struct receiver {
     struct database *database; // the caller's
-    size_t buffer_max;
-    size_t buffered; // bytes in the buffers of all replicas
+    size_t buffer_max;         // of one subscription
     struct random_source random;
     struct hash_key hash_key;
     struct suspicion suspicion;

@@ -20,6 +20,7 @@ struct subscription {
     bool synced; // false: waits for a directory to know where in the stream it stands
     struct list_node replicas;
     size_t replica_count;
+    size_t buffered;           // bytes in the buffers of all replicas
     struct heap snapshots;     // replicas that want a snapshot, by when to ask for it
     size_t snapshots_fetching; // on their way
 

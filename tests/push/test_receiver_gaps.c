@@ -137,6 +137,40 @@ static void test_the_buffer_is_bounded(void **state)
     stop(&bench);
 }
 
+// Loads a MAB while another RUAS has so many sets in its buffer, because its snapshots do not come.
+static void load_beside(uint64_t sets)
+{
+    struct bench bench = start(4000);
+    static const char *const other[] = {"20.9.0.0/24"};
+    struct prefix greedy = mab(other[0]);
+    struct prefix modest = mab(two_mabs[0]);
+    expect(&bench, RECEIVER_FETCH_DIRECTORY);
+    give_directory(&bench, 1, EPOCH, 0, other, (uint64_t[]){0}, 1);
+    expect(&bench, RECEIVER_FETCH_SNAPSHOT);
+    give_directory(&bench, 0, EPOCH, 0, two_mabs, (uint64_t[]){0}, 1);
+    expect(&bench, RECEIVER_FETCH_SNAPSHOT);
+    for (uint64_t n = 1; n <= sets; n++) {
+        send_set(&bench, 1, n, &greedy, n);
+        expect_nothing(&bench);
+    }
+    for (uint64_t n = 1; n <= 3; n++) {
+        send_set(&bench, 0, n, &modest, n);
+        expect_nothing(&bench);
+    }
+    give_snapshot(&bench, &modest, 0);
+    expect(&bench, RECEIVER_RELOADED);
+    assert_int_equal(bench.event.sequence, 3);
+    stop(&bench);
+}
+
+// However full it is.
+static void test_each_ruas_has_its_buffer(void **state)
+{
+    (void)state;
+    for (uint64_t sets = 1; sets < 100; sets++)
+        load_beside(sets);
+}
+
 static void test_silence_asks_but_takes_nothing_away(void **state)
 {
     (void)state;
@@ -201,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_a_gap_that_cannot_be_filled),
         cmocka_unit_test(test_a_directory_counts_though_the_clock_went_back),
         cmocka_unit_test(test_the_buffer_is_bounded),
+        cmocka_unit_test(test_each_ruas_has_its_buffer),
         cmocka_unit_test(test_silence_asks_but_takes_nothing_away),
         cmocka_unit_test(test_payloads_missing_for_long_end_the_answers),
     };
