@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // What must hold for every packet, tried with random ones:
 //   - what an ITR sends, taken out by an ETR, is the packet that went in, but for nothing;
+//   - so is a super-packet, in segments with right checksums, fragmented or not;
 //   - no packet leaves for an address in a MAB, in a refused prefix, or not one host's;
 //   - no octets make either of them read or write out of bounds (under ASan), or send a packet
 //     whose length fields are not its length.
@@ -70,6 +71,7 @@ struct both {
     uint8_t original[PACKET_BYTES_MAX];
     uint8_t outer[PACKET_BYTES_MAX + PIECE_HEADER_BYTES_MAX];
     uint8_t assembled[PACKET_BYTES_MAX];
+    uint8_t joined[PACKET_BYTES_MAX]; // from inner fragments
 };
 
 // The outer packet's fields and where its payload begins; checks that it is well formed.
@@ -197,6 +199,172 @@ static void test_there_and_back(void **state)
     free_both(both);
 }
 
+#define FLAGS_LAST 0x09 // FIN and PSH, of the last segment only
+#define FLAG_CWR   0x80 // of the first only
+#define FLAG_ACK   0x10
+#define TCP_HEADER 32 // with options
+#define UDP_HEADER 8
+#define SEQUENCE   0xfffff000 // about to wrap around
+
+// A super-packet, and how much of it has come out.
+struct super {
+    bool ipv6;
+    bool udp;
+    uint32_t header; // octets of all headers
+    uint32_t length;
+    uint32_t segment; // octets of payload
+    uint32_t seen;
+};
+
+static uint64_t pseudo_sum(const struct super *super, const uint8_t *bytes, uint32_t length)
+{
+    uint32_t ip = super->ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    uint8_t protocol = super->udp ? PROTOCOL_UDP : PROTOCOL_TCP;
+    return super->ipv6 ? checksum_pseudo_header(bytes + 8, bytes + 24, 16, protocol, length - ip)
+                       : checksum_pseudo_header(bytes + 12, bytes + 16, 4, protocol, length - ip);
+}
+
+static struct super make_super(struct both *both, struct offload *offload, bool dont_fragment)
+{
+    struct random_source *random = &both->random;
+    struct super super = {.ipv6 = random_below(random, 2) == 1,
+                          .udp = random_below(random, 2) == 1};
+    uint32_t ip = super.ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    super.header = ip + (super.udp ? UDP_HEADER : TCP_HEADER);
+    super.segment = 1 + (uint32_t)random_below(random, 1800);
+    super.length = super.header + 1 + (uint32_t)random_below(random, 12000);
+    struct address from = address_of(super.ipv6 ? "3fff:1::7" : "198.18.1.7");
+    struct address to = address_of(super.ipv6 ? "2001:db8:0:40::9" : "20.1.0.17");
+    uint8_t *bytes = both->sent;
+    make_packet(bytes, &from, &to, super.length, dont_fragment, 0);
+    random_bytes(random, bytes + ip, super.length - ip);
+    bytes[super.ipv6 ? 6 : 9] = super.udp ? PROTOCOL_UDP : PROTOCOL_TCP;
+    if (!super.ipv6)
+        ipv4_finish_header(bytes, ip);
+    uint8_t *transport = bytes + ip;
+    if (super.udp) {
+        store_u16(transport + 4, (uint16_t)(super.length - ip));
+    } else {
+        store_u32(transport + 4, SEQUENCE);
+        transport[12] = TCP_HEADER / 4 << 4;
+        transport[13] = FLAG_ACK | FLAGS_LAST | FLAG_CWR;
+    }
+    uint16_t field = super.udp ? 6 : 16;
+    store_u16(transport + field, checksum_fold(pseudo_sum(&super, bytes, super.length)));
+    memcpy(both->original, bytes, super.length);
+    *offload = (struct offload){super.udp ? OFFLOAD_UDP : OFFLOAD_TCP, (uint16_t)super.segment,
+                                true, (uint16_t)ip, field};
+    return super;
+}
+
+// A whole segment has come: it is the next one, as a network card would have made it.
+static void check_segment(struct both *both, struct super *super, const uint8_t *bytes,
+                          uint32_t length)
+{
+    uint32_t ip = super->ipv6 ? IPV6_HEADER_BYTES : IPV4_HEADER_BYTES;
+    uint32_t payload = length - super->header;
+    const uint8_t *transport = bytes + ip;
+    const uint8_t *whole = both->original + ip;
+    bool last = super->header + super->seen + payload == super->length;
+    assert_true(last ? payload <= super->segment : payload == super->segment);
+    assert_memory_equal(bytes + super->header, both->original + super->header + super->seen,
+                        payload);
+    uint64_t sum = checksum_add(pseudo_sum(super, bytes, length), transport, length - ip);
+    assert_int_equal(checksum_fold(sum), 0xffff);
+    assert_memory_equal(transport, whole, 4); // ports
+    if (super->udp) {
+        assert_int_equal(load_u16(transport + 4), length - ip);
+    } else {
+        uint8_t flags = FLAG_ACK;
+        flags |= last ? FLAGS_LAST : 0;
+        flags |= super->seen == 0 ? FLAG_CWR : 0;
+        assert_int_equal(transport[13], flags);
+        assert_int_equal(load_u32(transport + 4), (uint32_t)(SEQUENCE + super->seen));
+        assert_memory_equal(transport + 20, whole + 20, TCP_HEADER - 20);
+    }
+    super->seen += payload;
+}
+
+// Puts inner fragments of IPv4 together; returns the length when a packet is whole.
+static uint32_t join(struct both *both, const uint8_t *bytes, uint32_t length)
+{
+    uint16_t field = load_u16(bytes + 6);
+    uint32_t offset = (field & IPV4_FRAGMENT_OFFSET) * 8u;
+    if (offset == 0)
+        memcpy(both->joined, bytes, IPV4_HEADER_BYTES);
+    memcpy(both->joined + IPV4_HEADER_BYTES + offset, bytes + IPV4_HEADER_BYTES,
+           length - IPV4_HEADER_BYTES);
+    assert_memory_equal(both->joined + 4, bytes + 4, 2); // one identification
+    return (field & IPV4_MORE_FRAGMENTS) != 0 ? 0 : offset + length;
+}
+
+static void deliver_segments(struct both *both, struct super *super, uint32_t mtu)
+{
+    struct piece piece;
+    while (segmenter_next(&both->result.segments, &piece)) {
+        struct etr_outer outer;
+        struct etr_delivery delivery;
+        uint32_t length = piece.header_length + piece.payload_length;
+        assert_true(length <= mtu);
+        uint32_t header = open_outer(both, &piece, &outer);
+        const uint8_t *inner = both->outer + header;
+        uint32_t inner_length = length - header;
+        if (is_outer_fragment(both->outer)) {
+            inner_length = assemble(both, length, header, &outer.protocol);
+            inner = both->assembled;
+            if (inner_length == 0)
+                continue;
+        }
+        memmove(both->sent, inner, inner_length);
+        assert_int_equal(etr_input(both->etr, &outer, both->sent, inner_length, &delivery),
+                         ETR_DELIVER);
+        assert_int_equal(delivery.length, inner_length);
+        if (!super->ipv6) {
+            inner_length = join(both, both->sent, inner_length);
+            if (inner_length > 0)
+                check_segment(both, super, both->joined, inner_length);
+        } else {
+            check_segment(both, super, both->sent, inner_length);
+        }
+    }
+    assert_int_equal(super->header + super->seen, super->length);
+}
+
+static void test_super_packets(void **state)
+{
+    (void)state;
+    struct both *both = new_both(14);
+    unsigned tunnelled = 0;
+    for (int round = 0; round < ROUNDS / 4; round++) {
+        struct offload offload;
+        bool dont_fragment = random_below(&both->random, 2) == 1;
+        bool etr_ipv6 = random_below(&both->random, 2) == 1;
+        uint32_t mtu = 576 + (uint32_t)random_below(&both->random, 1500);
+        struct address etr = address_of(etr_ipv6 ? "3fff:3::1" : "198.18.3.1");
+        map_all(both->itr, &etr, mtu);
+        mtu = etr_ipv6 && mtu < IPV6_MTU_MIN ? IPV6_MTU_MIN : mtu;
+        struct super super = make_super(both, &offload, dont_fragment);
+        uint32_t payload = super.length - super.header;
+        uint32_t segment = super.header + (payload < super.segment ? payload : super.segment);
+        bool too_big = segment + encapsulation_overhead(etr.family) > mtu &&
+                       (super.ipv6 ? segment > IPV6_MTU_MIN : dont_fragment);
+        // The packet is on the heap, exactly as long, so that ASan sees a step past the end.
+        uint8_t *exact = malloc(super.length);
+        memcpy(exact, both->sent, super.length);
+        enum itr_verdict verdict =
+            itr_input(both->itr, now, exact, super.length, &offload, &both->result);
+        assert_int_equal(both->result.reason, too_big ? ITR_REASON_TOO_BIG : ITR_REASON_NONE);
+        if (!too_big) {
+            assert_int_equal(verdict, ITR_TUNNEL);
+            deliver_segments(both, &super, mtu);
+            tunnelled++;
+        }
+        free(exact);
+    }
+    assert_true(tunnelled > ROUNDS / 16);
+    free_both(both);
+}
+
 // Half of them near the limits of what is refused.
 static struct address random_etr(struct random_source *random)
 {
@@ -320,6 +488,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back),
+        cmocka_unit_test(test_super_packets),
         cmocka_unit_test(test_never_to_a_mab_or_a_refused_prefix),
         cmocka_unit_test(test_garbage),
     };
