@@ -13,6 +13,14 @@ uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t length
     return value;
 }
 
+uint64_t hash_endpoint(const struct hash_key *key, const struct endpoint *endpoint)
+{
+    uint8_t bytes[sizeof(endpoint->address) + sizeof(endpoint->port)];
+    memcpy(bytes, &endpoint->address, sizeof(endpoint->address));
+    memcpy(bytes + sizeof(endpoint->address), &endpoint->port, sizeof(endpoint->port));
+    return hash_bytes(key, bytes, sizeof(bytes));
+}
+
 uint64_t hash_prefix(const struct hash_key *key, const struct prefix *prefix)
 {
     uint8_t bytes[sizeof(prefix->address.octets) + 2];

@@ -16,6 +16,7 @@ struct hash_key {
 };
 
 uint64_t hash_bytes(const struct hash_key *key, const void *bytes, size_t length);
+uint64_t hash_endpoint(const struct hash_key *key, const struct endpoint *endpoint);
 uint64_t hash_prefix(const struct hash_key *key, const struct prefix *prefix);
 
 #endif

@@ -61,6 +61,14 @@ uint64_t random_u64(struct random_source *source)
     return value;
 }
 
+uint64_t random_nonzero(struct random_source *source)
+{
+    uint64_t value = random_u64(source);
+    while (value == 0)
+        value = random_u64(source);
+    return value;
+}
+
 uint64_t random_below(struct random_source *source, uint64_t bound)
 {
     assert(bound > 0);

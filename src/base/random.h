@@ -32,6 +32,8 @@ struct random_seed random_seed_from_number(uint64_t number);
 void random_init(struct random_source *source, struct random_seed seed);
 void random_bytes(struct random_source *source, void *bytes, size_t length);
 uint64_t random_u64(struct random_source *source);
+// Any but 0.
+uint64_t random_nonzero(struct random_source *source);
 // Uniform in 0 .. bound-1; `bound` must not be 0.
 uint64_t random_below(struct random_source *source, uint64_t bound);
 

@@ -22,14 +22,6 @@ void querier_watch(struct querier *querier, const struct upstream *upstream)
 
 // Finding
 
-static uint64_t endpoint_hash(const struct querier *querier, const struct endpoint *endpoint)
-{
-    uint8_t bytes[sizeof(endpoint->address) + 2];
-    memcpy(bytes, &endpoint->address, sizeof(endpoint->address));
-    memcpy(bytes + sizeof(endpoint->address), &endpoint->port, 2);
-    return hash_bytes(&querier->endpoint_key, bytes, sizeof(bytes));
-}
-
 static bool endpoint_matches(const struct table_node *node, const void *key)
 {
     return endpoint_equal(&container_of(node, const struct upstream, by_endpoint)->endpoint, key);
@@ -38,8 +30,9 @@ static bool endpoint_matches(const struct table_node *node, const void *key)
 struct upstream *querier_find_upstream(const struct querier *querier,
                                        const struct endpoint *endpoint)
 {
-    struct table_node *node = table_find(&querier->by_endpoint, endpoint_hash(querier, endpoint),
-                                         endpoint_matches, endpoint);
+    struct table_node *node =
+        table_find(&querier->by_endpoint, hash_endpoint(&querier->endpoint_key, endpoint),
+                   endpoint_matches, endpoint);
     return node == NULL ? NULL : container_of(node, struct upstream, by_endpoint);
 }
 
@@ -63,7 +56,8 @@ static struct upstream *add_upstream(struct querier *querier, struct instant now
     struct upstream *upstream = memory_new(sizeof(*upstream));
     upstream_init(upstream, endpoint, now);
     upstream->index = (uint16_t)index;
-    table_insert(&querier->by_endpoint, &upstream->by_endpoint, endpoint_hash(querier, endpoint));
+    table_insert(&querier->by_endpoint, &upstream->by_endpoint,
+                 hash_endpoint(&querier->endpoint_key, endpoint));
     querier->upstreams[index] = upstream;
     return upstream;
 }

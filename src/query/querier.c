@@ -26,14 +26,6 @@
 // How long the last of its requests is waited for before a question has failed.
 #define LAST_WAIT_MS RETRY_MS_MAX
 
-static uint64_t random_nonzero(struct random_source *random)
-{
-    uint64_t value = random_u64(random);
-    while (value == 0)
-        value = random_u64(random);
-    return value;
-}
-
 static struct hash_key random_key(struct random_source *random)
 {
     struct hash_key key;

@@ -20,14 +20,6 @@
 
 #define CREDIT_MAX 65536 // octets; more is not kept for an address that is not proven
 
-static uint64_t random_nonzero(struct random_source *random)
-{
-    uint64_t value = random_u64(random);
-    while (value == 0)
-        value = random_u64(random);
-    return value;
-}
-
 struct teller *teller_new(const struct teller_config *config, struct random_seed seed,
                           struct instant now)
 {

@@ -56,14 +56,6 @@ size_t told_bytes(const struct told_memory *memory)
 
 // Accounts
 
-static uint64_t endpoint_hash(const struct told_memory *memory, const struct endpoint *endpoint)
-{
-    uint8_t key[sizeof(endpoint->address) + sizeof(endpoint->port)];
-    memcpy(key, &endpoint->address, sizeof(endpoint->address));
-    memcpy(key + sizeof(endpoint->address), &endpoint->port, sizeof(endpoint->port));
-    return hash_bytes(&memory->key, key, sizeof(key));
-}
-
 static bool endpoint_matches(const struct table_node *node, const void *key)
 {
     return endpoint_equal(&container_of(node, const struct account, by_endpoint)->endpoint, key);
@@ -73,8 +65,8 @@ struct account *told_find_account(struct told_memory *memory, const struct endpo
 {
     if (memory->recent != NULL && endpoint_equal(&memory->recent->endpoint, endpoint))
         return memory->recent;
-    struct table_node *node = table_find(&memory->by_endpoint, endpoint_hash(memory, endpoint),
-                                         endpoint_matches, endpoint);
+    struct table_node *node = table_find(
+        &memory->by_endpoint, hash_endpoint(&memory->key, endpoint), endpoint_matches, endpoint);
     if (node == NULL)
         return NULL;
     memory->recent = container_of(node, struct account, by_endpoint);
@@ -90,7 +82,8 @@ struct account *told_add_account(struct told_memory *memory, const struct endpoi
     list_init(&account->told);
     list_init(&account->waiting);
     list_append(&memory->round, &account->round);
-    table_insert(&memory->by_endpoint, &account->by_endpoint, endpoint_hash(memory, endpoint));
+    table_insert(&memory->by_endpoint, &account->by_endpoint,
+                 hash_endpoint(&memory->key, endpoint));
     memory->unproven_count++;
     return account;
 }
