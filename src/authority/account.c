@@ -159,6 +159,11 @@ void accounts_use_token(struct accounts *accounts, struct token *token, struct w
     list_append(&accounts->unsaved, &token->unsaved);
 }
 
+bool token_has_expired(const struct token *token, struct wall_time time)
+{
+    return token->expires.ms != 0 && time.ms >= token->expires.ms;
+}
+
 struct user *accounts_next_user(const struct accounts *accounts, const struct user *user)
 {
     struct table_node *node = table_next(&accounts->users, user == NULL ? NULL : &user->node);

@@ -109,6 +109,7 @@ struct token *accounts_add_token(struct accounts *accounts, const struct token *
 // Notes that it was used.
 void accounts_use_token(struct accounts *accounts, struct token *token, struct wall_time time);
 void accounts_remove_token(struct accounts *accounts, struct token *token);
+bool token_has_expired(const struct token *token, struct wall_time time);
 
 // Walk all, in no order: start with NULL; NULL at the end.
 struct user *accounts_next_user(const struct accounts *accounts, const struct user *user);

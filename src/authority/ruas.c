@@ -181,6 +181,11 @@ static void apply_uab_remove(struct ruas *ruas, const struct range *range)
     delegation_remove(ruas->delegation, uab);
 }
 
+static void apply_token_remove(struct ruas *ruas, const struct token_digest *digest)
+{
+    accounts_remove_token(&ruas->accounts, accounts_token(&ruas->accounts, digest));
+}
+
 static void apply_schedule_add(struct ruas *ruas, const struct scheduled *scheduled)
 {
     struct user *user = accounts_user(&ruas->accounts, scheduled->user);
@@ -222,11 +227,12 @@ static void apply_change(struct ruas *ruas, const struct change *change)
         apply_uab_remove(ruas, &change->uab.range);
         break;
     case CHANGE_TOKEN_ADD:
+        if (change->replaces)
+            apply_token_remove(ruas, &change->expired);
         (void)accounts_add_token(&ruas->accounts, &change->token);
         break;
     case CHANGE_TOKEN_REVOKE:
-        accounts_remove_token(&ruas->accounts,
-                              accounts_token(&ruas->accounts, &change->token.digest));
+        apply_token_remove(ruas, &change->token.digest);
         break;
     case CHANGE_SCHEDULE_ADD:
         apply_schedule_add(ruas, &change->scheduled);

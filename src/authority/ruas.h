@@ -121,6 +121,8 @@ struct change {
     struct user user;   // user add (all), user password (name, password), user remove (name)
     struct uab uab;     // UAB add and remove
     struct token token; // token add (all), token revoke (digest)
+    bool replaces;      // token add: `expired`, one of the same user, goes to make room
+    struct token_digest expired;
 
     // schedule add and end, and a CHANGE_SET that executes a scheduled set (id is 0 in others).
     // Of an end: id, state, ended, sequence, reason, text; `forget` is an older ended set to
@@ -217,7 +219,8 @@ struct token_request {
     struct wall_time time;
 };
 
-// Makes a token; `text` is its secret, to be shown once, after the commit.
+// Makes a token; `text` is its secret, to be shown once, after the commit. Where the user has as
+// many as there may be, one that has expired makes room.
 bool ruas_prepare_token_add(struct ruas *ruas, const struct token_request *request,
                             char text[TOKEN_TEXT_MAX], struct change *change, struct error *error);
 // `user` must own it; NULL: the operator revokes.

@@ -136,13 +136,28 @@ bool ruas_prepare_uab_remove(struct ruas *ruas, const struct range *range, bool 
 
 // --- tokens --------------------------------------------------------------------------------------
 
+// A token of the user that is of no use any more; NULL where there is none.
+static const struct token *find_expired(const struct ruas *ruas,
+                                        const struct token_request *request)
+{
+    const struct token *token = accounts_next_token(&ruas->accounts, NULL);
+    while (token != NULL &&
+           (strcmp(token->user, request->user) != 0 || !token_has_expired(token, request->time)))
+        token = accounts_next_token(&ruas->accounts, token);
+    return token;
+}
+
+// `*expired` is then the token that has to go, or NULL.
 static bool check_token_request(const struct ruas *ruas, const struct token_request *request,
-                                struct error *error)
+                                const struct token **expired, struct error *error)
 {
     const struct user *user = find_user(ruas, request->user, error);
+    *expired = NULL;
     if (user == NULL)
         return false;
     if (user->tokens >= TOKENS_USER_MAX)
+        *expired = find_expired(ruas, request);
+    if (user->tokens >= TOKENS_USER_MAX && *expired == NULL)
         return error_set(error, ERROR_CONFLICT, "too-many-tokens",
                          "\"%s\" has %zu tokens, the most a user may have; revoke some", user->name,
                          user->tokens);
@@ -158,9 +173,13 @@ static bool check_token_request(const struct ruas *ruas, const struct token_requ
 bool ruas_prepare_token_add(struct ruas *ruas, const struct token_request *request,
                             char text[TOKEN_TEXT_MAX], struct change *change, struct error *error)
 {
-    if (!check_token_request(ruas, request, error))
+    const struct token *expired = NULL;
+    if (!check_token_request(ruas, request, &expired, error))
         return false;
     ruas_begin_change(ruas, change, CHANGE_TOKEN_ADD, request->time);
+    change->replaces = expired != NULL;
+    if (expired != NULL)
+        change->expired = expired->digest;
     struct token *token = &change->token;
     token_make(&ruas->random, text, &token->digest);
     copy_name(token->user, request->user);

@@ -90,7 +90,7 @@ bool ruas_login_token(struct ruas *ruas, struct wall_time time, const char *text
     if (!token_parse(text, &digest))
         return wrong_credentials(error);
     struct token *token = accounts_token(&ruas->accounts, &digest);
-    if (token == NULL || (token->expires.ms != 0 && time.ms >= token->expires.ms))
+    if (token == NULL || token_has_expired(token, time))
         return wrong_credentials(error);
     accounts_use_token(&ruas->accounts, token, time);
     grant_of_token(token, grant);

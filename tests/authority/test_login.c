@@ -218,8 +218,24 @@ static void test_token_limits(void **state)
         ruas_prepare_token_add(world->ruas, &request, text, &world->change, &world->error));
     assert_string_equal(world->error.reason, "not-your-uab");
     request.limited = false;
-    for (int i = 0; i < TOKENS_USER_MAX; i++)
+    for (int i = 1; i < TOKENS_USER_MAX; i++)
         add_token(world, &request, text);
+    char short_lived[TOKEN_TEXT_MAX];
+    request.expires.ms = world->time.ms + 60000;
+    add_token(world, &request, short_lived);
+    assert_false(
+        ruas_prepare_token_add(world->ruas, &request, text, &world->change, &world->error));
+    assert_string_equal(world->error.reason, "too-many-tokens");
+    // One that has expired makes room, and no other.
+    world_sleep(world, 60);
+    request.time = world->time;
+    request.expires.ms = 0;
+    add_token(world, &request, text);
+    assert_true(world->change.replaces);
+    assert_int_equal(accounts_user(ruas_accounts(world->ruas), "anna")->tokens, TOKENS_USER_MAX);
+    struct token_digest digest;
+    assert_true(token_parse(short_lived, &digest));
+    assert_null(accounts_token(ruas_accounts(world->ruas), &digest));
     assert_false(
         ruas_prepare_token_add(world->ruas, &request, text, &world->change, &world->error));
     assert_string_equal(world->error.reason, "too-many-tokens");

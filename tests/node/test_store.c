@@ -110,6 +110,30 @@ static void test_what_was_removed_stays_removed(void **state)
     assert_int_equal(ruas_sequence(place->world->ruas, 0), 2);
 }
 
+// A token that has expired goes with the same transaction that stores the one in its place.
+static void test_expired_token_makes_room(void **state)
+{
+    struct place *place = *state;
+    char secret[TOKEN_TEXT_MAX];
+    struct token_request request = {.user = "ben", .scope = SCOPE_ALL, .time = place->world->time};
+    request.expires.ms = place->world->time.ms + 1000;
+    for (int i = 0; i <= TOKENS_USER_MAX; i++) {
+        struct world *world = place->world;
+        assert_true(ruas_prepare_token_add(world->ruas, &request, secret, &world->change, NULL));
+        assert_int_equal(world->change.replaces, i == TOKENS_USER_MAX);
+        assert_true(place_commit(place));
+        request.expires.ms = 0;
+        if (i == TOKENS_USER_MAX - 1)
+            request.time.ms += 1000;
+    }
+    place_reopen(place);
+    const struct accounts *accounts = ruas_accounts(place->world->ruas);
+    assert_int_equal(accounts_user(accounts, "ben")->tokens, TOKENS_USER_MAX);
+    for (const struct token *token = accounts_next_token(accounts, NULL); token != NULL;
+         token = accounts_next_token(accounts, token))
+        assert_int_equal(token->expires.ms, 0);
+}
+
 static void test_another_password(void **state)
 {
     struct place *place = *state;
@@ -454,6 +478,7 @@ int main(int count, char **words)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_everything_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(test_what_was_removed_stays_removed, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_expired_token_makes_room, setup, teardown),
         cmocka_unit_test_setup_teardown(test_another_password, setup, teardown),
         cmocka_unit_test_setup_teardown(test_scheduled_sets, setup, teardown),
         cmocka_unit_test_setup_teardown(test_many_sets_due_at_once, setup, teardown),

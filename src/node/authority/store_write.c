@@ -103,9 +103,18 @@ static bool write_set(struct store *store, const struct ruas *ruas, const struct
 
 // --- everything else -----------------------------------------------------------------------------
 
-static bool add_token(struct store *store, const struct token *token)
+static bool remove_token(struct store *store, const struct token_digest *digest)
+{
+    return store_run(store, STATEMENT_REMOVE_TOKEN, "b", (const void *)digest->bytes,
+                     sizeof(digest->bytes));
+}
+
+static bool add_token(struct store *store, const struct change *change)
 {
     char only[RANGE_TEXT_MAX];
+    const struct token *token = &change->token;
+    if (change->replaces && !remove_token(store, &change->expired))
+        return false;
     return store_run(store, STATEMENT_ADD_TOKEN, "btitii", (const void *)token->digest.bytes,
                      sizeof(token->digest.bytes), token->user, (int64_t)token->scope,
                      token->limited ? range_print(&token->only, only) : NULL,
@@ -156,11 +165,9 @@ static bool write_change(struct store *store, const struct ruas *ruas, const str
     case CHANGE_UAB_REMOVE:
         return store_run(store, STATEMENT_REMOVE_UAB, "t", range_print(&change->uab.range, range));
     case CHANGE_TOKEN_ADD:
-        return add_token(store, &change->token);
+        return add_token(store, change);
     case CHANGE_TOKEN_REVOKE:
-        return store_run(store, STATEMENT_REMOVE_TOKEN, "b",
-                         (const void *)change->token.digest.bytes,
-                         sizeof(change->token.digest.bytes));
+        return remove_token(store, &change->token.digest);
     case CHANGE_SCHEDULE_ADD:
         return add_scheduled(store, &change->scheduled);
     case CHANGE_SCHEDULE_END:

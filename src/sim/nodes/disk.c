@@ -251,6 +251,8 @@ static void make_durable(struct disk *disk, const struct disk_record *record)
         remove_uab(disk, &change->uab.range);
         break;
     case CHANGE_TOKEN_ADD:
+        if (change->replaces)
+            remove_token(disk, &change->expired);
         add_row(&disk->tokens, &change->token, sizeof(change->token));
         break;
     case CHANGE_TOKEN_REVOKE:
