@@ -174,6 +174,8 @@ static void watch_page(struct world *world, const struct engine_datagram *datagr
         world_tamper(world, datagram, &message);
     } else if (finder != NULL)
         world_check_found(finder, &datagram->to);
+    else
+        check_configured(world, datagram);
 }
 
 void world_watch(void *state, struct instant now, const struct engine_datagram *datagram)
