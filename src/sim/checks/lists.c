@@ -152,9 +152,10 @@ static void check_fresh(const struct world_list *list)
     if (pages == NULL || !is_due(list, server, pages) ||
         same_root(&pages->root, mab_list_root(list->list)))
         return;
+    const char *page = mab_list_root(list->list)->page;
     world_fail(list->world, WORLD_CHECK_DISCOVERY,
                "%s has the set of page %s; that of its server %s has been %s for long", list->name,
-               mab_list_root(list->list)->page, list->world->config.nodes[server].name,
+               page[0] == '\0' ? "(none)" : page, list->world->config.nodes[server].name,
                pages->root.page);
 }
 
