@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -163,6 +164,9 @@ def test_itr_learns_its_mabs(whole: WholeInternet) -> None:
     assert [one["mabs"] for one in sets] == [sorted(whole.MABS)] * 3
     assert [one["refused"] for one in sets] == [["198.51.100.0/24"]] * 3
     assert len({one["page"] for one in sets}) == 1
+    page = whole.query.run("curl", "-sS", "http://127.0.0.1:9803/metrics").stdout
+    found = re.search(r'ivip_query_pages_total\{role="qsr",what="found"\} (\d+)', page)
+    assert found is not None and int(found[1]) > 0
     # The RUAS gives one MAB up and takes another.
     whole.ruas.stop()
     whole.ruas.write_config(whole.ruas_config(["20.0.0.0/14", "30.0.0.0/16"]))

@@ -312,6 +312,8 @@ static void write_counters(const struct receiver_counters *counters, struct metr
                     counters->applied_sets);
     metrics_counter(page, "ivip_feed_in_applied_updates_total", "Updates in sets applied",
                     counters->applied_updates);
+    metrics_counter(page, "ivip_feed_in_unknown_mab_total",
+                    "Sections for a MAB that the directory did not name", counters->unknown_mab);
     metrics_counter(page, "ivip_feed_in_gaps_total", "Fetches of missing payloads", counters->gaps);
     metrics_counter(page, "ivip_feed_in_fetched_total", "Payloads fetched", counters->fetched);
     metrics_counter(page, "ivip_feed_in_fetch_failures_total", "Fetches of payloads that failed",

@@ -224,6 +224,7 @@ void feed_out_write_metrics(const struct feed_out *feed, struct metrics_page *pa
     metrics_counter(page, "ivip_feed_updates_total", "Updates in sets sent", sent->updates);
     metrics_counter(page, "ivip_feed_heartbeats_total", "Payloads with nothing to say",
                     sent->heartbeats);
+    metrics_counter(page, "ivip_feed_states_total", "States of MABs sent", sent->states);
     metrics_counter(page, "ivip_feed_refused_full_total",
                     "Sets that were not sent because too many wait", sent->refused_full);
     metrics_gauge(page, "ivip_feed_queue_bytes", "Memory of sets that wait to be sent",

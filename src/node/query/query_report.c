@@ -98,12 +98,30 @@ static void write_updates(const struct teller_counters *counters, const char *ro
                   "Messages of queriers that got no answer, by reason", role, "reason", drops);
 }
 
+static void write_pages(const struct page_teller_counters *counters, const char *role,
+                        struct metrics_page *page)
+{
+    const struct sample samples[] = {
+        {"root", counters->replies[PAGE_NONE]},       {"found", counters->replies[PAGE_FOUND]},
+        {"unknown", counters->replies[PAGE_UNKNOWN]}, {"longer", counters->replies[PAGE_LONGER]},
+        {"dropped", counters->dropped_full},
+    };
+    WRITE_SAMPLES(page, "ivip_query_pages_total",
+                  "Page Requests: for the root alone, or by what became of the page; dropped: too "
+                  "many waited",
+                  role, "what", samples);
+}
+
 void query_report_teller(const struct teller_report *teller, const char *role,
                          struct metrics_page *page)
 {
     const struct teller_counters *counters = &teller->counters;
     write_answers(counters, role, page);
     write_updates(counters, role, page);
+    write_pages(&teller->pages, role, page);
+    write_one(page, "ivip_query_proven_total", "counter",
+              "Queriers that proved their address for the first time", role,
+              (double)counters->proven);
     write_one(page, "ivip_query_alternatives_total", "counter",
               "Other servers named in replies, because of load or for want of an answer", role,
               (double)counters->alternatives);
@@ -141,6 +159,7 @@ void query_report_querier(const struct querier_report *querier, const char *role
         {"asked", counters->asked},
         {"answered", counters->answered},
         {"retried", counters->retried},
+        {"told-to-prove", counters->told_to_prove},
         {"failed", counters->failed},
         {"refused-full", counters->refused_full},
         {"try-another", counters->told_another},

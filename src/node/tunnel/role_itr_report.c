@@ -119,6 +119,8 @@ static void write_counters(const struct role_itr *role, struct metrics_page *pag
                     counters->packets);
     metrics_counter(page, "ivip_itr_tunnelled_total", "Packets tunnelled, super-packets as one",
                     counters->tunnelled);
+    metrics_counter(page, "ivip_itr_super_packets_total", "Of these, super-packets",
+                    counters->super_packets);
     metrics_counter(page, "ivip_itr_segments_total", "Packets tunnelled, segments singly",
                     counters->segments);
     metrics_counter(page, "ivip_itr_octets_total", "Octets of inner packets tunnelled",
