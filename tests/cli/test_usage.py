@@ -14,8 +14,9 @@ def note(ruas, rows):
     """Traffic of a minute in 2026, as if an ITR had reported it."""
     ledger = sqlite3.connect(ruas.directory / "state/usage-ledger.sqlite", timeout=30)
     with ledger:
-        ledger.executemany("INSERT INTO usage VALUES(29500000, 4, ?, 1, zeroblob(32), 1, 100)",
-                           [(start - HIGHEST_BIT,) for start in rows])
+        rows = [(start - HIGHEST_BIT,) for start in rows]
+        ledger.executemany("INSERT INTO usage VALUES(29500000, 4, ?, 1, zeroblob(32), 1, 100)", rows)
+        ledger.executemany(f"INSERT INTO days VALUES({29500000 // 1440}, 4, ?, 1, 1, 100)", rows)
     ledger.close()
 
 
@@ -34,5 +35,8 @@ def test_users_are_charged_by_all_there_is(ruas):
     assert lines[0] == {"micronet": "20.1.0.5", "user": "anna", "packets": "1", "octets": "100"}
     assert lines[2]["micronet"] == "20.3.0.0" and lines[2]["user"] == ""
     assert ruas.operator("usage", "--by", "micronet", "--json").json["more"] is True
+    # Whole days are summed up by days, other times by minutes.
+    part = ruas.operator("usage", "--by", "user", "--from", "2026-01-01T00:01:00Z", "--json").json
+    assert part["usage"] == users["usage"]
     # Of another time there is nothing.
     assert ruas.operator("usage", "--by", "user", "--to", "2020-01-01T00:00:00Z").out == ""

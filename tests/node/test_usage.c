@@ -9,6 +9,7 @@
 #include "tunnel/usage_collector.h"
 
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,6 +363,16 @@ static const char *days_of(struct usage_ledger *ledger, const char *only, uint64
     return days.text;
 }
 
+static void forget_days(const char *folder)
+{
+    char path[128];
+    sqlite3 *database = NULL;
+    (void)snprintf(path, sizeof(path), "%s/usage-ledger.sqlite", folder);
+    assert_int_equal(sqlite3_open(path, &database), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(database, "DROP TABLE days", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(database), SQLITE_OK);
+}
+
 // What end users are shown: their micronets, by days, also after a restart of the RUAS.
 static void test_days(void **state)
 {
@@ -385,6 +396,20 @@ static void test_days(void **state)
     assert_string_equal(days_of(ledger, "20.0.0.0/24", 102, 50, 100), "");
     assert_string_equal(days_of(ledger, "2001:db8::/64", 99, 5, 100), "");
     assert_int_equal(packets_in(folder), 3 * (3 * 2 + 9));
+    usage_ledger_close(ledger);
+    forget_days(folder); // as if they had not been kept: they are made of the minutes
+    ledger = usage_ledger_open(folder, &error);
+    assert_string_equal(days_of(ledger, "20.0.0.0/24", 99, 5, 4),
+                        "100:0:4 100:1:4 100:2:4 101:0:2 ");
+    uint64_t packets = 0;
+    struct usage_question day = {
+        .from = {100 * DAY_MS}, .to = {101 * DAY_MS}, .by_micronet = true, .most = 100};
+    assert_true(usage_ledger_sum(folder, &day, add_packets, &packets, &error));
+    assert_int_equal(packets, 2 * (3 * 2 + 9));
+    day.from.ms += 60000; // not a whole day any more, and without its first minute
+    packets = 0;
+    assert_true(usage_ledger_sum(folder, &day, add_packets, &packets, &error));
+    assert_int_equal(packets, 3 * 2 + 9);
     usage_ledger_close(ledger);
     remove_folder(folder);
 }

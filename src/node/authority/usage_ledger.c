@@ -5,10 +5,13 @@
 #include "node/sqlite_file.h"
 
 #include <string.h>
+#include <time.h>
 
-#define LEDGER_FILE "usage-ledger.sqlite"
-#define MINUTE_MS   60000
-#define DAY_MS      (24 * 60 * (uint64_t)MINUTE_MS)
+#define LEDGER_FILE         "usage-ledger.sqlite"
+#define MINUTE_MS           60000
+#define STEPS_BETWEEN_LOOKS 1000000 // of SQLite's machine, some milliseconds
+
+#define DAY_MS (24 * 60 * (uint64_t)MINUTE_MS)
 
 struct usage_ledger {
     sqlite3 *database;
@@ -37,6 +40,12 @@ static const char sum_lines[] =
     " WHERE minute >= ?1 AND minute < ?2"
     " GROUP BY step, f, s, l, i ORDER BY step, f, s, l, i LIMIT ?6";
 
+// The same columns, by micronet, of whole days.
+static const char sum_days[] = "SELECT 0, family, start, length, x'', sum(packets), sum(octets)"
+                               " FROM days WHERE day >= ?1 AND day < ?2"
+                               " GROUP BY family, start, length ORDER BY family, start, length"
+                               " LIMIT ?3";
+
 static int64_t sortable(uint64_t index)
 {
     return (int64_t)(index ^ (UINT64_C(1) << 63));
@@ -45,6 +54,21 @@ static int64_t sortable(uint64_t index)
 static uint64_t unsorted(int64_t start)
 {
     return (uint64_t)start ^ (UINT64_C(1) << 63);
+}
+
+// Makes the sums of days where there are none, as in a ledger from before they were kept.
+static bool fill_days(sqlite3 *database, struct error *error)
+{
+    sqlite3_stmt *any = sqlite_file_prepare(database, "SELECT 1 FROM days LIMIT 1");
+    int result = sqlite3_step(any);
+    (void)sqlite3_finalize(any);
+    return result == SQLITE_ROW ||
+           sqlite3_exec(database,
+                        "INSERT INTO days SELECT minute / 1440, family, start, length,"
+                        " sum(packets), sum(octets) FROM usage GROUP BY 1, 2, 3, 4",
+                        NULL, NULL, NULL) == SQLITE_OK ||
+           error_set(error, ERROR_SYSTEM, "store", LEDGER_FILE " cannot be written: %s",
+                     sqlite3_errmsg(database));
 }
 
 struct usage_ledger *usage_ledger_open(const char *directory, struct error *error)
@@ -68,7 +92,10 @@ struct usage_ledger *usage_ledger_open(const char *directory, struct error *erro
     ledger->day = sqlite_file_prepare(
         database, "SELECT length, packets, octets, start FROM days WHERE day = ?1 AND family = ?2 "
                   "AND start BETWEEN ?3 AND ?4 ORDER BY start, length LIMIT ?5");
-    return ledger;
+    if (fill_days(database, error))
+        return ledger;
+    usage_ledger_close(ledger);
+    return NULL;
 }
 
 void usage_ledger_close(struct usage_ledger *ledger)
@@ -83,13 +110,11 @@ void usage_ledger_close(struct usage_ledger *ledger)
     memory_free(ledger);
 }
 
-// To the sums of the day; what belongs to no micronet is shown to no end user.
+// To the sums of the day.
 static bool add_to_day(struct usage_ledger *ledger, const struct usage_report *report,
                        const struct usage_record *record)
 {
     sqlite3_stmt *add = ledger->add_day;
-    if (record->range.family == FAMILY_NONE)
-        return true;
     (void)sqlite3_bind_int64(add, 1, (int64_t)(report->from.ms / DAY_MS));
     (void)sqlite3_bind_int64(add, 2, record->range.family);
     (void)sqlite3_bind_int64(add, 3, sortable(record->range.start.index));
@@ -161,25 +186,64 @@ static bool cannot_read(sqlite3 *database, struct error *error)
                      sqlite3_errmsg(database));
 }
 
-static bool sum(sqlite3 *database, const struct usage_question *question, usage_each *each,
-                void *state, struct error *error)
+static bool asks_for_days(const struct usage_question *question)
+{
+    bool open_end = question->to.ms >= INT64_MAX / 2;
+    return question->by_micronet && !question->by_itr && question->step_ms == 0 &&
+           question->from.ms % DAY_MS == 0 && (open_end || question->to.ms % DAY_MS == 0);
+}
+
+// The statement that answers the question, bound; NULL where the file cannot be read.
+static sqlite3_stmt *prepare_sum(sqlite3 *database, const struct usage_question *question)
 {
     sqlite3_stmt *row = NULL;
-    int result = sqlite3_prepare_v2(database, sum_lines, -1, &row, NULL);
-    if (result != SQLITE_OK)
-        return cannot_read(database, error);
-    (void)sqlite3_bind_int64(row, 1, (int64_t)(question->from.ms / MINUTE_MS));
-    (void)sqlite3_bind_int64(row, 2, (int64_t)((question->to.ms + MINUTE_MS - 1) / MINUTE_MS));
+    bool days = asks_for_days(question);
+    uint64_t step = days ? DAY_MS : MINUTE_MS;
+    if (sqlite3_prepare_v2(database, days ? sum_days : sum_lines, -1, &row, NULL) != SQLITE_OK)
+        return NULL;
+    (void)sqlite3_bind_int64(row, 1, (int64_t)(question->from.ms / step));
+    (void)sqlite3_bind_int64(row, 2, (int64_t)((question->to.ms + step - 1) / step));
+    (void)sqlite3_bind_int64(row, days ? 3 : 6, (int64_t)question->most);
+    if (days)
+        return row;
     (void)sqlite3_bind_int64(row, 3, (int64_t)(question->step_ms / MINUTE_MS));
     (void)sqlite3_bind_int64(row, 4, question->by_micronet);
     (void)sqlite3_bind_int64(row, 5, question->by_itr);
-    (void)sqlite3_bind_int64(row, 6, (int64_t)question->most);
+    return row;
+}
+
+static time_t seconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static int is_too_late(void *end)
+{
+    return seconds_now() > *(const time_t *)end;
+}
+
+static bool sum(sqlite3 *database, const struct usage_question *question, usage_each *each,
+                void *state, struct error *error)
+{
+    time_t end = seconds_now() + USAGE_SUM_SECONDS;
+    sqlite3_stmt *row = prepare_sum(database, question);
+    if (row == NULL)
+        return cannot_read(database, error);
+    sqlite3_progress_handler(database, STEPS_BETWEEN_LOOKS, is_too_late, &end);
+    int result;
     while ((result = sqlite3_step(row)) == SQLITE_ROW) {
         struct usage_line line;
         read_line(row, &line);
         each(state, &line);
     }
     (void)sqlite3_finalize(row);
+    if (result == SQLITE_INTERRUPT)
+        return error_set(error, ERROR_LIMIT, "takes-too-long",
+                         "the sum takes longer than %d s; ask for less time (--from, --to), or by "
+                         "user or micronet for whole days",
+                         USAGE_SUM_SECONDS);
     return result == SQLITE_DONE || cannot_read(database, error);
 }
 

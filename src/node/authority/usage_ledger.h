@@ -4,14 +4,15 @@
 //
 //     reports   ITR key, boot, number     each once, for ever
 //     usage     minute, ITR, micronet     sums of packets and octets
-//     days      day, micronet             the same of whole days, for end users
+//     days      day, micronet             the same of whole days, of all ITRs
 //
 // A report's name and its records are one transaction, so it counts once however often it comes,
 // and whoever dies in between.
 //
 // Two ways of asking. The operator's questions go over all that was kept in a time, which takes as
-// long as that is: usage_ledger_sum reads beside the ledger, in a worker. What an end user asks is
-// found in `days` at the cost of the answer.
+// long as that is: usage_ledger_sum reads beside the ledger, in a worker; where whole days are
+// asked for and ITRs do not matter, as when users are charged, it reads `days`. What an end user
+// asks is found there at the cost of the answer.
 #ifndef IVIP_NODE_AUTHORITY_USAGE_LEDGER_H
 #define IVIP_NODE_AUTHORITY_USAGE_LEDGER_H
 
@@ -21,6 +22,8 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+
+#define USAGE_SUM_SECONDS 25 // that a sum may take; `ivip usage` waits no longer than 30
 
 struct usage_ledger;
 
@@ -55,8 +58,9 @@ struct usage_question {
     uint64_t step_ms;         // and the length of time; 0: all of it in one
     size_t most;              // lines; least recent first
 };
-// Calls `each` with every line; false where the file cannot be read. May run in any thread: it
-// opens the ledger of that directory for itself.
+// Calls `each` with every line; false where the file cannot be read, or that takes longer than
+// USAGE_SUM_SECONDS ("takes-too-long"). May run in any thread: it opens the ledger of that
+// directory for itself.
 bool usage_ledger_sum(const char *directory, const struct usage_question *question,
                       usage_each *each, void *state, struct error *error);
 // Calls `each` with a line for every day (UTC) and micronet that begins in `only`, of the days of
