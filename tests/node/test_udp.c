@@ -215,6 +215,13 @@ static void test_a_full_queue(void **state)
     (void)close(sock);
 }
 
+static int tear_down(void **state)
+{
+    (void)state;
+    test_files_remove();
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -227,5 +234,5 @@ int main(void)
         cmocka_unit_test(test_address_in_use),
         cmocka_unit_test(test_a_full_queue),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, tear_down);
 }
