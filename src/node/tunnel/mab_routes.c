@@ -32,6 +32,7 @@ struct mab_routes {
     size_t settle_left; // places still to look at; 0: all is as it should be
     size_t settle_next;
     size_t check_next; // place of the route looked at next
+    bool hidden;       // the kernel does not show them, so nobody looks
     size_t probe_next; // place where the search for the next probe goes on
     size_t probe_left; // places still to look at in this round
     size_t probes;     // given out in this round
@@ -179,20 +180,30 @@ void mab_routes_settle(struct mab_routes *mabs)
 
 bool mab_routes_check(struct mab_routes *mabs)
 {
-    if (mabs->served == 0)
+    if (mabs->served == 0 || mabs->hidden)
         return true;
     do
         mabs->check_next = mabs->check_next + 1 < mabs->count ? mabs->check_next + 1 : 0;
     while (!mabs->all[mabs->check_next].served);
     char text[PREFIX_TEXT_MAX];
-    const struct prefix *mab = &mabs->all[mabs->check_next].prefix;
-    if (routes_there(mab, mabs->index))
+    struct mab *mab = &mabs->all[mabs->check_next];
+    struct error error;
+    if (routes_there(&mab->prefix, mabs->index))
         return true;
+    bool back = routes_add(&mab->prefix, mabs->index, mabs->protocol, &error);
+    if (back && !routes_there(&mab->prefix, mabs->index)) {
+        log_info("itr",
+                 "routing rules of this host hide the routes of MABs; whether they are there "
+                 "is not looked at");
+        mabs->hidden = true;
+        return true;
+    }
     log_warning("itr", "the route of %s was taken away from outside; all are added again",
-                prefix_print(mab, text));
+                prefix_print(&mab->prefix, text));
     for (size_t i = 0; i < mabs->count; i++)
         mabs->all[i].served = false;
-    mabs->served = 0;
+    mab->served = back;
+    mabs->served = back ? 1 : 0;
     look_at_all(mabs);
     return false;
 }

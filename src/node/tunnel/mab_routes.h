@@ -49,8 +49,8 @@ void mab_routes_set_vouched(struct mab_routes *mabs, bool told);
 // and again. Cheap when nothing is to be done.
 void mab_routes_settle(struct mab_routes *mabs);
 // Looks whether the kernel has the routes still, at one of them in each call. Where somebody took
-// it away (the device was down, or a network manager tidied up) all are held to be lost, and wait
-// to be added again: false.
+// it away (the device was down, or a network manager tidied up) it is put back, and all others are
+// held to be lost and wait to be added again: false.
 bool mab_routes_check(struct mab_routes *mabs);
 // For one who names all MABs anew: after mab_routes_begin_set, mab_routes_unset tells of which of
 // them nothing was said by mab_routes_set or mab_routes_name.
