@@ -1,6 +1,5 @@
 """The commands of end users and operators against a real RUAS."""
 
-import contextlib
 import json
 import os
 import pwd
@@ -9,7 +8,6 @@ import resource
 import signal
 import socket
 import subprocess
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -158,32 +156,6 @@ def test_nobody_there(ruas, tmp_path):
     result = ivip("show", env={"IVIP_CLIENT": str(nowhere)})
     assert result.status == 3
     assert "does not answer" in result.err
-
-
-@contextlib.contextmanager
-def relay(to_port):
-    """A way to the RUAS that breaks when the client sends its request, behind the handshake."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        def pass_on():
-            near, _ = listener.accept()
-            with near, socket.create_connection(("127.0.0.1", to_port)) as far:
-                far.sendall(near.recv(65536))
-                near.sendall(far.recv(65536))
-                near.recv(65536)
-
-        thread = threading.Thread(target=pass_on)
-        thread.start()
-        yield listener.getsockname()[1]
-        thread.join(LIMIT_SECONDS)
-
-
-def test_an_answer_that_is_lost(ruas, tmp_path):
-    """Whoever asked for a change learns that it may have been made."""
-    for words, says in [(["define", "20.1.0.230"], "whether it was done is not known"),
-                        (["show"], "is the RUAS running")]:
-        with relay(ruas.ports["rest"]) as port:
-            result = ivip(*words, "--client", client(ruas, tmp_path, uas=f"https://127.0.0.1:{port}"))
-        assert result.status == 3 and says in result.err
 
 
 @pytest.mark.parametrize("changes,error", [

@@ -432,8 +432,7 @@ static void test_rows_that_changed(void **state)
         "UPDATE uabs SET range = 'everything' WHERE user = 'ben'",
         "INSERT INTO uabs VALUES('20.1.0.128/25', 'ben', 5)",
         "INSERT INTO scheduled VALUES(1, 'anna', 3, NULL, NULL, '', 1, 1, '[]]', 1, 0, 0, '', '')",
-        "INSERT INTO scheduled VALUES(1, 'anna', 3, NULL, NULL, '', 1, -1,"
-        " '[{\"do\":\"map\",\"micronet\":\"20.1.0.0/28\",\"etr\":\"zero\"}]', 1, 0, 0, '', '')",
+        "INSERT INTO scheduled VALUES(1, 'anna', 3, NULL, NULL, '', 1, -1, '[]', 1, 0, 0, '', '')",
         "INSERT INTO tokens VALUES(x'00', 'anna', 3, NULL, 1, 1, 1)",
     };
     for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
