@@ -42,6 +42,8 @@ static void on_request(void *state, struct http_exchange *exchange)
     size_t length = 0;
     const char *body = http_body(exchange, &length);
     handled++;
+    for (uint64_t until = uv_hrtime() + 1000000; uv_hrtime() < until;) // it takes a millisecond
+        continue;
     if (strcmp(http_path(exchange), "/later") == 0)
         kept = exchange;
     else if (strcmp(http_path(exchange), "/large") == 0)
@@ -176,7 +178,7 @@ static void test_requests_leave_the_loop_its_turns(void **state)
     assert_int_equal(count_waiting(), CROWD);
     for (unsigned before = handled = 0; handled < CROWD; before = handled) {
         (void)uv_run(node_loop(node), UV_RUN_ONCE);
-        assert_true(handled - before <= CROWD / 4);
+        assert_true(handled - before <= CROWD / 8);
     }
     for (size_t i = 0; i < CROWD; i++)
         (void)close(socks[i]);

@@ -29,7 +29,7 @@
 #define CONNECTION_MEMORY (32 * 1024) // holds the request line and all headers
 #define IDLE_SECONDS      30
 #define BACKLOG           256
-#define REQUESTS_AT_ONCE  16 // handled before other work of the node's loop gets a turn
+#define TURN_MS           5 // for so long requests are handled before the loop's other work goes on
 #define TURNS_AT_ONCE     16 // of libmicrohttpd
 #define PAUSE_MS_MAX      16 // between further ones, while it only waits for clients
 
@@ -81,15 +81,16 @@ static void give_back_all(struct http_server *server)
 static void on_arrived(uv_async_t *async)
 {
     struct http_server *server = async->data;
+    struct list_node *node;
+    uint64_t end = uv_hrtime() + TURN_MS * UINT64_C(1000000);
     give_back_all(server);
-    for (unsigned i = 0; i < REQUESTS_AT_ONCE; i++) {
-        struct list_node *node = server->stopping ? NULL : take(server, &server->requests);
-        if (node == NULL)
-            return;
+    while (!server->stopping && (node = take(server, &server->requests)) != NULL) {
         server->handler(server->state, container_of(node, struct http_exchange, queued));
-    }
-    if (!server->stopping)
+        if (uv_hrtime() < end || server->stopping)
+            continue;
         (void)uv_async_send(async); // who asks as fast as he is answered does not have it all
+        return;
+    }
 }
 
 // --- libmicrohttpd's turn ------------------------------------------------------------------------
