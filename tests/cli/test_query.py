@@ -4,11 +4,12 @@ import ipaddress
 import json
 import socket
 import struct
+import subprocess
 import threading
 
 import pytest
 
-from conftest import free_port, ivip
+from conftest import IVIP, LIMIT_SECONDS, free_port, ivip
 
 HEADER = struct.Struct(">HBBHH QQIIQ")
 BODY = struct.Struct(">BBBBIQQ16sQ")
@@ -169,6 +170,14 @@ def test_watch(serve):
     lines = [json.loads(line) for line in result.out.splitlines()]
     assert [line["etr"] for line in lines] == ["198.18.3.1", "198.18.4.1"]
     assert len(requests) == 1
+
+
+def test_watch_ends_when_nobody_can_read_it(serve):
+    server = serve(lambda request, count: [mapped(request)])
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([IVIP, "query", "--watch", "20.1.0.20", "@" + server.name], stdout=full,
+                              stderr=subprocess.PIPE, text=True, timeout=LIMIT_SECONDS, check=False)
+    assert (done.returncode, done.stderr) == (1, "ivip: the output could not be written\n")
 
 
 def test_nobody_there():
