@@ -19,6 +19,8 @@
 #include <string.h>
 
 #define CHANGES_FIRST 16
+// Room for as many notes is kept from set to set; few sets of most updates need more.
+#define CHANGES_KEPT (4 * UPDATE_SET_MAX)
 // Updates whose memory is asked for together.
 #define WARM_UPDATES 32
 
@@ -66,6 +68,20 @@ static void undo_all(struct mapping *mapping)
         make(mapping, &back);
     }
     assert(mapping->count == undo->micronets);
+}
+
+// Forgets the set before; and the room for its notes, where it changed very many micronets.
+static void begin_log(struct mapping *mapping)
+{
+    struct undo_log *undo = &mapping->undo;
+    if (undo->capacity > CHANGES_KEPT) {
+        memory_free(undo->changes);
+        undo->changes = NULL;
+        undo->capacity = 0;
+    }
+    undo->revertible = false;
+    undo->count = 0;
+    undo->micronets = mapping->count;
 }
 
 // The texts of refusals: a range, and the micronet that is in the way.
@@ -380,9 +396,7 @@ static bool begin_set(struct mapping *mapping, size_t count, size_t *failed, str
                          "%zu updates in one atomic set: at most %d are allowed", count,
                          UPDATE_SET_MAX);
     }
-    mapping->undo.revertible = false;
-    mapping->undo.count = 0;
-    mapping->undo.micronets = mapping->count;
+    begin_log(mapping);
     sequence_write_begin(&mapping->sequence);
     // Addresses that the set before took out of use: inside the change, since a reader may be
     // about to look one up.

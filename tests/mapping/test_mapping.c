@@ -281,6 +281,36 @@ static void test_many_etrs(void **state)
     mapping_free(mapping);
 }
 
+// What a set that changed very many micronets needed to be taken back is given up with the next
+// set.
+static void test_large_join(void **state)
+{
+    (void)state;
+    enum { MICRONETS = 40 * UPDATE_SET_MAX };
+    struct mapping *mapping = new_mapping("20.0.0.0/14");
+    struct update *updates = memory_new_array(UPDATE_SET_MAX, sizeof(*updates));
+    for (uint32_t done = 0; done < MICRONETS; done += UPDATE_SET_MAX) {
+        for (uint32_t i = 0; i < UPDATE_SET_MAX; i++)
+            updates[i] = (struct update){.kind = UPDATE_DEFINE,
+                                         .range = {FAMILY_IPV4, {0x14000000 + done + i}, {1}}};
+        assert_true(mapping_apply(mapping, updates, UPDATE_SET_MAX, NULL, NULL));
+    }
+    memory_free(updates);
+    size_t before = mapping_memory(mapping);
+    struct mapping_hash hash = mapping_hash(mapping);
+    struct update join = {.kind = UPDATE_JOIN, .range = {FAMILY_IPV4, {0x14000000}, {MICRONETS}}};
+    apply(mapping, join);
+    assert_int_equal(mapping_count(mapping), 1);
+    mapping_revert(mapping);
+    struct mapping_hash again = mapping_hash(mapping);
+    assert_true(mapping_hash_equal(&hash, &again));
+    apply(mapping, join);
+    assert_true(mapping_memory(mapping) > before + MICRONETS * sizeof(uint64_t));
+    apply(mapping, update_of(UPDATE_MAP, "20.0.0.0-20.0.159.255", "198.18.3.1", NULL));
+    assert_true(mapping_memory(mapping) <= before);
+    mapping_free(mapping);
+}
+
 static void test_memory(void **state)
 {
     (void)state;
@@ -300,9 +330,10 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),     cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_atomic),    cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_many_etrs), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_model),      cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_atomic),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_many_etrs),  cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_large_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
