@@ -63,6 +63,21 @@ static void revoke_tokens(struct world_people *people, const struct token_digest
             people->tokens[i].revoked = true;
 }
 
+// A token makes room for another one, of the same user, when it has expired and not before.
+static void note_replaced(struct world *world, const struct change *change)
+{
+    struct world_people *people = &world->people;
+    for (size_t i = 0; i < people->token_count; i++) {
+        struct world_token *token = &people->tokens[i];
+        if (memcmp(&token->digest, &change->expired, sizeof(token->digest)) != 0)
+            continue;
+        if (token->expires.ms == 0 || token->expires.ms > change->time.ms ||
+            token->user != user_number(change->token.user))
+            world_fail(world, WORLD_CHECK_AUTHORITY, "token %zu, which is good, makes room", i);
+        token->revoked = true;
+    }
+}
+
 static void note_scheduled(struct world_people *people, const struct scheduled *scheduled)
 {
     size_t size = (people->scheduled_count + 1) * sizeof(*people->scheduled);
@@ -111,6 +126,8 @@ void world_people_note(struct world *world, const struct disk_record *record)
         uab_with_range(world, &change->uab.range)->user = WORLD_USERS;
         break;
     case CHANGE_TOKEN_ADD:
+        if (change->replaces)
+            note_replaced(world, change);
         note_token(people, record);
         break;
     case CHANGE_TOKEN_REVOKE:
