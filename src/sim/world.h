@@ -35,7 +35,8 @@ struct world_node {
     bool configured; // an ITR's MABs are in its config; else its query servers tell them
     char name[WORLD_NAME_MAX];
     size_t upstream_count;
-    size_t upstreams[QUERIER_UPSTREAMS_MAX]; // nodes of a lower role, or QSCs before; none for a QSA
+    size_t
+        upstreams[QUERIER_UPSTREAMS_MAX]; // nodes of a lower role, or QSCs before; none for a QSA
 };
 
 // A path with conditions of its own.
