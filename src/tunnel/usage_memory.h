@@ -3,8 +3,10 @@
 // when the process is killed between any two instructions.
 //
 //     header   what it is | whose | reported | step under way
-//     bank 0   period | since     slots   [0] common   [1] period, micronet, packets, octets   [2]
-//     ... bank 1   period | since     slots   [0] common   [1] ...
+//     bank 0   period | since
+//     bank 1   period | since
+//     slots    of bank 0:  [0] common   [1] period, micronet, packets, octets   [2] ...
+//              of bank 1:  [0] common   [1] ...
 //
 // The bank with the higher period counts. When its period is closed, the other one goes on with the
 // next; what is closed does not change any more until its reports are durable ("dropped"), so

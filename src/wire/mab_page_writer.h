@@ -3,9 +3,10 @@
 //
 //     a b c d e f g h        sorted entries, cut where the hash of an entry says so
 //     [a b c][d e][f g h]    pages of level 0
-//     [    .    .    .  ]    level 1: their names, cut in the same way, but not behind the first of
-//     a
-//                            page; up to one page
+//     [    .    .    .  ]    level 1: their names, cut in the same way, up to one page
+//
+// A page of names is not cut behind its first: then no level has more than half as many pages as
+// the one below it.
 //
 // Because the cuts hang on what is beside them only, a MAB that comes or goes changes one page of
 // each level, and not all those behind it.

@@ -414,6 +414,36 @@ static void test_days(void **state)
     remove_folder(folder);
 }
 
+// Whatever a listed ITR says it counted, the sums can be read: they end at the greatest number.
+static void test_sums_do_not_overflow(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/ivip-usage-huge-XXXXXX";
+    static struct usage_report report = {.boot = 7, .to = {60000}, .count = 2};
+    struct error error = {0};
+    assert_non_null(mkdtemp(folder));
+    struct usage_ledger *ledger = usage_ledger_open(folder, &error);
+    report.records[0] =
+        (struct usage_record){{FAMILY_IPV4, {20u << 24}, {16}}, USAGE_COUNT_MAX, USAGE_COUNT_MAX};
+    report.records[1] = (struct usage_record){{FAMILY_IPV4, {21u << 24}, {16}}, 3, 30};
+    for (report.number = 1; report.number <= 5; report.number++) {
+        report.itr.bytes[0] = (uint8_t)report.number; // lines of their own, until they are added
+        assert_true(usage_ledger_take(ledger, &report, &error));
+        assert_int_equal(packets_in(folder), report.number == 1 ? USAGE_COUNT_MAX + 3 : INT64_MAX);
+    }
+    for (int restarts = 0; restarts < 2; restarts++) {
+        uint64_t packets = 0;
+        struct usage_question days = {.to = {DAY_MS}, .by_micronet = true, .most = 100};
+        assert_true(usage_ledger_sum(folder, &days, add_packets, &packets, &error));
+        assert_int_equal(packets, (uint64_t)INT64_MAX + 15);
+        usage_ledger_close(ledger);
+        forget_days(folder);
+        ledger = usage_ledger_open(folder, &error);
+    }
+    usage_ledger_close(ledger);
+    remove_folder(folder);
+}
+
 static void test_bad_reports_are_refused(void **state)
 {
     (void)state;
@@ -451,6 +481,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_totals_are_equal_whatever_fails),
         cmocka_unit_test(test_days),
+        cmocka_unit_test(test_sums_do_not_overflow),
         cmocka_unit_test(test_bad_reports_are_refused),
         cmocka_unit_test(test_killed_while_it_stores),
     };

@@ -32,17 +32,24 @@ static const char schema[] =
     " packets INTEGER NOT NULL, octets INTEGER NOT NULL,"
     " PRIMARY KEY(day, family, start, length)) WITHOUT ROWID;";
 
+// sum() fails when it overflows, and whoever counts could bring that about with two reports. This
+// one ends at the greatest integer (a real number above it is read as that).
+#define SUM(counts)                                                                                \
+    "iif(sum(" counts " >> 32) > 2147483647, 9223372036854775807,"                                 \
+    " (sum(" counts " >> 32) << 32) + sum(" counts " & 4294967295))"
+#define SUMS SUM("packets") ", " SUM("octets")
+
 // ?4, ?5: by micronet, by ITR; ?3: step in minutes, 0 for all.
 static const char sum_lines[] =
     "SELECT iif(?3 = 0, 0, minute - minute % max(?3, 1)) AS step,"
     " iif(?4, family, 0) AS f, iif(?4, start, 0) AS s, iif(?4, length, 0) AS l,"
-    " iif(?5, itr, x'') AS i, sum(packets), sum(octets) FROM usage"
+    " iif(?5, itr, x'') AS i, " SUMS " FROM usage"
     " WHERE minute >= ?1 AND minute < ?2"
     " GROUP BY step, f, s, l, i ORDER BY step, f, s, l, i LIMIT ?6";
 
 // The same columns, by micronet, of whole days.
-static const char sum_days[] = "SELECT 0, family, start, length, x'', sum(packets), sum(octets)"
-                               " FROM days WHERE day >= ?1 AND day < ?2"
+static const char sum_days[] = "SELECT 0, family, start, length, x'', " SUMS " FROM days"
+                               " WHERE day >= ?1 AND day < ?2"
                                " GROUP BY family, start, length ORDER BY family, start, length"
                                " LIMIT ?3";
 
@@ -65,7 +72,7 @@ static bool fill_days(sqlite3 *database, struct error *error)
     return result == SQLITE_ROW ||
            sqlite3_exec(database,
                         "INSERT INTO days SELECT minute / 1440, family, start, length,"
-                        " sum(packets), sum(octets) FROM usage GROUP BY 1, 2, 3, 4",
+                        " " SUMS " FROM usage GROUP BY 1, 2, 3, 4",
                         NULL, NULL, NULL) == SQLITE_OK ||
            error_set(error, ERROR_SYSTEM, "store", LEDGER_FILE " cannot be written: %s",
                      sqlite3_errmsg(database));
