@@ -101,14 +101,20 @@ static json_t *user_json(const struct holder *holder)
     return holder->user[0] == '\0' ? json_null() : json_string(holder->user);
 }
 
+// Ends at the greatest number that JSON has here, as the sums of the ledger do.
+static void add_count(uint64_t *sum, uint64_t count)
+{
+    *sum = count > INT64_MAX - *sum ? INT64_MAX : *sum + count;
+}
+
 static void add_line(void *state, const struct usage_line *line)
 {
     struct usage_job *job = state;
     char key[KEY_TEXT_MAX];
     struct holder *holder = job->view <= VIEW_USER ? holder_of(job, &line->micronet) : NULL;
     if (job->view == VIEW_USER) {
-        holder->packets += line->packets;
-        holder->octets += line->octets;
+        add_count(&holder->packets, line->packets);
+        add_count(&holder->octets, line->octets);
         return;
     }
     job->more = json_array_size(job->lines) == USAGE_LINES_MAX;
