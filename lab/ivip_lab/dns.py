@@ -157,6 +157,7 @@ def server_config(lab: Lab, name: str) -> str:
                      for zone in zones(lab))
     return (f'server:\n{listens}    username: ""\n    chroot: ""\n    zonesdir: "{folder(lab)}"\n'
             f'    pidfile: "{own}/nsd.pid"\n    database: ""\n    xfrdfile: "{own}/xfrd.state"\n'
+            f'    xfrdir: "{own}"\n'
             f'    zonelistfile: "{own}/zone.list"\n    server-count: 1\n'
             f'remote-control:\n    control-enable: no\n{served}')
 

@@ -142,7 +142,8 @@ def test_names_in_the_dns(lab: Lab) -> None:
     config = lab.folder / "nsd.conf"
     config.write_text(f"server:\n ip-address: 127.0.0.1\n username: \"\"\n chroot: \"\"\n"
                       f" zonesdir: {lab.folder}\n pidfile: {lab.folder}/nsd.pid\n database: \"\"\n"
-                      f" xfrdfile: {lab.folder}/xfrd\n zonelistfile: {lab.folder}/zones\n"
+                      f" xfrdfile: {lab.folder}/xfrd\n xfrdir: {lab.folder}\n"
+                      f" zonelistfile: {lab.folder}/zones\n"
                       "remote-control:\n control-enable: no\n"
                       "zone:\n name: example\n zonefile: example.zone\n")
     lab.start()

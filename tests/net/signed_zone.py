@@ -26,6 +26,7 @@ server:
     pidfile: "{folder}/nsd.pid"
     database: ""
     xfrdfile: "{folder}/xfrd.state"
+    xfrdir: "{folder}"
     zonelistfile: "{folder}/zone.list"
     server-count: 1
 remote-control:
