@@ -2,6 +2,7 @@
 #include "cli/password.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -27,43 +28,73 @@ static void on_signal(int number)
     interrupted = number;
 }
 
-// What ends the program on other days waits until the terminal is as it was.
+// What ends or stops the program on other days waits until the terminal is as it was.
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 #define SIGNALS (sizeof(signals) / sizeof(signals[0]))
 
-// Without SA_RESTART, so that reading ends.
-static void catch_signals(struct sigaction before[SIGNALS])
+struct signals_before {
+    sigset_t mask;
+    struct sigaction actions[SIGNALS];
+};
+
+// From now on they come only where `before->mask` lets them. Who ignored one, as nohup does, goes
+// on with that.
+static void catch_signals(struct signals_before *before)
 {
     struct sigaction caught = {.sa_handler = on_signal};
+    sigset_t blocked;
     (void)sigemptyset(&caught.sa_mask);
+    (void)sigemptyset(&blocked);
     for (size_t i = 0; i < SIGNALS; i++)
-        (void)sigaction(signals[i], &caught, &before[i]);
+        (void)sigaddset(&blocked, signals[i]);
+    (void)sigprocmask(SIG_BLOCK, &blocked, &before->mask);
+    for (size_t i = 0; i < SIGNALS; i++) {
+        (void)sigaction(signals[i], NULL, &before->actions[i]);
+        if (before->actions[i].sa_handler != SIG_IGN)
+            (void)sigaction(signals[i], &caught, NULL);
+    }
 }
 
-static void release_signals(const struct sigaction before[SIGNALS])
+static void release_signals(const struct signals_before *before)
 {
     for (size_t i = 0; i < SIGNALS; i++)
-        (void)sigaction(signals[i], &before[i], NULL);
+        (void)sigaction(signals[i], &before->actions[i], NULL);
+    (void)sigprocmask(SIG_SETMASK, &before->mask, NULL);
     if (interrupted != 0)
         (void)raise(interrupted);
 }
 
-// Reads from the terminal with its echo off.
+// Reads a line from the terminal, which gives one at a time. Signals come while it waits and at no
+// other moment, so none is lost between a look at `interrupted` and the wait.
+static bool read_typed(char text[PASSWORD_TEXT_MAX], const sigset_t *mask)
+{
+    struct pollfd terminal = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (ppoll(&terminal, 1, NULL, mask) != 1)
+        return false;
+    ssize_t length = read(STDIN_FILENO, text, PASSWORD_TEXT_MAX);
+    if (length <= 0 || length == PASSWORD_TEXT_MAX)
+        return false;
+    text[length] = '\0';
+    text[strcspn(text, "\r\n")] = '\0';
+    return true;
+}
+
+// Asks at the terminal, with its echo off.
 static bool ask(const char *question, const char *user, char text[PASSWORD_TEXT_MAX])
 {
-    struct termios before;
+    struct termios shown;
     (void)fprintf(stderr, "%s %s: ", question, user);
     (void)fflush(stderr);
-    if (tcgetattr(STDIN_FILENO, &before) != 0)
+    if (tcgetattr(STDIN_FILENO, &shown) != 0)
         return false;
-    struct termios hidden = before;
-    struct sigaction actions[SIGNALS];
+    struct termios hidden = shown;
+    struct signals_before before;
     hidden.c_lflag &= (tcflag_t)~ECHO;
-    catch_signals(actions);
-    bool good = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 && read_line(text);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    catch_signals(&before);
+    bool good = tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0 && read_typed(text, &before.mask);
+    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
     (void)fputc('\n', stderr);
-    release_signals(actions);
+    release_signals(&before);
     return good && interrupted == 0;
 }
 

@@ -17,14 +17,20 @@ from conftest import IVIP, LIMIT_SECONDS
 
 
 class Typist:
-    """A terminal on which `ivip user add dora` asks for a password."""
+    """A terminal on which `ivip user add dora` asks for a password.
 
-    def __init__(self, ruas):
+    What is to be ignored is so before it starts; nothing else is, whoever runs this test."""
+
+    def __init__(self, ruas, ignored=None):
+        def set_signals():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN if number == ignored else signal.SIG_DFL)
+
         self.ours, self.theirs = pty.openpty()
         self.said = b""
         self.process = subprocess.Popen(
             [IVIP, "user", "add", "dora", "--control", str(ruas.control)], stdin=self.theirs,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=set_signals)
 
     def echoes(self):
         return bool(termios.tcgetattr(self.theirs)[3] & termios.ECHO)
@@ -79,6 +85,26 @@ def test_a_password_that_is_given_up(ruas, number):
     typist.process.send_signal(number)
     status, said, _ = typist.end()
     assert status == -number and "no password" not in said
+
+
+def test_a_signal_that_was_ignored(ruas):
+    """As under nohup: the question stays."""
+    typist = Typist(ruas, signal.SIGINT)
+    typist.await_question(1)
+    typist.process.send_signal(signal.SIGINT)
+    os.write(typist.ours, b"battery staple\n")
+    typist.await_question(2)
+    os.write(typist.ours, b"other\n")
+    status, said, _ = typist.end()
+    assert status == 1 and "were not the same" in said
+
+
+def test_a_line_too_long(ruas):
+    typist = Typist(ruas)
+    typist.await_question(1)
+    os.write(typist.ours, b"x" * 2000 + b"\n")
+    status, said, _ = typist.end()
+    assert status == 1 and "no password" in said
 
 
 def log_in(ruas, password):
