@@ -36,10 +36,12 @@ static struct world_telling *find_telling(const struct world *world, const struc
     return node == NULL ? NULL : container_of(node, struct world_telling, place);
 }
 
+// A request that came twice is answered twice, and its querier may use either answer.
 static void note_reply(struct world *world, struct instant now, const struct telling_key *key,
                        const struct query_message *message)
 {
     struct world_telling *telling = find_telling(world, key);
+    struct instant until = instant_add(now, duration_ms(message->caching_ms + 1));
     if (message->status != QUERY_MAPPED && message->status != QUERY_ZERO)
         return;
     if (telling == NULL) {
@@ -49,8 +51,9 @@ static void note_reply(struct world *world, struct instant now, const struct tel
         telling->nonce = key->nonce;
         table_insert(&world->tellings, &telling->place, telling_hash(world, key));
     }
+    if (!range_equal(&telling->range, &message->range) || instant_before(telling->until, until))
+        telling->until = until;
     telling->range = message->range;
-    telling->until = instant_add(now, duration_ms(message->caching_ms + 1));
 }
 
 // Nobody is woken who was not told, nor for another range, nor after the caching time.
