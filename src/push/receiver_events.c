@@ -58,7 +58,9 @@ void receiver_follow_up(struct receiver *receiver, struct instant now, struct re
     if (ready)
         heap_remove(&receiver->stales, &replica->stale);
     else if (replica->mapping != NULL && replica->told_ready && replica->stale.place == 0) {
-        replica->answers_until = instant_add(now, duration_s(STALE_SECONDS));
+        // Where payloads were missing, what the copy lacks may have been in the first of them.
+        struct instant since = subscription->behind ? subscription->behind_since : now;
+        replica->answers_until = instant_add(since, duration_s(STALE_SECONDS));
         heap_set(&receiver->stales, &replica->stale, replica->answers_until);
     }
     if (!loading || !replica->floor_known || replica->fetching)

@@ -77,9 +77,8 @@ struct world_qsa {
     char feed_name[WORLD_NAME_MAX + 8];
     bool loaded[MASTER_MABS]; // has, or had, a copy since it started
     uint64_t sequences[MASTER_MABS];
-    struct instant open_since;   // since when nothing keeps it from its RUAS
-    uint64_t named[MASTER_MABS]; // the last sequence that a payload which reached it named
-    struct instant behind_since[MASTER_MABS]; // since when its copy lacks that one; or never
+    struct instant open_since;             // since when nothing keeps it from its RUAS
+    struct list_node missing[MASTER_MABS]; // sequences that payloads named to it and its copy lacks
 };
 
 // The RUAS's database in short, to see whether something changed it.

@@ -227,6 +227,33 @@ static void test_payloads_missing_for_long_end_the_answers(void **state)
     stop(&bench);
 }
 
+// The RUAS starts again and says that a MAB is further than its copy. The copy may have been behind
+// since payloads were missing before, so it answers until ten seconds after that, not after this.
+static void test_a_copy_is_as_old_as_what_was_missing_first(void **state)
+{
+    (void)state;
+    struct bench bench = boot(0);
+    struct prefix prefix = mab(two_mabs[0]);
+    send_set(&bench, 0, 12, &prefix, 4);
+    struct instant begin = bench.now;
+    while (instant_before(bench.now, instant_add(begin, duration_s(STALE_SECONDS - 2))))
+        if (wait_event(&bench, 100) && bench.event.kind == RECEIVER_FETCH_PAYLOADS)
+            receiver_payloads(bench.receiver, bench.now, 0, FETCH_FAILED, NULL, 0);
+    send_state(&bench, EPOCH + 1, 1, &prefix, 4, true);
+    expect_nothing(&bench);
+    assert_false(status(&bench, &prefix).in_step);
+    assert_true(status(&bench, &prefix).answering);
+    do {
+        if (!wait_event(&bench, 1000))
+            continue;
+        if (bench.event.kind == RECEIVER_FETCH_SNAPSHOT)
+            receiver_snapshot(bench.receiver, bench.now, &prefix, NULL, NULL, NULL);
+    } while (bench.event.kind != RECEIVER_LOST);
+    assert_true(prefix_equal(&bench.event.mab, &prefix));
+    assert_int_equal(bench.now.ns, instant_add(begin, duration_s(STALE_SECONDS)).ns);
+    stop(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +265,7 @@ int main(void)
         cmocka_unit_test(test_each_ruas_has_its_buffer),
         cmocka_unit_test(test_silence_asks_but_takes_nothing_away),
         cmocka_unit_test(test_payloads_missing_for_long_end_the_answers),
+        cmocka_unit_test(test_a_copy_is_as_old_as_what_was_missing_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,8 +18,8 @@ void world_check_feeds(struct world *world);
 void world_check_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence);
 // A payload of the RUAS arrives at a QSA, whose receiver does not know it yet.
 void world_note_payload(struct world *world, const struct engine_datagram *datagram);
-// Its copy of a MAB is another one now, or it starts.
-void world_note_copy(struct world_qsa *qsa, size_t mab);
+// Its copy of a MAB is after the set of that sequence now; UINT64_MAX: it stops.
+void world_note_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence);
 // It tells something from its copy of a MAB.
 void world_check_fit(const struct world_qsa *qsa, size_t mab);
 

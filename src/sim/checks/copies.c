@@ -3,6 +3,8 @@
 // its QSA knows to be behind is not answered from for long.
 #include "sim/checks/checks.h"
 
+#include "base/memory.h"
+
 #include <inttypes.h>
 
 // How long fast push may take at most to bring a copy into step, with nothing in its way for all
@@ -36,24 +38,46 @@ void world_check_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence)
 
 // Fit to answer
 
-void world_note_copy(struct world_qsa *qsa, size_t mab)
+// A sequence of a MAB that a payload named first. Those that a copy lacks are kept in their order.
+struct missing {
+    struct list_node node;
+    uint64_t sequence;
+    struct instant named;
+};
+
+void world_note_copy(struct world_qsa *qsa, size_t mab, uint64_t sequence)
 {
-    bool behind = qsa->sequences[mab] < qsa->named[mab];
-    if (!behind)
-        qsa->behind_since[mab] = INSTANT_NEVER;
-    else if (qsa->behind_since[mab].ns == INSTANT_NEVER.ns)
-        qsa->behind_since[mab] = engine_now(qsa->world->engine);
+    struct list_node *node;
+    while ((node = list_first(&qsa->missing[mab])) != NULL) {
+        struct missing *missing = container_of(node, struct missing, node);
+        if (missing->sequence > sequence)
+            return;
+        list_remove(node);
+        memory_free(missing);
+    }
+}
+
+static void note_named(struct world_qsa *qsa, size_t mab, uint64_t sequence)
+{
+    struct list_node *last = qsa->missing[mab].previous;
+    uint64_t known = list_empty(&qsa->missing[mab])
+                         ? qsa->sequences[mab]
+                         : container_of(last, struct missing, node)->sequence;
+    if (sequence <= known)
+        return;
+    struct missing *missing = memory_new(sizeof(*missing));
+    missing->sequence = sequence;
+    missing->named = engine_now(qsa->world->engine);
+    list_append(&qsa->missing[mab], &missing->node);
 }
 
 static void note_section(struct world_qsa *qsa, const struct payload_section *section)
 {
     const struct master *master = &qsa->world->master;
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
-        if (section->type != SECTION_HEARTBEAT && section->mab_sequence > qsa->named[mab] &&
-            prefix_equal(&section->mab, &master->prefixes[mab])) {
-            qsa->named[mab] = section->mab_sequence;
-            world_note_copy(qsa, mab);
-        }
+        if (section->type != SECTION_HEARTBEAT &&
+            prefix_equal(&section->mab, &master->prefixes[mab]))
+            note_named(qsa, mab, section->mab_sequence);
 }
 
 void world_note_payload(struct world *world, const struct engine_datagram *datagram)
@@ -74,8 +98,13 @@ void world_note_payload(struct world *world, const struct engine_datagram *datag
 void world_check_fit(const struct world_qsa *qsa, size_t mab)
 {
     struct world *world = qsa->world;
-    struct duration behind = instant_since(engine_now(world->engine), qsa->behind_since[mab]);
-    if (!world->config.ideal_feed && behind.ns > duration_ms(UNFIT_MS).ns)
+    const struct list_node *first =
+        world->config.ideal_feed ? NULL : list_first(&qsa->missing[mab]);
+    if (first == NULL)
+        return;
+    struct instant since = container_of(first, const struct missing, node)->named;
+    struct duration behind = instant_since(engine_now(world->engine), since);
+    if (behind.ns > duration_ms(UNFIT_MS).ns)
         world_fail(world, WORLD_CHECK_COPIES,
                    "%s tells from a copy of MAB %zu that it knew to be behind for %" PRIu64 " ms",
                    qsa->name, mab, behind.ns / duration_ms(1).ns);

@@ -109,7 +109,7 @@ static void has_sequence(struct world_qsa *qsa, const struct receiver_event *eve
     qsa->loaded[mab] = true;
     qsa->sequences[mab] = event->sequence;
     world_check_copy(qsa, mab, event->sequence);
-    world_note_copy(qsa, mab);
+    world_note_copy(qsa, mab, event->sequence);
 }
 
 // The QSA takes the copy that is there now; those from before are looked at no more.
@@ -208,9 +208,8 @@ void world_receiver_start(struct world_qsa *qsa)
                                  engine_node_now(world->engine, qsa->feed_node));
     memset(qsa->loaded, 0, sizeof(qsa->loaded));
     memset(qsa->sequences, 0, sizeof(qsa->sequences));
-    memset(qsa->named, 0, sizeof(qsa->named));
     for (size_t mab = 0; mab < MASTER_MABS; mab++)
-        world_note_copy(qsa, mab);
+        list_init(&qsa->missing[mab]);
     qsa->open_since = engine_now(world->engine);
     engine_set_state(world->engine, qsa->feed_node, qsa);
     world_take_events(qsa);
@@ -219,6 +218,10 @@ void world_receiver_start(struct world_qsa *qsa)
 
 void world_receiver_stop(struct world_qsa *qsa)
 {
+    if (qsa->receiver == NULL)
+        return;
+    for (size_t mab = 0; mab < MASTER_MABS; mab++)
+        world_note_copy(qsa, mab, UINT64_MAX);
     receiver_free(qsa->receiver);
     qsa->receiver = NULL;
 }
