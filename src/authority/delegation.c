@@ -1,28 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "authority/delegation.h"
 
-#include "base/hash.h"
+#include "authority/user_lists.h"
 #include "base/memory.h"
-#include "base/table.h"
 #include "mapping/interval_map.h"
 
 #include <assert.h>
 #include <string.h>
-
-// A user who has UABs.
-struct owner {
-    struct table_node node;
-    char user[USER_NAME_MAX];
-    struct list_node uabs; // IPv4 first, by start
-};
 
 struct delegation {
     struct interval_map *index[2]; // IPv4, IPv6: units -> slot
     struct uab **slots;            // owned
     uint32_t count;
     uint32_t capacity;
-    struct table owners;
-    struct hash_key key;
+    struct user_lists of_users; // IPv4 first, by start
 };
 
 static struct interval_map *index_of(const struct delegation *delegation, enum family family)
@@ -36,8 +27,7 @@ struct delegation *delegation_new(struct random_source *random)
     struct delegation *delegation = memory_new(sizeof(*delegation));
     delegation->index[0] = interval_map_new();
     delegation->index[1] = interval_map_new();
-    table_init(&delegation->owners);
-    random_bytes(random, delegation->key.bytes, sizeof(delegation->key.bytes));
+    user_lists_init(&delegation->of_users, random);
     return delegation;
 }
 
@@ -48,7 +38,7 @@ void delegation_free(struct delegation *delegation)
     while (delegation->count > 0)
         delegation_remove(delegation, delegation->slots[0]);
     memory_free(delegation->slots);
-    table_release(&delegation->owners);
+    user_lists_release(&delegation->of_users);
     interval_map_free(delegation->index[0]);
     interval_map_free(delegation->index[1]);
     memory_free(delegation);
@@ -61,23 +51,6 @@ size_t delegation_count(const struct delegation *delegation)
 
 // --- users ---------------------------------------------------------------------------------------
 
-static bool match_owner(const struct table_node *node, const void *key)
-{
-    return strcmp(container_of(node, struct owner, node)->user, key) == 0;
-}
-
-static uint64_t hash_user(const struct delegation *delegation, const char *user)
-{
-    return hash_bytes(&delegation->key, user, strlen(user));
-}
-
-static struct owner *find_owner(const struct delegation *delegation, const char *user)
-{
-    struct table_node *node =
-        table_find(&delegation->owners, hash_user(delegation, user), match_owner, user);
-    return node == NULL ? NULL : container_of(node, struct owner, node);
-}
-
 static bool comes_before(const struct uab *a, const struct uab *b)
 {
     return a->range.family != b->range.family ? a->range.family < b->range.family
@@ -85,39 +58,21 @@ static bool comes_before(const struct uab *a, const struct uab *b)
 }
 
 // Puts the UAB in its place among those of its user.
-static void link_to_owner(struct delegation *delegation, struct uab *uab)
+static void link_to_user(struct delegation *delegation, struct uab *uab)
 {
-    struct owner *owner = find_owner(delegation, uab->user);
-    if (owner == NULL) {
-        owner = memory_new(sizeof(*owner));
-        memcpy(owner->user, uab->user, sizeof(owner->user));
-        list_init(&owner->uabs);
-        table_insert(&delegation->owners, &owner->node, hash_user(delegation, uab->user));
-    }
-    struct list_node *after = owner->uabs.next;
-    while (after != &owner->uabs && comes_before(container_of(after, struct uab, of_user), uab))
+    struct list_node *uabs = user_lists_open(&delegation->of_users, uab->user);
+    struct list_node *after = uabs->next;
+    while (after != uabs && comes_before(container_of(after, struct uab, of_user), uab))
         after = after->next;
     list_append(after, &uab->of_user); // in front of it
-}
-
-static void unlink_from_owner(struct delegation *delegation, struct uab *uab)
-{
-    struct owner *owner = find_owner(delegation, uab->user);
-    list_remove(&uab->of_user);
-    if (list_empty(&owner->uabs)) {
-        table_remove(&delegation->owners, &owner->node);
-        memory_free(owner);
-    }
 }
 
 struct uab *delegation_next_of(const struct delegation *delegation, const char *user,
                                const struct uab *uab)
 {
-    const struct owner *owner = find_owner(delegation, user);
-    if (owner == NULL)
-        return NULL;
-    const struct list_node *next = uab == NULL ? owner->uabs.next : uab->of_user.next;
-    return next == &owner->uabs ? NULL : container_of(next, struct uab, of_user);
+    struct list_node *next =
+        user_lists_next(&delegation->of_users, user, uab == NULL ? NULL : &uab->of_user);
+    return next == NULL ? NULL : container_of(next, struct uab, of_user);
 }
 
 // --- UABs ----------------------------------------------------------------------------------------
@@ -163,7 +118,7 @@ void delegation_add(struct delegation *delegation, const struct uab *uab)
     bool inserted = interval_map_insert(index_of(delegation, uab->range.family), &interval);
     assert(inserted);
     (void)inserted;
-    link_to_owner(delegation, added);
+    link_to_user(delegation, added);
 }
 
 void delegation_remove(struct delegation *delegation, struct uab *uab)
@@ -183,7 +138,7 @@ void delegation_remove(struct delegation *delegation, struct uab *uab)
         assert(done);
     }
     (void)done;
-    unlink_from_owner(delegation, uab);
+    user_lists_leave(&delegation->of_users, uab->user, &uab->of_user);
     memory_free(uab);
 }
 

@@ -6,20 +6,12 @@
 #include <assert.h>
 #include <string.h>
 
-// A user who has sets.
-struct planner {
-    struct table_node node;
-    char user[USER_NAME_MAX];
-    struct list_node sets; // oldest first
-};
-
 void schedule_init(struct schedule *schedule, struct random_source *random)
 {
     heap_init(&schedule->waiting);
     list_init(&schedule->all);
     table_init(&schedule->by_id);
-    table_init(&schedule->planners);
-    random_bytes(random, schedule->key.bytes, sizeof(schedule->key.bytes));
+    user_lists_init(&schedule->of_users, random);
     schedule->next_id = 1;
 }
 
@@ -30,61 +22,18 @@ void schedule_release(struct schedule *schedule)
         schedule_remove(schedule, each);
     heap_release(&schedule->waiting);
     table_release(&schedule->by_id);
-    table_release(&schedule->planners);
+    user_lists_release(&schedule->of_users);
 }
 
-// --- users ---------------------------------------------------------------------------------------
-
-static bool match_planner(const struct table_node *node, const void *user)
-{
-    return strcmp(container_of(node, struct planner, node)->user, user) == 0;
-}
-
-static uint64_t hash_user(const struct schedule *schedule, const char *user)
-{
-    return hash_bytes(&schedule->key, user, strlen(user));
-}
-
-static struct planner *find_planner(const struct schedule *schedule, const char *user)
-{
-    struct table_node *node =
-        table_find(&schedule->planners, hash_user(schedule, user), match_planner, user);
-    return node == NULL ? NULL : container_of(node, struct planner, node);
-}
-
-static void link_to_planner(struct schedule *schedule, struct scheduled *scheduled)
-{
-    struct planner *planner = find_planner(schedule, scheduled->user);
-    if (planner == NULL) {
-        planner = memory_new(sizeof(*planner));
-        memcpy(planner->user, scheduled->user, sizeof(planner->user));
-        list_init(&planner->sets);
-        table_insert(&schedule->planners, &planner->node, hash_user(schedule, planner->user));
-    }
-    list_append(&planner->sets, &scheduled->of_user);
-}
-
-static void unlink_from_planner(struct schedule *schedule, struct scheduled *scheduled)
-{
-    struct planner *planner = find_planner(schedule, scheduled->user);
-    list_remove(&scheduled->of_user);
-    if (list_empty(&planner->sets)) {
-        table_remove(&schedule->planners, &planner->node);
-        memory_free(planner);
-    }
-}
+// --- sets ----------------------------------------------------------------------------------------
 
 struct scheduled *schedule_next_of(const struct schedule *schedule, const char *user,
                                    const struct scheduled *scheduled)
 {
-    const struct planner *planner = find_planner(schedule, user);
-    if (planner == NULL)
-        return NULL;
-    const struct list_node *next = scheduled == NULL ? planner->sets.next : scheduled->of_user.next;
-    return next == &planner->sets ? NULL : container_of(next, struct scheduled, of_user);
+    struct list_node *next =
+        user_lists_next(&schedule->of_users, user, scheduled == NULL ? NULL : &scheduled->of_user);
+    return next == NULL ? NULL : container_of(next, struct scheduled, of_user);
 }
-
-// --- sets ----------------------------------------------------------------------------------------
 
 static bool match_id(const struct table_node *node, const void *id)
 {
@@ -104,7 +53,7 @@ struct scheduled *schedule_add(struct schedule *schedule, const struct scheduled
     struct scheduled *added = memory_copy(scheduled, sizeof(*scheduled));
     memset(&added->due, 0, sizeof(added->due));
     list_append(&schedule->all, &added->all);
-    link_to_planner(schedule, added);
+    list_append(user_lists_open(&schedule->of_users, added->user), &added->of_user);
     table_insert(&schedule->by_id, &added->numbered, added->id); // ids count up: no two are alike
     if (added->state == SCHEDULED_WAITING)
         heap_set(&schedule->waiting, &added->due, due_at(added->at));
@@ -148,7 +97,7 @@ void schedule_remove(struct schedule *schedule, struct scheduled *scheduled)
     if (scheduled->state == SCHEDULED_WAITING)
         heap_remove(&schedule->waiting, &scheduled->due);
     list_remove(&scheduled->all);
-    unlink_from_planner(schedule, scheduled);
+    user_lists_leave(&schedule->of_users, scheduled->user, &scheduled->of_user);
     table_remove(&schedule->by_id, &scheduled->numbered);
     command_set_free(scheduled->set);
     memory_free(scheduled);

@@ -14,7 +14,7 @@
 
 #include "authority/account.h"
 #include "authority/command.h"
-#include "base/hash.h"
+#include "authority/user_lists.h"
 #include "base/heap.h"
 #include "base/instant.h"
 #include "base/list.h"
@@ -61,8 +61,7 @@ struct schedule {
     struct heap waiting;
     struct list_node all;
     struct table by_id;
-    struct table planners; // users who have sets, by name
-    struct hash_key key;
+    struct user_lists of_users;
     uint64_t next_id;
 };
 
