@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "place.h"
 
+#include "base/memory.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,4 +195,19 @@ struct mapping_hash place_replay(const struct place *place, uint64_t stop)
     struct mapping_hash hash = mapping_hash(replay.mapping);
     mapping_free(replay.mapping);
     return hash;
+}
+
+int place_set_up(void **state)
+{
+    struct place *place = memory_new(sizeof(*place));
+    place_make(place);
+    *state = place;
+    return 0;
+}
+
+int place_tear_down(void **state)
+{
+    place_remove(*state);
+    memory_free(*state);
+    return 0;
 }

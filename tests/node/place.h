@@ -21,6 +21,9 @@ void place_populate(struct place *place);
 void place_open(struct place *place);
 void place_close(struct place *place);
 void place_remove(struct place *place);
+// The same for cmocka, whose state is the place.
+int place_set_up(void **state);
+int place_tear_down(void **state);
 // As a restart.
 void place_reopen(struct place *place);
 

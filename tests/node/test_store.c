@@ -3,8 +3,6 @@
 // that fills and no kill changes that.
 #include "place.h"
 
-#include "base/memory.h"
-
 #include <inttypes.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -16,21 +14,6 @@
 #include <unistd.h>
 
 #define KILLS 25
-
-static int setup(void **state)
-{
-    struct place *place = memory_new(sizeof(*place));
-    place_make(place);
-    *state = place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    place_remove(*state);
-    memory_free(*state);
-    return 0;
-}
 
 // --- restarts ------------------------------------------------------------------------------------
 
@@ -475,21 +458,24 @@ int main(int count, char **words)
     if (count == 5 && strcmp(words[1], "work") == 0)
         return work(words[2], atoi(words[3]), strtoull(words[4], NULL, 10));
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_everything_comes_back, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_what_was_removed_stays_removed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_expired_token_makes_room, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_another_password, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_scheduled_sets, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_many_sets_due_at_once, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_mab_comes_and_goes, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_journal_is_the_state, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_kill, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_one_process_only, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_mode, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_rows_that_changed, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_newer_version, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_epoch_grows_with_an_old_backup, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_everything_comes_back, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_what_was_removed_stays_removed, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(test_expired_token_makes_room, place_set_up,
+                                        place_tear_down),
+        cmocka_unit_test_setup_teardown(test_another_password, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_scheduled_sets, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_many_sets_due_at_once, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_mab_comes_and_goes, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_journal_is_the_state, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_groups, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_kill, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_one_process_only, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_mode, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_rows_that_changed, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_newer_version, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_epoch_grows_with_an_old_backup, place_set_up,
+                                        place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

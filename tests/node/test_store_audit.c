@@ -7,21 +7,6 @@
 
 #include <string.h>
 
-static int setup(void **state)
-{
-    struct place *place = memory_new(sizeof(*place));
-    place_make(place);
-    *state = place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    place_remove(*state);
-    memory_free(*state);
-    return 0;
-}
-
 static const char *member(const json_t *lines, size_t i, const char *name)
 {
     return json_string_value(json_object_get(json_array_get(lines, i), name));
@@ -129,11 +114,11 @@ static void test_flood_of_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_audit, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_audit_of_one_user, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_audit_of_cut_texts, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_audit_of_long_lines, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_flood_of_refusals, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_audit, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_audit_of_one_user, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_audit_of_cut_texts, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_audit_of_long_lines, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_flood_of_refusals, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

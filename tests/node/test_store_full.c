@@ -3,8 +3,6 @@
 // stays, nothing acknowledged is lost, and it goes on when there is room.
 #include "place.h"
 
-#include "base/memory.h"
-
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -173,26 +171,11 @@ static void test_full_disk(void **state)
     place_open(place);
 }
 
-static int setup(void **state)
-{
-    struct place *place = memory_new(sizeof(*place));
-    place_make(place);
-    *state = place;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    place_remove(*state);
-    memory_free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_io_error, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_full_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_io_error, place_set_up, place_tear_down),
+        cmocka_unit_test_setup_teardown(test_full_disk, place_set_up, place_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
