@@ -5,9 +5,11 @@ import os
 import pwd
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -429,14 +431,21 @@ def test_as_many_files_as_connections_may_want(start, tmp_path):
     assert node.stop() == 0
 
 
+@pytest.fixture
+def open_folder():
+    """One that every account may walk through. Pytest's are closed to others, and each pytest that
+    starts closes the folder that they all share once more."""
+    made = Path(tempfile.mkdtemp(prefix="ivip-test-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_privileges(start, tmp_path):
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
-    config, _ = write_node(tmp_path)
+def test_privileges(open_folder, start):
+    config, _ = write_node(open_folder)
     nobody = pwd.getpwnam("nobody")
-    text = config.read_text().replace(f"{tmp_path}/control", f"{tmp_path}/run/control")
+    text = config.read_text().replace(f"{open_folder}/control", f"{open_folder}/run/control")
     config.write_text(text + "user: nobody\n")
     node = start(config).wait_for("ready")
     status = dict(line.split(":", 1)
@@ -449,15 +458,15 @@ def test_privileges(start, tmp_path):
     assert status["NoNewPrivs"].strip() == "1"
     assert status["Seccomp"].strip() == "2"
     for made in ("state", "run", "run/control"):
-        assert (tmp_path / made).stat().st_uid == nobody.pw_uid
-    assert ivip("user", "add", "anna", "--control", tmp_path / "run/control",
+        assert (open_folder / made).stat().st_uid == nobody.pw_uid
+    assert ivip("user", "add", "anna", "--control", open_folder / "run/control",
                 stdin="correct horse\n").status == 0
     assert node.stop() == 0
     # A state directory of another account's is said so, not stumbled over.
-    os.chown(tmp_path / "state", 0, 0)
+    os.chown(open_folder / "state", 0, 0)
     refused = ivip("run", config)
     assert refused.status == 1
-    assert f"{tmp_path}/state does not belong to the account" in refused.err
+    assert f"{open_folder}/state does not belong to the account" in refused.err
     config.write_text(config.read_text().replace("user: nobody", "user: no-such-account"))
     refused = ivip("run", config)
     assert 'there is no account "no-such-account"' in refused.err
