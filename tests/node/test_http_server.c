@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -210,6 +211,59 @@ static void test_tls(void **state)
     assert_int_equal(wrong.result, CURLE_SSL_PINNEDPUBKEYNOTMATCH);
 }
 
+// Whether a client who pins that key gets an answer.
+static bool answers_as(const struct public_key *key)
+{
+    char pin[64];
+    pin_of(key, pin);
+    struct call call = {.body = "x", .body_length = 1, .pin = pin};
+    perform(&call, "/echo");
+    return call.result == CURLE_OK && strcmp(call.answer, "x") == 0;
+}
+
+static void test_another_certificate(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct secret_key secret;
+    struct certificate certificate;
+    key_generate(&secret);
+    struct public_key before = key_public(node_key(node));
+    struct public_key after = key_public(&secret);
+    const struct endpoint local = http_server_local(server);
+    assert_true(certificate_make(&secret, &certificate, &error));
+    // Without a file to be had, nothing changes.
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, files.rlim_max}), 0);
+    struct http_server *none = http_server_replace(server, &certificate, &error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &files), 0);
+    assert_null(none);
+    assert_string_equal(error.reason, "cannot-listen");
+    assert_true(answers_as(&before));
+    // A connection that waits is ended with the server that is replaced.
+    char pin[64];
+    pin_of(&before, pin);
+    struct call call = {.pin = pin};
+    uv_thread_t thread = begin(&call, "/never");
+    while (kept == NULL)
+        (void)uv_run(node_loop(node), UV_RUN_ONCE);
+    struct http_server *replaced = http_server_replace(server, &certificate, &error);
+    assert_non_null(replaced);
+    server = replaced;
+    finish(&call, thread);
+    assert_int_not_equal(call.result, CURLE_OK);
+    http_reply(kept, 200, "text/plain", "late", 4);
+    const struct endpoint now = http_server_local(server);
+    assert_true(endpoint_equal(&local, &now));
+    assert_true(answers_as(&after));
+    assert_false(answers_as(&before));
+    // The port is still nobody else's.
+    assert_null(http_server_open(node, &local, NULL, on_request, NULL, &error));
+    certificate_release(&certificate);
+    key_wipe(&secret);
+}
+
 static void shake_hands(void *state)
 {
     for (unsigned i = 0; i < 20; i++) {
@@ -311,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_close_before_answer, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lent_bytes_come_back, set_up, tear_down),
         cmocka_unit_test_prestate_setup_teardown(test_tls, set_up, tear_down, tls),
+        cmocka_unit_test_prestate_setup_teardown(test_another_certificate, set_up, tear_down, tls),
         cmocka_unit_test_prestate_setup_teardown(test_a_stalled_handshake, set_up, tear_down, tls),
         cmocka_unit_test_prestate_setup_teardown(test_handshakes_need_no_loop, set_up, tear_down,
                                                  tls),

@@ -297,6 +297,22 @@ static bool open_http(struct role_ruas *role, struct error *error)
     return role->http != NULL;
 }
 
+// Opens the server for browsers, or one with another certificate in its place.
+static bool serve_web(struct role_ruas *role, const struct endpoint *listen_at,
+                      const struct certificate *certificate, struct error *error)
+{
+    struct http_server *web =
+        role->web == NULL
+            ? http_server_open(role->node, listen_at, certificate, on_request, role, error)
+            : http_server_replace(role->web, certificate, error);
+    if (web == NULL)
+        return false;
+    role->web = web;
+    memory_free(role->web_certificate);
+    role->web_certificate = memory_copy_text(certificate->certificate_pem);
+    return true;
+}
+
 // Opens the server for browsers where there is to be one, and again where it has another
 // certificate now, since those are renewed every few weeks.
 static bool open_web(struct role_ruas *role, const struct config *config, struct error *error)
@@ -311,14 +327,10 @@ static bool open_web(struct role_ruas *role, const struct config *config, struct
             : web_certificate_keep(config->state, &ruas->web.address, &certificate, error);
     if (!good)
         return false;
-    if (role->web == NULL || strcmp(role->web_certificate, certificate.certificate_pem) != 0) {
-        http_server_close(role->web);
-        role->web = http_server_open(role->node, &ruas->web, &certificate, on_request, role, error);
-        memory_free(role->web_certificate);
-        role->web_certificate = memory_copy_text(certificate.certificate_pem);
-    }
+    if (role->web == NULL || strcmp(role->web_certificate, certificate.certificate_pem) != 0)
+        good = serve_web(role, &ruas->web, &certificate, error);
     certificate_release(&certificate);
-    return role->web != NULL;
+    return good;
 }
 
 // What can change while the RUAS runs: the refused ETR prefixes, the feeds, the time between

@@ -190,8 +190,19 @@ static void on_completed(void *state, struct MHD_Connection *connection, void **
         http_exchange_free(exchange);
 }
 
-// A bound and listening socket; -1 with `error` filled.
-static int listen_on(const struct endpoint *wanted, struct endpoint *local, struct error *error)
+#define NO_SOCKET (-1)
+
+// From now on others of the same account that are opened with this may listen there, too.
+static bool share(int sock)
+{
+    int on = 1;
+    return setsockopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0;
+}
+
+// A bound and listening socket, `beside` another that listens there already or NO_SOCKET; NO_SOCKET
+// with `error` filled.
+static int listen_on(const struct endpoint *wanted, int beside, struct endpoint *local,
+                     struct error *error)
 {
     const struct endpoint at = endpoint_listenable(wanted);
     const struct endpoint *listen_at = &at;
@@ -208,6 +219,8 @@ static int listen_on(const struct endpoint *wanted, struct endpoint *local, stru
     good = good && setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
     if (good && storage.ss_family == AF_INET6)
         good = setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, sizeof(only_ipv6)) == 0;
+    if (good && beside != NO_SOCKET)
+        good = share(beside) && share(sock);
     good = good && bind(sock, (struct sockaddr *)&storage, length) == 0 &&
            listen(sock, BACKLOG) == 0 &&
            getsockname(sock, (struct sockaddr *)&storage, &length) == 0;
@@ -220,7 +233,7 @@ static int listen_on(const struct endpoint *wanted, struct endpoint *local, stru
               errno == EADDRINUSE ? "; another program has this port" : "");
     if (sock >= 0)
         (void)close(sock);
-    return -1;
+    return NO_SOCKET;
 }
 
 static struct MHD_Daemon *start_daemon(struct http_server *server, int sock,
@@ -344,11 +357,11 @@ static void server_free(struct http_server *server)
     memory_free(server);
 }
 
-static bool open_daemon(struct http_server *server, const struct endpoint *listen_at,
+static bool open_daemon(struct http_server *server, const struct endpoint *listen_at, int beside,
                         const struct certificate *certificate, struct error *error)
 {
-    int sock = listen_on(listen_at, &server->local, error);
-    if (sock < 0)
+    int sock = listen_on(listen_at, beside, &server->local, error);
+    if (sock == NO_SOCKET)
         return false;
     server->daemon = start_daemon(server, sock, certificate);
     if (server->daemon != NULL)
@@ -397,19 +410,39 @@ static bool start(struct http_server *server, struct error *error)
     return false;
 }
 
-struct http_server *http_server_open(struct node *node, const struct endpoint *listen_at,
-                                     const struct certificate *certificate, http_handler *handler,
-                                     void *state, struct error *error)
+// NULL, and the server is freed, where that fails.
+static struct http_server *open_server(struct http_server *server, const struct endpoint *listen_at,
+                                       int beside, const struct certificate *certificate,
+                                       struct error *error)
 {
-    struct http_server *server = server_new(node, handler, state, error);
-    if (server == NULL)
-        return NULL;
-    if (open_daemon(server, listen_at, certificate, error))
+    if (open_daemon(server, listen_at, beside, certificate, error))
         return start(server, error) ? server : NULL;
     http_connections_close(server->connections);
     run(server);
     server_free(server);
     return NULL;
+}
+
+struct http_server *http_server_open(struct node *node, const struct endpoint *listen_at,
+                                     const struct certificate *certificate, http_handler *handler,
+                                     void *state, struct error *error)
+{
+    struct http_server *server = server_new(node, handler, state, error);
+    return server == NULL ? NULL : open_server(server, listen_at, NO_SOCKET, certificate, error);
+}
+
+struct http_server *http_server_replace(struct http_server *before,
+                                        const struct certificate *certificate, struct error *error)
+{
+    const union MHD_DaemonInfo *info =
+        MHD_get_daemon_info(before->daemon, MHD_DAEMON_INFO_LISTEN_FD);
+    assert(info != NULL);
+    struct http_server *server = server_new(before->node, before->handler, before->state, error);
+    if (server != NULL)
+        server = open_server(server, &before->local, info->listen_fd, certificate, error);
+    if (server != NULL)
+        http_server_close(before);
+    return server;
 }
 
 void http_server_close(struct http_server *server)

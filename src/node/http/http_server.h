@@ -29,6 +29,10 @@ typedef void http_handler(void *state, struct http_exchange *exchange);
 struct http_server *http_server_open(struct node *node, const struct endpoint *listen,
                                      const struct certificate *certificate, http_handler *handler,
                                      void *state, struct error *error);
+// Opens one with another certificate where `before` listens, which is then closed. NULL, and that
+// goes on, where it cannot be opened.
+struct http_server *http_server_replace(struct http_server *before,
+                                        const struct certificate *certificate, struct error *error);
 // Ends open exchanges and frees the server.
 void http_server_close(struct http_server *server);
 struct endpoint http_server_local(const struct http_server *server);
