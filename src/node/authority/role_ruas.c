@@ -15,12 +15,10 @@
 #include "base/memory.h"
 #include "node/authority/master.h"
 #include "node/authority/rest.h"
+#include "node/authority/rest_servers.h"
 #include "node/authority/ruas_control.h"
 #include "node/authority/ruas_usage.h"
-#include "node/http/certificate.h"
-#include "node/http/http_server.h"
 #include "node/http/json_error.h"
-#include "node/http/web_certificate.h"
 #include "node/push/feed_out.h"
 
 #include <assert.h>
@@ -39,9 +37,7 @@ struct role_ruas {
     struct master master;
     struct ruas_control control;
     struct ruas_usage usage;
-    struct http_server *http; // for those who pin the node's key
-    struct http_server *web;  // for browsers; NULL without ruas.web
-    char *web_certificate;    // that it has, in PEM
+    struct rest_servers servers;
     struct feed_out *feed;
     uv_timer_t timer;
     uv_check_t turn_end;     // while replies wait: settles what is held
@@ -267,9 +263,7 @@ static void write_metrics(void *state, struct metrics_page *page)
     struct role_ruas *role = state;
     master_write_metrics(&role->master, page);
     feed_out_write_metrics(role->feed, page);
-    http_server_write_metrics(role->http, "listen", page);
-    if (role->web != NULL)
-        http_server_write_metrics(role->web, "web", page);
+    rest_servers_write_metrics(&role->servers, page);
 }
 
 static json_t *status(void *state)
@@ -284,53 +278,6 @@ static bool healthy(void *state, char *why, size_t size)
 {
     struct role_ruas *role = state;
     return store_healthy(role->master.store, why, size);
-}
-
-static bool open_http(struct role_ruas *role, struct error *error)
-{
-    struct certificate certificate;
-    if (!certificate_make(node_key(role->node), &certificate, error))
-        return false;
-    role->http = http_server_open(role->node, &node_config(role->node)->ruas->listen, &certificate,
-                                  on_request, role, error);
-    certificate_release(&certificate);
-    return role->http != NULL;
-}
-
-// Opens the server for browsers, or one with another certificate in its place.
-static bool serve_web(struct role_ruas *role, const struct endpoint *listen_at,
-                      const struct certificate *certificate, struct error *error)
-{
-    struct http_server *web =
-        role->web == NULL
-            ? http_server_open(role->node, listen_at, certificate, on_request, role, error)
-            : http_server_replace(role->web, certificate, error);
-    if (web == NULL)
-        return false;
-    role->web = web;
-    memory_free(role->web_certificate);
-    role->web_certificate = memory_copy_text(certificate->certificate_pem);
-    return true;
-}
-
-// Opens the server for browsers where there is to be one, and again where it has another
-// certificate now, since those are renewed every few weeks.
-static bool open_web(struct role_ruas *role, const struct config *config, struct error *error)
-{
-    const struct config_ruas *ruas = config->ruas;
-    struct certificate certificate;
-    if (ruas->web.address.family == FAMILY_NONE)
-        return true;
-    bool good =
-        ruas->certificate[0] != '\0'
-            ? web_certificate_read(ruas->certificate, ruas->certificate_key, &certificate, error)
-            : web_certificate_keep(config->state, &ruas->web.address, &certificate, error);
-    if (!good)
-        return false;
-    if (role->web == NULL || strcmp(role->web_certificate, certificate.certificate_pem) != 0)
-        good = serve_web(role, &ruas->web, &certificate, error);
-    certificate_release(&certificate);
-    return good;
 }
 
 // What can change while the RUAS runs: the refused ETR prefixes, the feeds, the time between
@@ -350,7 +297,7 @@ static bool reload(void *state, const struct config *config, struct error *error
         return error_set(error, ERROR_CONFLICT, "needs-restart",
                          "ruas.listen, ruas.public, ruas.web and ruas.mabs cannot change without a "
                          "restart");
-    if (!open_web(role, config, error))
+    if (!rest_servers_reload(&role->servers, config, error))
         return false;
     ruas_set_refused(role->master.ruas, new->refuse.items, new->refuse.count);
     feed_out_reload(role->feed, new);
@@ -368,9 +315,7 @@ static void stop(void *state)
     role->stopping = true;
     master_settle(&role->master);
     (void)store_flush(role->master.store, role->master.ruas, NULL);
-    http_server_close(role->http);
-    http_server_close(role->web);
-    memory_free(role->web_certificate);
+    rest_servers_close(&role->servers);
     feed_out_stop(role->feed);
     uv_close((uv_handle_t *)&role->timer, on_closed);
     uv_close((uv_handle_t *)&role->turn_end, on_closed);
@@ -482,10 +427,9 @@ bool role_ruas_start(struct node *node, struct error *error)
     struct role_ruas *role = memory_new(sizeof(*role));
     role->node = node;
     role->users = 1;
-    if (!load(role, error) || !start_feed(role, error) || !open_http(role, error) ||
-        !open_web(role, node_config(node), error)) {
-        http_server_close(role->http);
-        memory_free(role->web_certificate);
+    if (!load(role, error) || !start_feed(role, error) ||
+        !rest_servers_open(&role->servers, node, on_request, role, error)) {
+        rest_servers_close(&role->servers);
         if (role->feed != NULL)
             feed_out_stop(role->feed);
         release(role);

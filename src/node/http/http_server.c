@@ -17,18 +17,16 @@
 
 #include "base/memory.h"
 #include "node/http/certificate.h"
-#include "node/socket_address.h"
+#include "node/http/http_listener.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define CONNECTION_MEMORY (32 * 1024) // holds the request line and all headers
 #define IDLE_SECONDS      30
-#define BACKLOG           256
 #define TURN_MS           5 // for so long requests are handled before the loop's other work goes on
 #define TURNS_AT_ONCE     16 // of libmicrohttpd
 #define PAUSE_MS_MAX      16 // between further ones, while it only waits for clients
@@ -190,58 +188,12 @@ static void on_completed(void *state, struct MHD_Connection *connection, void **
         http_exchange_free(exchange);
 }
 
-#define NO_SOCKET (-1)
-
-// From now on others of the same account that are opened with this may listen there, too.
-static bool share(int sock)
-{
-    int on = 1;
-    return setsockopt(sock, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0;
-}
-
-// A bound and listening socket, `beside` another that listens there already or NO_SOCKET; NO_SOCKET
-// with `error` filled.
-static int listen_on(const struct endpoint *wanted, int beside, struct endpoint *local,
-                     struct error *error)
-{
-    const struct endpoint at = endpoint_listenable(wanted);
-    const struct endpoint *listen_at = &at;
-    char text[ENDPOINT_TEXT_MAX];
-    struct sockaddr_storage storage;
-    socklen_t length = socket_address_of_endpoint(listen_at, &storage);
-    int sock = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int on = 1;
-    // The address "::" takes IPv4 too, whatever the system's default is; others have one family.
-    int only_ipv6 = !address_is_wildcard(&listen_at->address);
-    bool good = sock >= 0 && setsockopt(sock, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0;
-    // Connections inherit it. GnuTLS writes a flight of its handshake in parts; the second would
-    // otherwise wait for the first to be acknowledged, a round trip in each command.
-    good = good && setsockopt(sock, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) == 0;
-    if (good && storage.ss_family == AF_INET6)
-        good = setsockopt(sock, IPPROTO_IPV6, IPV6_V6ONLY, &only_ipv6, sizeof(only_ipv6)) == 0;
-    if (good && beside != NO_SOCKET)
-        good = share(beside) && share(sock);
-    good = good && bind(sock, (struct sockaddr *)&storage, length) == 0 &&
-           listen(sock, BACKLOG) == 0 &&
-           getsockname(sock, (struct sockaddr *)&storage, &length) == 0;
-    if (good) {
-        *local = endpoint_of_socket_address((struct sockaddr *)&storage);
-        return sock;
-    }
-    error_set(error, ERROR_SYSTEM, "cannot-listen", "cannot listen on %s (TCP): %s%s",
-              endpoint_print(listen_at, text), strerror(errno),
-              errno == EADDRINUSE ? "; another program has this port" : "");
-    if (sock >= 0)
-        (void)close(sock);
-    return NO_SOCKET;
-}
-
-static struct MHD_Daemon *start_daemon(struct http_server *server, int sock,
+static struct MHD_Daemon *start_daemon(struct http_server *server,
                                        const struct certificate *certificate)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     struct MHD_OptionItem options[] = {
-        {MHD_OPTION_LISTEN_SOCKET, sock, NULL},
+        {MHD_OPTION_LISTEN_SOCKET, server->listener, NULL},
         {MHD_OPTION_CONNECTION_LIMIT, HTTP_CONNECTIONS_MAX, NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS, NULL},
@@ -360,15 +312,15 @@ static void server_free(struct http_server *server)
 static bool open_daemon(struct http_server *server, const struct endpoint *listen_at, int beside,
                         const struct certificate *certificate, struct error *error)
 {
-    int sock = listen_on(listen_at, beside, &server->local, error);
-    if (sock == NO_SOCKET)
+    server->listener = http_listener_open(listen_at, beside, &server->local, error);
+    if (server->listener == HTTP_NO_LISTENER)
         return false;
-    server->daemon = start_daemon(server, sock, certificate);
+    server->daemon = start_daemon(server, certificate);
     if (server->daemon != NULL)
         return true;
     (void)error_set(error, ERROR_SYSTEM, "cannot-listen", "the HTTP server did not start: %s",
                     strerror(errno));
-    (void)close(sock);
+    (void)close(server->listener);
     return false;
 }
 
@@ -428,18 +380,16 @@ struct http_server *http_server_open(struct node *node, const struct endpoint *l
                                      void *state, struct error *error)
 {
     struct http_server *server = server_new(node, handler, state, error);
-    return server == NULL ? NULL : open_server(server, listen_at, NO_SOCKET, certificate, error);
+    return server == NULL ? NULL
+                          : open_server(server, listen_at, HTTP_NO_LISTENER, certificate, error);
 }
 
 struct http_server *http_server_replace(struct http_server *before,
                                         const struct certificate *certificate, struct error *error)
 {
-    const union MHD_DaemonInfo *info =
-        MHD_get_daemon_info(before->daemon, MHD_DAEMON_INFO_LISTEN_FD);
-    assert(info != NULL);
     struct http_server *server = server_new(before->node, before->handler, before->state, error);
     if (server != NULL)
-        server = open_server(server, &before->local, info->listen_fd, certificate, error);
+        server = open_server(server, &before->local, before->listener, certificate, error);
     if (server != NULL)
         http_server_close(before);
     return server;

@@ -19,6 +19,7 @@ struct http_server {
     http_handler *handler;
     void *state;
     struct endpoint local;
+    int listener;       // libmicrohttpd's, which closes it
     uv_async_t arrived; // requests, or releases
     // The server's thread
     uv_thread_t thread;
