@@ -4,6 +4,7 @@
 #include "base/log.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static bool is_good(const struct dns_watch *watch, enum dns_outcome outcome)
 {
@@ -11,20 +12,40 @@ static bool is_good(const struct dns_watch *watch, enum dns_outcome outcome)
            (outcome == DNS_INSECURE && watch->takes_unsigned);
 }
 
-void dns_watch_note(struct dns_watch *watch, const struct dns_question *question,
-                    enum dns_outcome outcome)
+static void note_good(struct dns_watch *watch, const struct dns_question *question)
 {
-    bool good = is_good(watch, outcome);
-    bool said = watch->answered && (good ? is_good(watch, watch->last) : watch->last == outcome);
-    watch->answered = true;
-    watch->last = outcome;
-    if (said)
-        return;
-    if (good)
+    bool mended = strcmp(watch->name, question->name) == 0;
+    if (mended)
+        watch->name[0] = '\0';
+    if (mended || !watch->answered)
         log_info(watch->part, "DNS answers for %s, and what it says is good", question->name);
-    else
+}
+
+static void note_bad(struct dns_watch *watch, struct instant now,
+                     const struct dns_question *question, enum dns_outcome outcome)
+{
+    bool same = strcmp(watch->name, question->name) == 0;
+    struct instant forgotten =
+        instant_add(watch->complained, duration_s(DNS_WATCH_FORGETS_SECONDS));
+    if (!same && watch->name[0] != '\0' && !instant_reached(now, forgotten))
+        return;
+    if (!same || watch->complaint != outcome)
         log_warning(watch->part, "DNS has no good answer for %s (%s); what is known stays in use",
                     question->name, dns_outcome_name(outcome));
+    memcpy(watch->name, question->name, sizeof(watch->name));
+    watch->complaint = outcome;
+    watch->complained = now;
+}
+
+void dns_watch_note(struct dns_watch *watch, struct instant now,
+                    const struct dns_question *question, enum dns_outcome outcome)
+{
+    if (is_good(watch, outcome))
+        note_good(watch, question);
+    else
+        note_bad(watch, now, question, outcome);
+    watch->answered = true;
+    watch->last = outcome;
 }
 
 const char *dns_watch_last(const struct dns_watch *watch)

@@ -10,16 +10,24 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+// A name that has no good answer is asked for again within DNS_RETRY_MS_MAX. After this time nobody
+// asks for it any more.
+#define DNS_WATCH_FORGETS_SECONDS 900
+
 // All zeros but for the first two before the first answer.
 struct dns_watch {
     const char *part;    // of the program, for the log; a constant
     bool takes_unsigned; // answers without signature are good
     bool answered;       // anything, so far
     enum dns_outcome last;
+    // One complaint at a time: where DNS is down, no name has a good answer.
+    char name[DNS_NAME_TEXT_MAX]; // that it is about; "": none
+    enum dns_outcome complaint;
+    struct instant complained; // when it was last true
 };
 
-void dns_watch_note(struct dns_watch *watch, const struct dns_question *question,
-                    enum dns_outcome outcome);
+void dns_watch_note(struct dns_watch *watch, struct instant now,
+                    const struct dns_question *question, enum dns_outcome outcome);
 // What became of the last answer, in a word or two.
 const char *dns_watch_last(const struct dns_watch *watch);
 

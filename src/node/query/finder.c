@@ -123,7 +123,7 @@ static void on_answer(void *state, const struct dns_question *question,
                       const struct dns_answer *answer)
 {
     struct finder *finder = state;
-    dns_watch_note(&finder->dns, question, answer->outcome);
+    dns_watch_note(&finder->dns, node_now(finder->node), question, answer->outcome);
     discovery_answer(finder->discovery, node_now(finder->node), question, answer);
     zone_keeper_note(finder->keeper, question, answer, take_events(finder));
     ask(finder);

@@ -105,7 +105,7 @@ static void on_answer(void *state, const struct dns_question *question,
                       const struct dns_answer *answer)
 {
     struct upstream_finder *finder = state;
-    dns_watch_note(&finder->dns, question, answer->outcome);
+    dns_watch_note(&finder->dns, node_now(finder->node), question, answer->outcome);
     bool changed = locator_answer(finder->locator, node_now(finder->node), question, answer);
     if (changed)
         tell(finder);
