@@ -264,6 +264,8 @@ static bool read_document(struct config_reader *reader, const uint64_t *seed,
                                     .caching_time = file.caching_time,
                                     .ask_every = file.packet_every,
                                     .attack_every = file.attack_every,
+                                    .update_every = file.update_every,
+                                    .update_burst = file.update_burst,
                                     .told_max = file.told_max,
                                     .cached_max = file.cached_max};
     struct reading reading = {reader, config};

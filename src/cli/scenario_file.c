@@ -177,6 +177,8 @@ static const struct config_key top_items[] = {
      .most = LENGTH_MS},
     TIME("packet_every", scenario_file, packet_every, HOUR_MS),
     TIME("attack_every", scenario_file, attack_every, HOUR_MS),
+    TIME("update_every", scenario_file, update_every, SECOND_MS),
+    {KEY("update_burst", number, scenario_file, update_burst), .most = MEMORY_MAX},
     {KEY("told_max", number, scenario_file, told_max), .least = 1, .most = MEMORY_MAX},
     {KEY("cached_max", number, scenario_file, cached_max), .least = 1, .most = MEMORY_MAX},
     {KEY("unchecked", names, scenario_file, unchecked), .most = SCENARIO_CHECKS},

@@ -38,9 +38,9 @@ struct file_event {
 
 struct scenario_file {
     uint64_t seed;
-    struct duration length, feed_lag, caching_time, packet_every, attack_every;
+    struct duration length, feed_lag, caching_time, packet_every, attack_every, update_every;
     char *feed;
-    uint32_t told_max, cached_max;
+    uint32_t update_burst, told_max, cached_max;
     struct file_names unchecked;
     size_t node_count;
     struct file_node *nodes;

@@ -73,20 +73,6 @@ bool teller_spend(struct account *account, struct instant now, size_t octets)
     return true;
 }
 
-// Updates that wait for a proof are due; or for credit, where few can wait: or else each message of
-// a querier whose proof has ended would cost as much as it was told.
-static void release_waiting(struct teller *teller, struct instant now, struct account *account)
-{
-    if (!is_proven(account, now) && account->told_count > TELLER_UNPROVEN_TOLD_MAX)
-        return;
-    list_remove(&account->waiting);
-    for (struct list_node *node = account->told.next; node != &account->told; node = node->next) {
-        struct told *told = container_of(node, struct told, of_account);
-        if (told->pending)
-            heap_set(&teller->memory.deadlines, &told->deadline, now);
-    }
-}
-
 static void prove(struct teller *teller, struct instant now, struct account *account)
 {
     if (!account->ever_proven) {
@@ -106,7 +92,7 @@ void teller_book(struct teller *teller, struct instant now, struct account *acco
     if (proven)
         prove(teller, now, account);
     if (!list_empty(&account->waiting))
-        release_waiting(teller, now, account);
+        teller_release_waiting(teller, now, account);
 }
 
 // Messages
@@ -259,7 +245,8 @@ static struct account *open_account(struct teller *teller, struct instant now,
         if (!teller_make_place(teller, now))
             return NULL;
         account =
-            told_add_account(&teller->memory, &asker->endpoint, random_nonzero(&teller->random));
+            told_add_account(&teller->memory, &asker->endpoint, random_nonzero(&teller->random),
+                             teller->config.update_interval_ns);
     }
     teller_book(teller, now, account, asker->proven, asker->credit);
     return account;

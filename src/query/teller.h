@@ -20,12 +20,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define UPDATE_RETRY_MS     50   // a Cache Update is sent again after that, then doubling
-#define UPDATE_RETRY_MS_MAX 1000 // ... to at most that
-#define UPDATE_TRIES_MAX    12   // then the querier is gone, and is forgotten
-#define UPDATE_TRIES_FULL   4    // ... sooner, while memory is full
-// ... and so it is when it acknowledged none of the updates of one range for that long, however
-// often a newer one took the place of an older.
+// How often a Cache Update is sent; when, pace.h says.
+#define UPDATE_TRIES_MAX  12 // then the querier is gone, and is forgotten
+#define UPDATE_TRIES_FULL 4  // ... sooner, while memory is full
+// ... and so it is when updates of one range were due for that long and it acknowledged none,
+// however often a newer one took the place of an older.
 #define UPDATE_UNCONFIRMED_MS_MAX 12000
 // A querier that was not heard for so long holds nothing any more (docs/protocol.md, rule 8).
 #define TELLER_SILENCE_MS 30000
@@ -45,6 +44,8 @@ struct teller_config {
     size_t unproven_max; // beyond it, new queriers must prove their address first
     size_t told_max;     // beyond it, the least recently told are flushed
     size_t told_per_querier_max;
+    uint32_t update_burst;       // see pace.h; 0: PACE_BURST
+    uint32_t update_interval_ns; // 0: PACE_INTERVAL_NS
 };
 
 // Who asks, kept by the owner until it can answer.

@@ -6,21 +6,30 @@
 // How many accounts are looked at for one that is gone.
 #define ACCOUNTS_LOOKED_AT 8
 
-// Flushes the least recently told range of an account that is not yet being flushed. Those that are
-// go behind the others, so that the next search is short.
+// The first of a list of an account's that is not yet being flushed, or NULL. Those that are go
+// behind the others, so that the next search is short.
+static struct told *find_unflushed(struct list_node *list, size_t most)
+{
+    for (; most > 0 && !list_empty(list); most--) {
+        struct told *told = container_of(list_first(list), struct told, of_account);
+        if (!told->flush)
+            return told;
+        list_remove(&told->of_account);
+        list_append(list, &told->of_account);
+    }
+    return NULL;
+}
+
+// Flushes the least recently told range of an account that is not yet being flushed.
 static void evict_of(struct teller *teller, struct instant now, struct account *account)
 {
-    for (size_t left = account->told_count; left > 0; left--) {
-        struct told *told = container_of(list_first(&account->told), struct told, of_account);
-        bool found = !told->flush;
-        list_remove(&told->of_account);
-        list_append(&account->told, &told->of_account);
-        if (!found)
-            continue;
-        teller->counters.evicted++;
-        teller_notify_flush(teller, now, told);
+    struct told *told = find_unflushed(&account->told, account->flush_count + 1);
+    if (told == NULL)
+        told = find_unflushed(&account->queued, account->flush_count + 1);
+    if (told == NULL)
         return;
-    }
+    teller->counters.evicted++;
+    teller_notify_flush(teller, now, told);
 }
 
 static void evict_oldest(struct teller *teller, struct instant now)

@@ -15,9 +15,9 @@
 // as long to remove as a question to answer. So whoever has many questions at once to answer
 // removes little, and whoever has few, more.
 #define TOLD_REAPED_AT_ONCE 8
-// As much of what has expired is removed at once: a range that many asked for expires for all of
-// them at the same time.
-#define TOLD_EXPIRED_AT_ONCE 64
+// As many deadlines are looked at at once: a range that many asked for expires for all of them at
+// the same time.
+#define TOLD_DUE_AT_ONCE 64
 // While memory is full, so much goes with each answer besides: others need not be flushed then.
 #define TOLD_REAPED_FULL 2
 
@@ -68,6 +68,8 @@ void teller_change_subject(struct teller *teller, struct instant now, struct sub
                            const struct answer *answer);
 // Flushes one thing that was told.
 void teller_notify_flush(struct teller *teller, struct instant now, struct told *told);
+// Updates that waited for proof or credit may be sent, if there is enough of it now.
+void teller_release_waiting(struct teller *teller, struct instant now, struct account *account);
 // Sets what is true of a subject.
 void teller_set_subject(struct subject *subject, const struct answer *answer);
 

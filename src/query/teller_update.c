@@ -7,16 +7,43 @@
 
 // Changes
 
-// The update of `told` is to be sent, now.
+// Lets the account send its first queued update when its pace allows it.
+static void set_turn(struct teller *teller, struct instant now, struct account *account)
+{
+    if (list_empty(&account->queued) || !list_empty(&account->waiting))
+        heap_remove(&teller->memory.turns, &account->turn);
+    else
+        heap_set(&teller->memory.turns, &account->turn,
+                 pace_next(&account->pace, now, teller->config.update_burst));
+}
+
+// The update of `told` is to be sent, or sent again, behind those that its querier is to get first.
+static void enqueue(struct teller *teller, struct instant now, struct told *told)
+{
+    heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+    if (told->queued)
+        return;
+    told_enqueue(told);
+    if (told->account->turn.place == 0)
+        set_turn(teller, now, told->account);
+}
+
 static void notify(struct teller *teller, struct instant now, struct told *told)
 {
     assert(!told->account->forgotten);
     if (!told->pending)
-        told->missed = INSTANT_NEVER;
+        told->missed = now;
     told->pending = true;
     told->unsent = true;
     told->tries = 0;
-    heap_set(&teller->memory.deadlines, &told->deadline, now);
+    enqueue(teller, now, told);
+}
+
+void teller_release_waiting(struct teller *teller, struct instant now, struct account *account)
+{
+    list_remove(&account->waiting);
+    account->released = now;
+    set_turn(teller, now, account);
 }
 
 void teller_notify_flush(struct teller *teller, struct instant now, struct told *told)
@@ -104,13 +131,17 @@ static void release(struct teller *teller, const struct endpoint *from,
     }
 }
 
-static void receive_update_ack(struct teller *teller, const struct query_message *message,
-                               struct told *told)
+static void receive_update_ack(struct teller *teller, struct instant now,
+                               const struct query_message *message, struct told *told)
 {
     if (!told->pending || told->unsent || message->server_sequence != told->update_sequence)
         return;
+    struct duration after = instant_since(now, told->sent);
     teller->counters.acknowledged++;
     told->pending = false;
+    if (told->queued) // to be sent again
+        told_dequeue(told);
+    pace_acknowledged(&told->account->pace, told->tries == 1 ? after : (struct duration){0});
     if (told->flush)
         told_remove(&teller->memory, told);
     else
@@ -149,7 +180,7 @@ void teller_input(struct teller *teller, struct instant now, const struct endpoi
     if (told == NULL)
         teller->counters.dropped_nonce++;
     else if (message->type == MESSAGE_CACHE_UPDATE_ACK)
-        receive_update_ack(teller, message, told);
+        receive_update_ack(teller, now, message, told);
     release(teller, from, message);
 }
 
@@ -175,55 +206,71 @@ static struct query_message update_message(struct teller *teller, struct instant
     };
 }
 
-// How long to wait for the acknowledgement after a number of tries.
-static struct duration update_patience(unsigned tries)
+// Whether its querier is taken for gone. While memory is full, one that does not confirm must not
+// keep the room of others for long.
+static bool is_given_up(const struct teller *teller, struct instant now, const struct told *told)
 {
-    uint64_t ms = (uint64_t)UPDATE_RETRY_MS << (tries - 1);
-    return duration_ms(ms < UPDATE_RETRY_MS_MAX ? ms : UPDATE_RETRY_MS_MAX);
+    bool full = told_count(&teller->memory) >= teller->config.told_max;
+    struct instant since = told->missed;
+    if (instant_before(since, told->account->released))
+        since = told->account->released;
+    return told->tries >= (full ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX) ||
+           instant_reached(now, instant_add(since, duration_ms(UPDATE_UNCONFIRMED_MS_MAX)));
 }
 
-// Sends the update of a told, or lets it wait where the address must be proven first: then 0.
+static void give_up(struct teller *teller, struct account *account)
+{
+    teller->counters.queriers_lost++;
+    told_give_up_account(&teller->memory, account);
+}
+
 static size_t send_update(struct teller *teller, struct instant now, struct told *told,
                           struct endpoint *to, uint8_t *buffer)
 {
     struct account *account = told->account;
-    if (!teller_spend(account, now, QUERY_ANSWER_BYTES)) {
-        list_remove(&account->waiting);
-        list_append(&teller->memory.waiting, &account->waiting);
-        told->missed = INSTANT_NEVER;
-        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
-        return 0;
-    }
     if (told->unsent)
         told->update_sequence = ++account->server_sequence;
     else
         teller->counters.updates_repeated++;
-    if (told->missed.ns == INSTANT_NEVER.ns)
-        told->missed = now;
+    told_dequeue(told);
     told->unsent = false;
+    told->sent = now;
     told->tries++;
     teller->counters.updates_sent++;
     teller->counters.flushes_sent += told->flush;
-    struct instant again = instant_add(now, update_patience(told->tries));
+    struct instant again = instant_add(now, pace_patience(&account->pace, told->tries));
     heap_set(&teller->memory.deadlines, &told->deadline, instant_earlier(again, told->expires));
     struct query_message message = update_message(teller, now, told);
     *to = account->endpoint;
     return query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
 }
 
-// Whether its querier is taken for gone. While memory is full, one that does not confirm must not
-// keep the room of others for long.
-static bool is_given_up(const struct teller *teller, struct instant now, const struct told *told)
+// Sends the first update that is queued for an account whose turn it is, or lets all wait where the
+// address must be proven first: then 0.
+static size_t take_turn(struct teller *teller, struct instant now, struct account *account,
+                        struct endpoint *to, uint8_t *buffer)
 {
-    bool full = told_count(&teller->memory) >= teller->config.told_max;
-    return told->tries >= (full ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX) ||
-           instant_reached(now, instant_add(told->missed, duration_ms(UPDATE_UNCONFIRMED_MS_MAX)));
+    size_t length = 0;
+    struct list_node *first = list_first(&account->queued);
+    struct told *told = first == NULL ? NULL : container_of(first, struct told, of_account);
+    if (told != NULL && is_given_up(teller, now, told)) {
+        give_up(teller, account);
+        return 0;
+    }
+    if (told != NULL && !teller_spend(account, now, QUERY_ANSWER_BYTES)) {
+        list_remove(&account->waiting);
+        list_append(&teller->memory.waiting, &account->waiting);
+    } else if (told != NULL) {
+        pace_take(&account->pace, now, teller->config.update_burst);
+        length = send_update(teller, now, told, to, buffer);
+    }
+    set_turn(teller, now, account);
+    return length;
 }
 
-// What is due of one that was told something: an update, whose length is returned, or the end of
-// what was told.
-static size_t take_due(struct teller *teller, struct instant now, struct told *told,
-                       struct endpoint *to, uint8_t *buffer)
+// The deadline of something that was told has come: it has expired, or was not acknowledged in
+// time.
+static void take_due(struct teller *teller, struct instant now, struct told *told)
 {
     if (told->account->forgotten) {
         told_remove(&teller->memory, told);
@@ -231,12 +278,11 @@ static size_t take_due(struct teller *teller, struct instant now, struct told *t
         teller->counters.expired++;
         told_remove(&teller->memory, told);
     } else if (is_given_up(teller, now, told)) {
-        teller->counters.queriers_lost++;
-        told_give_up_account(&teller->memory, told->account);
+        give_up(teller, told->account);
     } else {
-        return send_update(teller, now, told, to, buffer);
+        pace_missed(&told->account->pace, now);
+        enqueue(teller, now, told);
     }
-    return 0;
 }
 
 // The first of those that have something due now, or NULL.
@@ -248,15 +294,27 @@ static struct told *first_due(const struct teller *teller, struct instant now)
     return container_of(first, struct told, deadline);
 }
 
+static struct account *first_turn(const struct teller *teller, struct instant now)
+{
+    struct heap_node *first = heap_first(&teller->memory.turns);
+    if (first == NULL || !instant_reached(now, first->deadline))
+        return NULL;
+    return container_of(first, struct account, turn);
+}
+
 size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
                           uint8_t *buffer)
 {
     size_t length = outbox_take(&teller->outbox, to, buffer);
     struct told *told = NULL;
-    for (unsigned taken = 0;
-         length == 0 && taken < TOLD_EXPIRED_AT_ONCE && (told = first_due(teller, now)) != NULL;
-         taken++)
-        length = take_due(teller, now, told, to, buffer);
+    struct account *account = NULL;
+    if (length > 0)
+        return length;
+    for (unsigned n = 0; n < TOLD_DUE_AT_ONCE && (told = first_due(teller, now)) != NULL; n++)
+        take_due(teller, now, told);
+    for (unsigned n = 0;
+         n < TOLD_DUE_AT_ONCE && length == 0 && (account = first_turn(teller, now)) != NULL; n++)
+        length = take_turn(teller, now, account, to, buffer);
     if (length == 0)
         length = page_teller_next_output(&teller->pages, to, buffer);
     if (length == 0)
@@ -266,12 +324,13 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
 
 struct instant teller_next_deadline(const struct teller *teller)
 {
-    return heap_deadline(&teller->memory.deadlines);
+    return instant_earlier(heap_deadline(&teller->memory.deadlines),
+                           heap_deadline(&teller->memory.turns));
 }
 
 void teller_tick(struct teller *teller, struct instant now)
 {
-    for (unsigned taken = 0; taken < TOLD_EXPIRED_AT_ONCE; taken++) {
+    for (unsigned n = 0; n < TOLD_DUE_AT_ONCE; n++) {
         struct told *told = first_due(teller, now);
         if (told == NULL || !instant_reached(now, told->expires))
             return; // an update to send: see teller_next_output

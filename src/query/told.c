@@ -18,6 +18,8 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     range_map_init(&memory->current);
     heap_init(&memory->deadlines);
     heap_reserve(&memory->deadlines, tellings);
+    heap_init(&memory->turns);
+    heap_reserve(&memory->turns, accounts);
     list_init(&memory->uses);
     list_init(&memory->waiting);
     list_init(&memory->forgotten);
@@ -27,6 +29,7 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
 void told_release(struct told_memory *memory)
 {
     heap_release(&memory->deadlines);
+    heap_release(&memory->turns);
     range_map_release(&memory->current);
     table_release(&memory->by_nonce);
     table_release(&memory->by_endpoint);
@@ -74,12 +77,14 @@ struct account *told_find_account(struct told_memory *memory, const struct endpo
 }
 
 struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
-                                 uint64_t instance)
+                                 uint64_t instance, uint32_t interval_ns)
 {
     struct account *account = slab_take(&memory->accounts);
     account->endpoint = *endpoint;
     account->instance = instance;
+    pace_init(&account->pace, interval_ns);
     list_init(&account->told);
+    list_init(&account->queued);
     list_init(&account->waiting);
     list_append(&memory->round, &account->round);
     table_insert(&memory->by_endpoint, &account->by_endpoint,
@@ -96,6 +101,7 @@ static void detach_account(struct told_memory *memory, struct account *account)
         memory->recent = NULL;
     list_remove(&account->waiting);
     list_remove(&account->round);
+    heap_remove(&memory->turns, &account->turn);
     if (!account->ever_proven)
         memory->unproven_count--;
 }
@@ -116,11 +122,17 @@ void told_drop_idle_account(struct told_memory *memory, struct account *account)
         remove_account(memory, account);
 }
 
+// Any of those that it was told; the account goes with the last.
+static void remove_one(struct told_memory *memory, struct account *account)
+{
+    struct list_node *from = list_empty(&account->told) ? &account->queued : &account->told;
+    told_remove(memory, container_of(list_first(from), struct told, of_account));
+}
+
 void told_forget_account(struct told_memory *memory, struct account *account)
 {
-    // The account goes with the last of its told.
     for (size_t left = account->told_count; left > 0; left--)
-        told_remove(memory, container_of(list_first(&account->told), struct told, of_account));
+        remove_one(memory, account);
 }
 
 void told_give_up_account(struct told_memory *memory, struct account *account)
@@ -133,12 +145,8 @@ void told_give_up_account(struct told_memory *memory, struct account *account)
 
 void told_reap(struct told_memory *memory, size_t count)
 {
-    for (; count > 0 && !list_empty(&memory->forgotten); count--) {
-        struct account *account =
-            container_of(list_first(&memory->forgotten), struct account, waiting);
-        // The account goes with the last of its told.
-        told_remove(memory, container_of(list_first(&account->told), struct told, of_account));
-    }
+    for (; count > 0 && !list_empty(&memory->forgotten); count--)
+        remove_one(memory, container_of(list_first(&memory->forgotten), struct account, waiting));
 }
 
 // Subjects
@@ -265,6 +273,22 @@ void told_remove(struct told_memory *memory, struct told *told)
         remove_subject(memory, subject);
     if (account->told_count == 0)
         remove_account(memory, account);
+}
+
+void told_enqueue(struct told *told)
+{
+    assert(!told->queued);
+    told->queued = true;
+    list_remove(&told->of_account);
+    list_append(&told->account->queued, &told->of_account);
+}
+
+void told_dequeue(struct told *told)
+{
+    assert(told->queued);
+    told->queued = false;
+    list_remove(&told->of_account);
+    list_append(&told->account->told, &told->of_account);
 }
 
 void told_again(struct told_memory *memory, struct told *told)

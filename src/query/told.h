@@ -20,6 +20,7 @@
 #include "base/list.h"
 #include "base/table.h"
 #include "query/foresight.h"
+#include "query/pace.h"
 #include "query/range_map.h"
 #include "query/slab.h"
 #include "wire/query.h"
@@ -40,13 +41,17 @@ struct account {
     struct instant proven_until;
     uint32_t credit;          // octets it may still be sent while its address is not proven
     struct instant heard;     // when the last message came from it
+    struct pace pace;         // of its updates
+    struct heap_node turn;    // in told_memory.turns while updates are queued that may be sent
+    struct instant released;  // when updates last had waited for proof or credit, and could go on
     bool forgotten;           // found by nobody any more; what it was told goes little by little
     struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit; or
                               // in told_memory.forgotten
     struct list_node round;   // in told_memory.round, unless forgotten
     size_t told_count;
-    size_t flush_count;    // of these, flushes not yet confirmed
-    struct list_node told; // in the order told
+    size_t flush_count;      // of these, flushes not yet confirmed
+    struct list_node told;   // in the order told, but for
+    struct list_node queued; // those with an update to be sent, which are here in the order of that
 };
 
 // A range and what those who were told it believe.
@@ -65,17 +70,19 @@ struct told {
     struct account *account;
     uint64_t nonce;
     struct instant expires;
-    struct instant missed;     // when the first was sent of the updates, each newer than the one
-                               // before, that were not acknowledged; INSTANT_NEVER: none was
+    struct instant missed; // since when updates, each newer than the one before, are due and none
+                           // was acknowledged; INSTANT_NEVER: they wait for proof
+    struct instant sent;   // when the update was sent last
     uint32_t update_sequence;  // of the Cache Update last sent
-    bool pending;              // an update is not yet acknowledged
-    bool unsent;               // ... nor sent
-    bool flush;                // the update says: forget the range
+    bool pending : 1;          // an update is not yet acknowledged
+    bool unsent : 1;           // ... nor sent
+    bool queued : 1;           // to be sent, or sent again, when its turn comes
+    bool flush : 1;            // the update says: forget the range
     uint8_t tries;             // how often it was sent
-    struct heap_node deadline; // expiry, or the next sending
+    struct heap_node deadline; // expiry, or the end of waiting for an acknowledgement
     struct list_node of_subject;
-    struct list_node of_account;
-    struct list_node use; // in told_memory.uses; only while not flushed
+    struct list_node of_account; // in told or queued of the account
+    struct list_node use;        // in told_memory.uses; only while not flushed
     struct table_node by_nonce;
 };
 
@@ -85,6 +92,7 @@ struct told_memory {
     struct table by_endpoint, by_nonce;
     struct range_map current;
     struct heap deadlines;
+    struct heap turns;          // accounts, by when their next update may be sent
     struct list_node uses;      // least recently told first
     struct list_node waiting;   // accounts that cannot be told before they prove their address
     struct list_node forgotten; // accounts of which something is left to be removed
@@ -102,8 +110,9 @@ size_t told_accounts(const struct told_memory *memory);
 size_t told_bytes(const struct told_memory *memory);
 
 struct account *told_find_account(struct told_memory *memory, const struct endpoint *endpoint);
+// Its pace begins with that interval (pace.h).
 struct account *told_add_account(struct told_memory *memory, const struct endpoint *endpoint,
-                                 uint64_t instance);
+                                 uint64_t instance, uint32_t interval_ns);
 // Removes an account to which nothing is told.
 void told_drop_idle_account(struct told_memory *memory, struct account *account);
 // Forgets an account and all it was told.
@@ -134,6 +143,9 @@ struct told *told_add(struct told_memory *memory, struct account *account, struc
                       uint64_t nonce, struct instant expires);
 // Takes it out; subject and account end with their last.
 void told_remove(struct told_memory *memory, struct told *told);
+// Puts it behind all that is queued for its account, or back among what is not.
+void told_enqueue(struct told *told);
+void told_dequeue(struct told *told);
 // The same request was answered again.
 void told_again(struct told_memory *memory, struct told *told);
 // What it was told is to be flushed: it is no longer among the uses.

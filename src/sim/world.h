@@ -110,6 +110,8 @@ struct world_config {
     struct duration caching_time; // of QSAs
     struct duration ask_every;    // packets to each ITR, on average; 0: only events
     struct duration attack_every; // 0: no attacker
+    struct duration update_every; // Cache Updates from a server to one querier at first; 0: pace.h
+    uint32_t update_burst;        // so many at once; 0: pace.h
     size_t told_max;              // limits of each server
     size_t cached_max;            // of each QSR, QSC and ITR
     struct duration length;       // then faults end, and all must be well again

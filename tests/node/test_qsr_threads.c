@@ -24,8 +24,12 @@ struct fixture {
     uint64_t sequence;
 };
 
-static const struct teller_config teller = {TELLER_QUERIERS_MAX, TELLER_UNPROVEN_MAX, 100000,
-                                            TELLER_TOLD_PER_QUERIER_MAX};
+static const struct teller_config teller = {
+    .queriers_max = TELLER_QUERIERS_MAX,
+    .unproven_max = TELLER_UNPROVEN_MAX,
+    .told_max = 100000,
+    .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX,
+};
 
 // The servers
 

@@ -41,7 +41,11 @@ static void open_server(struct world *world, size_t i)
 {
     struct server *server = &world->servers[i];
     struct prefix mab = prefix_of(MAB);
-    const struct qsa_config config = {{1000, 1000, 100000, 10000}, duration_s(2)};
+    const struct qsa_config config = {.teller = {.queriers_max = 1000,
+                                                 .unproven_max = 1000,
+                                                 .told_max = 100000,
+                                                 .told_per_querier_max = 10000},
+                                      .caching_time = duration_s(2)};
     server->endpoint =
         (struct endpoint){address_from_ipv4(0xc0000201u + (uint32_t)i), 4746}; // 192.0.2.1 on
     server->qsa = qsa_new(&config, random_seed_from_number(10 + i), world->now);

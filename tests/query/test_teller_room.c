@@ -2,6 +2,7 @@
 // What a teller does when its memory is full: who is flushed, who is forgotten, and who is not
 // (docs/query.md, "Limits"; docs/protocol.md, rules 4, 7 and 8).
 #include "qsa_fixture.h"
+#include "query/pace.h"
 
 static void define_many(struct fixture *f, int count)
 {
@@ -57,7 +58,7 @@ static void test_eviction_begins_with_those_gone(void **state)
     change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
     for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
         (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
-        pass(&f, UPDATE_RETRY_MS_MAX);
+        pass(&f, PACE_PATIENCE_MS_MAX);
     }
     expect_silence(&f);
     assert_true(teller_told(qsa_teller(f.qsa)) > 20);

@@ -50,6 +50,8 @@ struct teller_config world_teller_limits(const struct world *world)
         .unproven_max = 20, // so that attacks reach it
         .told_max = world->config.told_max,
         .told_per_querier_max = world->config.told_max,
+        .update_burst = world->config.update_burst,
+        .update_interval_ns = (uint32_t)world->config.update_every.ns,
     };
 }
 

@@ -113,7 +113,8 @@ void world_config_print(const struct world_config *config, FILE *file)
                   "duplicated %.1f %%, delayed %.1f %%, replayed %.1f %%, rate %" PRIu64 "\n"
                   "  %zu events; every (ms): packet %" PRIu64 ", attack %" PRIu64 "\n"
                   "  feed lag %" PRIu64 " ms, caching time %" PRIu64
-                  " s, told at most %zu, cached at most %zu\n",
+                  " s, told at most %zu, cached at most %zu, updates every %" PRIu64
+                  " ms at first, %" PRIu32 " at once\n",
                   config->seed, world_count(config, WORLD_QSA), world_count(config, WORLD_QSR),
                   world_count(config, WORLD_QSC), world_count(config, WORLD_ITR),
                   config->ideal_feed ? "ideal feed" : "fast push",
@@ -122,5 +123,6 @@ void world_config_print(const struct world_config *config, FILE *file)
                   paths->delayed / 10000.0, paths->replayed / 10000.0, paths->rate,
                   config->event_count, config->ask_every.ns / 1000000,
                   config->attack_every.ns / 1000000, config->feed_lag.ns / 1000000,
-                  config->caching_time.ns / duration_s(1).ns, config->told_max, config->cached_max);
+                  config->caching_time.ns / duration_s(1).ns, config->told_max, config->cached_max,
+                  config->update_every.ns / 1000000, config->update_burst);
 }

@@ -6,14 +6,16 @@
 
 #include <string.h>
 
-#define CUT_MS_MAX    40000
-#define DOWN_MS_MAX   20000 // also of a full disk
-#define DNS_MS_MAX    25000
-#define DNS_FROM_MS   8000 // so that QSRs have found their servers
-#define STEP_MS_MAX   ((uint64_t)48 * 3600 * 1000)
-#define SEED_OF_SHAPE 0x6976697073696d31
-#define SEED_OF_CHAIN 0x636861696e
-#define SEED_OF_FATES 0x6661746573
+#define CUT_MS_MAX          40000
+#define DOWN_MS_MAX         20000 // also of a full disk
+#define DNS_MS_MAX          25000
+#define UPDATE_EVERY_MS_MAX 20
+#define DNS_FROM_MS         8000 // so that QSRs have found their servers
+#define STEP_MS_MAX         ((uint64_t)48 * 3600 * 1000)
+#define SEED_OF_SHAPE       0x6976697073696d31
+#define SEED_OF_CHAIN       0x636861696e
+#define SEED_OF_PACE        0x70616365
+#define SEED_OF_FATES       0x6661746573
 
 struct dice {
     struct random_source random;
@@ -136,6 +138,17 @@ static void chain_qscs(struct world_config *config)
     }
 }
 
+// In every other world updates are paced so slowly that they queue. (Dice of their own, again.)
+static void pace_updates(struct world_config *config)
+{
+    struct dice dice;
+    random_init(&dice.random, random_seed_from_number(config->seed ^ SEED_OF_PACE));
+    if (one_in(&dice, 2))
+        return;
+    config->update_every = duration_ms(between(&dice, 1, UPDATE_EVERY_MS_MAX));
+    config->update_burst = (uint32_t)between(&dice, 1, 8);
+}
+
 struct world_config world_config_random(uint64_t seed)
 {
     struct dice dice;
@@ -151,6 +164,7 @@ struct world_config world_config_random(uint64_t seed)
     bool discovery = one_in(&dice, 2);
     connect_nodes(&config, &dice, discovery);
     chain_qscs(&config);
+    pace_updates(&config);
     config.dns = random_dns(&dice, calm);
     config.paths = random_paths(&dice, calm);
     config.ideal_feed = one_in(&dice, 2);

@@ -159,6 +159,8 @@ void scenario_write(const struct world_config *config, const char *remark, FILE 
                   ms(config->feed_lag), ms(config->caching_time));
     (void)fprintf(file, "packet_every: %" PRIu64 "ms\nattack_every: %" PRIu64 "ms\n",
                   ms(config->ask_every), ms(config->attack_every));
+    (void)fprintf(file, "update_every: %" PRIu64 "ms\nupdate_burst: %" PRIu32 "\n",
+                  ms(config->update_every), config->update_burst);
     (void)fprintf(file, "told_max: %zu\ncached_max: %zu\n", config->told_max, config->cached_max);
     for (size_t i = 0, written = 0; i < SCENARIO_CHECKS && config->unchecked != 0; i++)
         if ((config->unchecked >> i & 1) != 0)

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The teller inside a QSA: many updates for one querier (docs/protocol.md, rule 5).
+#include "qsa_fixture.h"
+
+// Updates that are sent now; they are acknowledged to `from`, if that is not NULL.
+static unsigned updates_now(struct fixture *f, const char *from)
+{
+    struct query_message update = {0};
+    struct endpoint to;
+    unsigned count = 0;
+    for (; sent(f, &update, &to); count++) {
+        assert_int_equal(update.type, MESSAGE_CACHE_UPDATE);
+        if (from != NULL)
+            acknowledge(f, from, &update);
+    }
+    return count;
+}
+
+static struct fixture start_with_many(unsigned ranges)
+{
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 2 * ranges;
+    config.teller.update_burst = 20;
+    config.teller.update_interval_ns = 1000000;
+    struct fixture f = start_with(&config);
+    for (unsigned i = 0; i < ranges; i++) // the nonces differ
+        (void)tell(&f, X, "20.1.0.20");
+    pass(&f, 1000);
+    return f;
+}
+
+// Many updates for one querier do not come all at once, but all come.
+static void test_many_updates_are_paced(void **state)
+{
+    (void)state;
+    enum { RANGES = 500 };
+    struct fixture f = start_with_many(RANGES);
+    struct query_message other = tell(&f, Y, "20.1.0.70");
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    assert_int_equal(updates_now(&f, X), 21);
+    expect_silence(&f);
+    // Others do not wait for it.
+    change(&f, UPDATE_MAP, "20.1.0.64/28", "198.18.3.7");
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, Y);
+    assert_int_equal(update.nonce, other.nonce);
+    acknowledge(&f, Y, &update);
+    unsigned came = 21;
+    unsigned ms = 0;
+    for (; came < RANGES; ms++) {
+        assert_true(instant_before(qsa_next_deadline(f.qsa), instant_add(f.now, duration_ms(2))));
+        pass(&f, 1);
+        unsigned now = updates_now(&f, X);
+        assert_in_range(now, 0, ms < 100 ? 4 : 10);
+        came += now;
+    }
+    assert_in_range(ms, 150, 350); // acknowledgements make it faster; else it were 479
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->updates_repeated, 0);
+    stop(&f);
+}
+
+// What changes again before its update had its turn is told once, as it is by then.
+static void test_updates_that_wait_are_replaced(void **state)
+{
+    (void)state;
+    enum { RANGES = 100 };
+    struct fixture f = start_with_many(RANGES);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    assert_int_equal(updates_now(&f, X), 21);
+    pass(&f, 1);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.8");
+    struct query_message update = {0};
+    struct endpoint to;
+    unsigned came = 0;
+    for (unsigned i = 0; i < 2 * RANGES; i++) {
+        while (sent(&f, &update, &to)) {
+            assert_address(update.etr, "198.18.3.8");
+            acknowledge(&f, X, &update);
+            came++;
+        }
+        pass(&f, 1);
+    }
+    assert_int_equal(came, RANGES);
+    stop(&f);
+}
+
+// A querier that acknowledges nothing is sent less and less, and given up in time.
+static void test_losses_slow_updates_down(void **state)
+{
+    (void)state;
+    enum { RANGES = 2000 };
+    struct fixture f = start_with_many(RANGES);
+    uint64_t before = instance_seen_by(&f, X);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    unsigned first = 0;
+    for (unsigned ms = 0; ms < 50; ms++, pass(&f, 1))
+        first += updates_now(&f, NULL);
+    unsigned second = 0;
+    for (unsigned ms = 50; ms < 1000; ms++, pass(&f, 1))
+        second += updates_now(&f, NULL);
+    assert_in_range(first, 60, 72);
+    assert_in_range(second, 150, 300); // 200 a second, the least
+    for (unsigned ms = 1000; ms < UPDATE_UNCONFIRMED_MS_MAX; ms += 10, pass(&f, 10))
+        (void)updates_now(&f, NULL);
+    pass(&f, 1000);
+    (void)updates_now(&f, NULL);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->queriers_lost, 1);
+    assert_true(instance_seen_by(&f, X) != before);
+    stop(&f);
+}
+
+// What waits for its turn does not wait for ever: who cannot be told in time is given up.
+static void test_updates_that_come_too_late(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.update_burst = 1;
+    config.teller.update_interval_ns = 2000000000; // 2 s
+    struct fixture f = start_with(&config);
+    for (unsigned i = 0; i < 20; i++)
+        (void)tell(&f, X, "20.1.0.20");
+    pass(&f, 10000);
+    uint64_t before = instance_seen_by(&f, X);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    for (unsigned ms = 0; ms < UPDATE_UNCONFIRMED_MS_MAX; ms += 500) {
+        assert_true(instance_seen_by(&f, X) == before);
+        (void)updates_now(&f, X);
+        pass(&f, 500);
+    }
+    pass(&f, 2000);
+    (void)updates_now(&f, X);
+    assert_true(instance_seen_by(&f, X) != before);
+    stop(&f);
+}
+
+// An acknowledgement that comes while the update waits to be sent again, and the end of what was
+// told while its update waits.
+static void test_nothing_to_be_sent_any_more(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.update_burst = 1;
+    config.teller.update_interval_ns = 1000000000;
+    config.caching_time = duration_s(5);
+    struct fixture f = start_with(&config);
+    (void)tell(&f, X, "20.1.0.20");
+    (void)tell(&f, X, "20.1.0.70");
+    pass(&f, 3000);
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    change(&f, UPDATE_MAP, "20.1.0.64/28", "198.18.3.7");
+    (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+    expect_silence(&f);
+    pass(&f, 60);
+    expect_silence(&f); // both are due again, and have to wait
+    acknowledge(&f, X, &update);
+    pass(&f, 1000);
+    struct query_message other = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_range(other.range, "20.1.0.64/28");
+    pass(&f, 940); // all that X was told expires
+    expect_silence(&f);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 0);
+    assert_int_equal(teller_queriers(qsa_teller(f.qsa)), 0);
+    pass(&f, 60000);
+    expect_silence(&f);
+    stop(&f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many_updates_are_paced),
+        cmocka_unit_test(test_updates_that_wait_are_replaced),
+        cmocka_unit_test(test_losses_slow_updates_down),
+        cmocka_unit_test(test_updates_that_come_too_late),
+        cmocka_unit_test(test_nothing_to_be_sent_any_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
