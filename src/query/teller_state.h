@@ -15,8 +15,8 @@
 // as long to remove as a question to answer. So whoever has many questions at once to answer
 // removes little, and whoever has few, more.
 #define TOLD_REAPED_AT_ONCE 8
-// As many deadlines are looked at at once: a range that many asked for expires for all of them at
-// the same time.
+// So many deadlines are looked at before each datagram, and so many turns: a range that many asked
+// for expires for all of them at the same time.
 #define TOLD_DUE_AT_ONCE 64
 // While memory is full, so much goes with each answer besides: others need not be flushed then.
 #define TOLD_REAPED_FULL 2
