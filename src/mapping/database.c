@@ -148,9 +148,10 @@ static inline uint32_t locate(const struct database *database, const struct addr
 {
     uint64_t bits = address_bits(address);
     bool ipv6 = address->family == FAMILY_IPV6;
-    uint64_t entry = direct_table_entry(database->direct[ipv6], bits);
+    uint32_t entry = direct_table_entry(database->direct[ipv6], bits);
     unit->index = ipv6 ? bits : bits >> 32;
-    return entry == 0 || address->family == FAMILY_NONE ? DATABASE_NO_MAB : (uint32_t)entry;
+    return entry == 0 || address->family == FAMILY_NONE ? DATABASE_NO_MAB
+                                                        : direct_table_number(entry);
 }
 
 bool database_etr(const struct database *database, const struct address *address,

@@ -17,19 +17,21 @@
 #define DIRECT_BLOCK_BITS 8
 #define DIRECT_BLOCK      (1 << DIRECT_BLOCK_BITS)
 
-// Entries: 0 none; DIRECT_NUMBER and the number; DIRECT_IN_BLOCK and the block's place.
-#define DIRECT_NUMBER   ((uint64_t)1 << 32)
-#define DIRECT_IN_BLOCK ((uint64_t)1 << 33)
+// Entries: 0 none; DIRECT_NUMBER and the number; DIRECT_IN_BLOCK and the block's place. Of four
+// octets, as a /48 far from all others takes four blocks.
+#define DIRECT_NUMBER   (UINT32_C(1) << 30)
+#define DIRECT_IN_BLOCK (UINT32_C(1) << 31)
 
 struct direct_table {
-    uint64_t *first;
-    uint64_t (*blocks)[DIRECT_BLOCK]; // never given back
+    uint32_t *first;
+    uint32_t (*blocks)[DIRECT_BLOCK]; // never given back
     uint32_t block_count;
 };
 
 void direct_table_init(struct direct_table *table);
 void direct_table_release(struct direct_table *table);
-// Sets the number of a prefix of `length` bits, 8 to 48; `bits` are its bits, left-aligned in 64.
+// Sets the number, below DIRECT_NUMBER, of a prefix of `length` bits, 8 to 48; `bits` are its bits,
+// left-aligned in 64.
 void direct_table_set(struct direct_table *table, uint64_t bits, unsigned length, uint32_t number);
 // Takes out a prefix that was set.
 void direct_table_clear(struct direct_table *table, uint64_t bits, unsigned length);
@@ -43,15 +45,20 @@ static inline uint64_t address_bits(const struct address *address)
 }
 
 // The entry for an address, left-aligned in 64 bits: DIRECT_NUMBER and the number, or 0.
-static inline uint64_t direct_table_entry(const struct direct_table *table, uint64_t bits)
+static inline uint32_t direct_table_entry(const struct direct_table *table, uint64_t bits)
 {
-    uint64_t entry = table->first[bits >> (64 - DIRECT_FIRST_BITS)];
+    uint32_t entry = table->first[bits >> (64 - DIRECT_FIRST_BITS)];
     bits <<= DIRECT_FIRST_BITS;
     while ((entry & DIRECT_IN_BLOCK) != 0) {
-        entry = table->blocks[(uint32_t)entry][bits >> (64 - DIRECT_BLOCK_BITS)];
+        entry = table->blocks[entry & ~DIRECT_IN_BLOCK][bits >> (64 - DIRECT_BLOCK_BITS)];
         bits <<= DIRECT_BLOCK_BITS;
     }
     return entry;
+}
+
+static inline uint32_t direct_table_number(uint32_t entry)
+{
+    return entry & (DIRECT_NUMBER - 1);
 }
 
 #endif

@@ -139,9 +139,9 @@ bool mab_table_find(const struct mab_table *table, const struct address *address
 {
     if (address->family == FAMILY_NONE)
         return false;
-    uint64_t entry = direct_table_entry(mab_table_direct(table, (enum family)address->family),
+    uint32_t entry = direct_table_entry(mab_table_direct(table, (enum family)address->family),
                                         address_bits(address));
-    *number = (uint32_t)entry;
+    *number = direct_table_number(entry);
     return entry != 0;
 }
 

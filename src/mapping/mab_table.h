@@ -20,7 +20,7 @@ uint32_t mab_table_count(const struct mab_table *table);
 // A table with the same MABs and numbers, which belongs to the caller.
 struct mab_table *mab_table_copy(const struct mab_table *table);
 
-// Adds a MAB. An overlap with one that is there is an error.
+// Adds a MAB, with a number below 2^30. An overlap with one that is there is an error.
 bool mab_table_add(struct mab_table *table, const struct prefix *mab, uint32_t number,
                    struct error *error);
 bool mab_table_remove(struct mab_table *table, const struct prefix *mab);
