@@ -18,6 +18,10 @@ struct page {
     uint32_t walked; // number of the walk that met it last
     size_t length;
     uint8_t *bytes; // RDATA, owned, while held
+    // Those of its entries, in their order, owned, while held at level 0: to read them from text
+    // takes longer than anybody should wait for all of a set.
+    struct prefix *prefixes;
+    size_t prefix_count;
 };
 
 void mab_index_init(struct mab_index *index, struct hash_key key)
@@ -50,8 +54,9 @@ static void drop_page(struct mab_index *index, struct page *page)
 {
     table_remove(&index->pages, &page->by_name);
     list_remove(&page->node);
-    index->octets -= page->length;
+    index->octets -= page->length + page->prefix_count * sizeof(*page->prefixes);
     memory_free(page->bytes);
+    memory_free(page->prefixes);
     memory_free(page);
 }
 
@@ -112,7 +117,14 @@ size_t mab_index_memory(const struct mab_index *index)
 
 // Walking. The depth is bounded by the levels, which fall from page to page.
 
-static bool is_whole(const struct page *page)
+static void add_prefix(struct mab_index *index, struct page *page, const struct prefix *prefix)
+{
+    page->prefixes[page->prefix_count++] = *prefix;
+    index->octets += sizeof(*prefix);
+}
+
+// Reads the page once, and keeps its prefixes. False where it makes no sense.
+static bool read_page(struct mab_index *index, struct page *page)
 {
     struct reader reader = reader_over(page->bytes, page->length);
     char name[MAB_PAGE_NAME_TEXT_MAX];
@@ -120,12 +132,19 @@ static bool is_whole(const struct page *page)
     const char *text;
     size_t length;
     size_t strings = 0;
+    if (page->level == 0)
+        page->prefixes = memory_new_array(page->length / 2 + 1, sizeof(*page->prefixes));
     for (; dns_txt_next(&reader, &text, &length); strings++) {
         bool good = page->level == 0 ? mab_entry_decode(text, length, &entry)
                                      : mab_page_name_decode(text, length, name);
         if (!good && !(page->level == 0 && length == 0)) // an empty string: there are no MABs
             return false;
+        if (good && page->level == 0)
+            add_prefix(index, page, &entry.prefix);
     }
+    if (page->level == 0)
+        page->prefixes =
+            memory_resize(page->prefixes, page->prefix_count * sizeof(*page->prefixes));
     return !reader.failed && strings > 0;
 }
 
@@ -192,7 +211,7 @@ bool mab_index_take(struct mab_index *index, const char *name, const uint8_t *by
     page->bytes = memory_copy(bytes, length);
     page->length = length;
     index->octets += length;
-    if (length > MAB_PAGE_BYTES_MAX || strcmp(right, name) != 0 || !is_whole(page)) {
+    if (length > MAB_PAGE_BYTES_MAX || strcmp(right, name) != 0 || !read_page(index, page)) {
         mab_index_give_up(index, name);
         return false;
     }
@@ -231,17 +250,54 @@ struct gathering {
     size_t capacity;
 };
 
-static bool add_entry(struct gathering *gathering, const struct mab_entry *entry)
+// Room for one entry more, or NULL.
+static struct mab_entry *add_entry(struct gathering *gathering)
 {
     struct mab_entries *entries = gathering->entries;
     if (entries->count == MAB_INDEX_ENTRIES_MAX)
-        return false;
+        return NULL;
     if (entries->count == gathering->capacity) {
         gathering->capacity = gathering->capacity == 0 ? 64 : 2 * gathering->capacity;
         entries->items =
             memory_resize(entries->items, gathering->capacity * sizeof(*entries->items));
     }
-    entries->items[entries->count++] = *entry;
+    return &entries->items[entries->count++];
+}
+
+static bool gather_entries(const struct page *page, struct gathering *gathering)
+{
+    struct reader reader = reader_over(page->bytes, page->length);
+    const char *text;
+    size_t length;
+    size_t next = 0;
+    while (dns_txt_next(&reader, &text, &length)) {
+        if (length == 0)
+            continue;
+        struct mab_entry *entry = add_entry(gathering);
+        if (entry == NULL)
+            return false;
+        assert(next < page->prefix_count);
+        entry->prefix = page->prefixes[next++];
+        entry->number = 0;
+        mab_entry_dsoc(text, length, entry->dsoc);
+    }
+    return true;
+}
+
+static bool gather(struct mab_index *index, const char *name, unsigned level,
+                   struct gathering *gathering);
+
+static bool gather_children(struct mab_index *index, const struct page *page,
+                            struct gathering *gathering)
+{
+    struct reader reader = reader_over(page->bytes, page->length);
+    char child[MAB_PAGE_NAME_TEXT_MAX];
+    const char *text;
+    size_t length;
+    while (dns_txt_next(&reader, &text, &length))
+        if (!mab_page_name_decode(text, length, child) ||
+            !gather(index, child, page->level - 1, gathering))
+            return false;
     return true;
 }
 
@@ -254,22 +310,7 @@ static bool gather(struct mab_index *index, const char *name, unsigned level,
         page->walked == index->walk)
         return false;
     page->walked = index->walk;
-    struct reader reader = reader_over(page->bytes, page->length);
-    char child[MAB_PAGE_NAME_TEXT_MAX];
-    struct mab_entry entry;
-    const char *text;
-    size_t length;
-    while (dns_txt_next(&reader, &text, &length)) {
-        if (length == 0)
-            continue;
-        bool good = level == 0
-                        ? mab_entry_decode(text, length, &entry) && add_entry(gathering, &entry)
-                        : mab_page_name_decode(text, length, child) &&
-                              gather(index, child, level - 1, gathering);
-        if (!good)
-            return false;
-    }
-    return true;
+    return level == 0 ? gather_entries(page, gathering) : gather_children(index, page, gathering);
 }
 
 static int compare_entries(const void *a, const void *b)

@@ -116,10 +116,19 @@ bool mab_entry_decode(const char *text, size_t length, struct mab_entry *entry)
         !prefix_parse(prefix, &entry->prefix, NULL) ||
         (!refused && !mab_check(&entry->prefix, &units, NULL)))
         return false;
-    memset(entry->dsoc, 0, sizeof(entry->dsoc));
     entry->number = 0;
-    memcpy(entry->dsoc, blank + 1, label);
+    mab_entry_dsoc(text, length, entry->dsoc);
     return true;
+}
+
+void mab_entry_dsoc(const char *text, size_t length, char dsoc[DNS_LABEL_TEXT_MAX])
+{
+    const char *blank = memchr(text, ' ', length);
+    assert(blank != NULL);
+    size_t label = length - (size_t)(blank - text) - 1;
+    assert(label < DNS_LABEL_TEXT_MAX);
+    memset(dsoc, 0, DNS_LABEL_TEXT_MAX);
+    memcpy(dsoc, blank + 1, label);
 }
 
 int mab_entry_compare(const struct mab_entry *a, const struct mab_entry *b)

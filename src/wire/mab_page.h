@@ -48,6 +48,9 @@ bool mab_page_name_decode(const char *text, size_t length, char name[MAB_PAGE_NA
 // Reads "20.0.0.0/14 acme". False for a prefix that cannot be a MAB.
 bool mab_entry_decode(const char *text, size_t length, struct mab_entry *entry);
 
+// The DSOC of a string that mab_entry_decode has read.
+void mab_entry_dsoc(const char *text, size_t length, char dsoc[DNS_LABEL_TEXT_MAX]);
+
 // Family first, then prefix, then length: the order of pages.
 int mab_entry_compare(const struct mab_entry *a, const struct mab_entry *b);
 
