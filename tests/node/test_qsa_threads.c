@@ -47,8 +47,10 @@ static void change(struct fixture *f)
 static void start(struct fixture *f)
 {
     struct qsa_config config = {
-        .teller = {TELLER_QUERIERS_MAX, TELLER_UNPROVEN_MAX, TELLER_TOLD_MAX,
-                   TELLER_TOLD_PER_QUERIER_MAX},
+        .teller = {.queriers_max = TELLER_QUERIERS_MAX,
+                   .unproven_max = TELLER_UNPROVEN_MAX,
+                   .told_max = TELLER_TOLD_MAX,
+                   .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX},
         .caching_time = duration_s(600),
     };
     struct endpoint listen = {address_from_ipv4(INADDR_LOOPBACK), 0};
