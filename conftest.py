@@ -2,6 +2,9 @@
 SIGTERM ends Python at once, and namespaces stay."""
 
 import signal
+import sys
+
+sys.dont_write_bytecode = True  # nothing beside the sources
 
 
 def pytest_configure() -> None:

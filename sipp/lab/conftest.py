@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parent))
-
-import sipp_lab  # noqa: E402
+import sipp_lab
 
 
 @pytest.fixture

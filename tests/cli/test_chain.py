@@ -9,7 +9,8 @@ import urllib.request
 
 import pytest
 
-from conftest import IVIP, LIMIT_SECONDS, Node, Ruas, free_port, ivip, make_key
+from command import IVIP, LIMIT_SECONDS, ivip, make_key
+from daemon import Node, Ruas, free_port
 
 UDP = socket.SOCK_DGRAM
 

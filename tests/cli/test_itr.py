@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from conftest import IVIP, LIMIT_SECONDS, Node, ivip, make_key
+from command import IVIP, LIMIT_SECONDS, ivip, make_key
+from daemon import Node
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces and tunnels need root")
 

@@ -5,7 +5,7 @@ import select
 import socket
 import threading
 
-from conftest import LIMIT_SECONDS, ivip
+from command import LIMIT_SECONDS, ivip
 
 FINISHED_OCTETS = 150  # what a client sends to end the handshake is less, any request more
 

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-from conftest import IVIP, LIMIT_SECONDS
+from command import IVIP, LIMIT_SECONDS
 
 
 class Typist:

@@ -9,7 +9,8 @@ import threading
 
 import pytest
 
-from conftest import IVIP, LIMIT_SECONDS, free_port, ivip
+from command import IVIP, LIMIT_SECONDS, ivip
+from daemon import free_port
 
 HEADER = struct.Struct(">HBBHH QQIIQ")
 BODY = struct.Struct(">BBBBIQQ16sQ")

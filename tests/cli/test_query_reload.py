@@ -5,7 +5,8 @@ import socket
 
 import pytest
 
-from conftest import free_port, ivip, make_key
+from command import ivip, make_key
+from daemon import free_port
 
 UDP = socket.SOCK_DGRAM
 

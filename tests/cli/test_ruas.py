@@ -17,7 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from conftest import IVIP, LIMIT_SECONDS, free_port, ivip, make_key
+from command import IVIP, LIMIT_SECONDS, ivip, make_key
+from daemon import free_port
 
 
 def micronets(ruas):

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import IVIP, ROOT, ivip
+from command import IVIP, ROOT, ivip
 
 USAGE_MAP = ("Usage: ivip map [--dry-run] [--at TIME] MICRONET ETR|zero\n"
              "More: ivip map --help\n")

@@ -5,7 +5,7 @@ import copy
 import pytest
 import yaml
 
-from conftest import ivip
+from command import ivip
 
 LIST = {
     "domain": "ivip.example",

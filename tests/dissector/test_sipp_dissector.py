@@ -3,12 +3,11 @@
 import pathlib
 import struct
 import subprocess
-import sys
+
+from sipp_lab import Packet, save_pcap
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "contrib/wireshark/sipp.lua"
-sys.path.insert(0, str(ROOT / "sipp/lab"))
-from sipp_lab import Packet, save_pcap  # noqa: E402
 
 NAMES = """
 P      0080:0000:0000:0000/32   # a provider

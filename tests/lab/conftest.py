@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-
-TOP = Path(__file__).resolve().parent.parent.parent
-sys.dont_write_bytecode = True
-sys.path.insert(0, str(TOP / "lab"))
-
-from ivip_lab import namespace, record  # noqa: E402
-from ivip_lab.lab import Lab  # noqa: E402
-from ivip_lab.topology_file import find_topology  # noqa: E402
-from ivip_lab.up_down import down, up  # noqa: E402
-
-LAB_COMMAND = TOP / "lab" / "ivip-lab"
-
-
-def run_lab(*words: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    """Runs `ivip lab WORDS...` and returns its exit status and output."""
-    return subprocess.run([str(LAB_COMMAND), *words], capture_output=True, text=True, check=False,
-                          timeout=timeout)
-
-
-def leftovers(lab: str) -> list[str]:
-    """Everything of a lab that is still there."""
-    folder = [str(record.RUN / lab)] if (record.RUN / lab).exists() else []
-    return namespace.namespaces_of(lab) + folder
+from ivip_lab import record
+from ivip_lab.lab import Lab
+from ivip_lab.topology_file import find_topology
+from ivip_lab.up_down import down, up
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import TOP
 from ivip_lab.plan import make_plan
 from ivip_lab.problem import Problem
 from ivip_lab.topology_file import find_topology, load_topology, topology_names
+from lab_command import TOP
 
 GOOD = """\
 networks:

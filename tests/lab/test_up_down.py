@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import LAB_COMMAND, leftovers, run_lab
+from lab_command import LAB_COMMAND, leftovers, run_lab
 
 LOSSY = """\
 networks:

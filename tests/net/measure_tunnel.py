@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from conftest import Network, await_that  # noqa: E402
+from network import Network, await_that  # noqa: E402
 from test_tunnel import SITE, SITE6, Internet  # noqa: E402
 
 TICK = os.sysconf("SC_CLK_TCK")

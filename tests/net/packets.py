@@ -11,7 +11,7 @@ from scapy.packet import Packet
 from scapy.utils import rdpcap, wrpcap
 
 if TYPE_CHECKING:
-    from conftest import Namespace
+    from network import Namespace
 
 # Sends what a capture file holds, one IP packet after another, as they are.
 SEND = """

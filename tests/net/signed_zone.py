@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from conftest import Namespace
+from network import Namespace
 
 
 class SignedZone:

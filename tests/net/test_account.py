@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Network, Node, await_that
+from network import Network, Node, await_that
 
 ACCOUNT = pwd.getpwnam("nobody")
 CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW = 1 << 10, 1 << 12, 1 << 13

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from conftest import IVIP, TOP, Namespace, Network, Node, await_that
+from network import IVIP, TOP, Namespace, Network, Node, await_that
 from signed_zone import SignedZone
 
 WIRE = Path(TOP / "build" / "lab" / "wire")

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-from conftest import Network, await_that
+from network import Network, await_that
 
 # Opens connections, four from each of so many addresses of one /64, says how many were not closed
 # once no more are, and keeps them until its standard input ends.

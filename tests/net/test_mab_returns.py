@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from conftest import Network, await_that
+from network import Network, await_that
 from test_tunnel import HERE, QUERY, SITE, Internet
 
 FIRST, SECOND = "4746", "4747"

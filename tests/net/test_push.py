@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from conftest import Namespace, Network, Node, await_that
+from network import Namespace, Network, Node, await_that
 
 PASSWORD = "correct horse battery"
 

@@ -16,7 +16,7 @@ from functools import partial
 
 import pytest
 
-from conftest import IVIP, Namespace, Network, Node, await_that
+from network import IVIP, Namespace, Network, Node, await_that
 
 MICRONET, INSIDE = "20.1.0.16/28", "20.1.0.20"
 ETRS = ("198.18.3.1", "198.18.3.2", "198.18.3.3", "198.18.3.4")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import IVIP, Namespace, Network, Node, await_that
+from network import IVIP, Namespace, Network, Node, await_that
 
 PASSWORD = "correct horse battery"
 ETR1, ETR2 = "198.18.3.1", "198.18.4.1"

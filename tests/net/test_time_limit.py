@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from conftest import TOP, await_that
+from network import TOP, await_that
 
 HANGS = """
 import subprocess
@@ -37,7 +36,7 @@ def test_a_hanging_test_ends_and_is_cleaned_up(tmp_path: Path) -> None:
     with subprocess.Popen(
             [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", "-c", TOP / "pytest.ini",
              "-o", "timeout=5", tmp_path / "test_hangs.py"],
-            env={**os.environ, "PYTHONPATH": str(TOP / "tests")}, stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": f"{TOP}/tests:{TOP}/tests/net"}, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True) as tests:
         try:
             await_that("the hanging test hangs", lambda: notes.exists() and

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Network, Node, await_that
+from network import Network, Node, await_that
 from packets import Capture, send
 from scapy.layers.inet import ICMP, IP, UDP, fragment
 from scapy.layers.inet6 import ICMPv6TimeExceeded, IPv6

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from conftest import Network, Node, await_that
+from network import Network, Node, await_that
 from test_tunnel import ETR, ETR2, ETR6, QUERY, SITE, SITE6, Internet
 
 FEED = "198.18.2.1:4749"

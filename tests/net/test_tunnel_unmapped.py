@@ -10,7 +10,7 @@ import re
 import subprocess
 
 import pytest
-from conftest import Network, Node, await_that
+from network import Network, Node, await_that
 from packets import Capture, send
 from scapy.layers.inet import IP, UDP
 from scapy.packet import Raw

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import IVIP, Namespace, Network, Node, await_that
+from network import IVIP, Namespace, Network, Node, await_that
 from signed_zone import SignedZone
 from test_tunnel import ETR, HERE, QUERY, SITE, Internet
 

@@ -7,7 +7,7 @@ import json
 import signal
 
 import pytest
-from conftest import Network, await_that
+from network import Network, await_that
 from test_tunnel import SITE, Internet
 
 RUAS = "198.18.6.1"

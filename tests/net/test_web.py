@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Namespace, Network, Node, await_that
+from network import Namespace, Network, Node, await_that
 
 # What browsers say they know: no Ed25519.
 BROWSER = ("-tls1_3", "-sigalgs", "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256")
