@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
-
 from network import Namespace, Network, Node, await_that
 
 # What browsers say they know: no Ed25519.
 BROWSER = ("-tls1_3", "-sigalgs", "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256")
 WEB, REST = "192.0.2.1:443", "192.0.2.1:4748"
+DAY = 24 * 3600
 
 
 class Authority:
@@ -30,13 +31,13 @@ class Authority:
     def openssl(self, *words: str) -> None:
         subprocess.run(["openssl", *words], cwd=self.folder, check=True, capture_output=True)
 
-    def issue(self) -> None:
+    def issue(self, days: int = 10) -> None:
         """Another certificate for the address, with another key; both files replaced."""
         (self.folder / "names").write_text("subjectAltName=IP:192.0.2.1\n")
         self.openssl("req", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                      "-keyout", "web.key", "-out", "web.csr", "-subj", "/CN=ruas")
         self.openssl("x509", "-req", "-in", "web.csr", "-CA", "ca.pem", "-CAkey", "ca.key",
-                     "-CAcreateserial", "-days", "10", "-extfile", "names", "-out", "web.pem")
+                     "-CAcreateserial", "-days", str(days), "-extfile", "names", "-out", "web.pem")
 
 
 def handshake(place: Namespace, at: str, trusted: Path, *words: str) -> str:
@@ -55,6 +56,11 @@ def make_ruas(network: Network, **more: str) -> Node:
         "listen": REST, "public": "192.0.2.1:4747", "mabs": ["20.0.0.0/14"], "web": WEB} | more})
     node.await_healthy()
     return node
+
+
+def certificate_left(node: Node) -> float:
+    """How long the certificate for browsers is good, in seconds, as the node's metrics say."""
+    return node.metrics()["ivip_ruas_web_certificate_end_seconds"] - time.time()
 
 
 def test_a_certificate_of_its_own(network: Network) -> None:
@@ -98,13 +104,15 @@ def test_a_certificate_of_an_authority(network: Network, authority: Authority) -
     trusted = folder / "ca.pem"
     first = handshake(node.place, WEB, trusted, *BROWSER)
     assert first != ""
+    assert 9 * DAY < certificate_left(node) < 11 * DAY
     # Renewed: a reload takes it over.
-    authority.issue()
+    authority.issue(days=20)
     assert node.process is not None
     node.process.send_signal(signal.SIGHUP)
     await_that("the new certificate is shown",
                lambda: handshake(node.place, WEB, trusted, *BROWSER) not in ("", first))
     second = handshake(node.place, WEB, trusted, *BROWSER)
+    assert 19 * DAY < certificate_left(node) < 21 * DAY
     # One that is no good changes nothing.
     (folder / "web.key").write_text((folder / "ca.key").read_text())
     answer = node.ask(command="reload")

@@ -40,6 +40,7 @@ static bool open_web(struct rest_servers *servers, const struct endpoint *listen
     servers->web = web;
     memory_free(servers->web_certificate);
     servers->web_certificate = memory_copy_text(certificate->certificate_pem);
+    servers->web_end = web_certificate_end(certificate);
     return true;
 }
 
@@ -77,6 +78,10 @@ void rest_servers_close(struct rest_servers *servers)
 void rest_servers_write_metrics(const struct rest_servers *servers, struct metrics_page *page)
 {
     http_server_write_metrics(servers->pinned, "listen", page);
-    if (servers->web != NULL)
-        http_server_write_metrics(servers->web, "web", page);
+    if (servers->web == NULL)
+        return;
+    http_server_write_metrics(servers->web, "web", page);
+    metrics_gauge(page, "ivip_ruas_web_certificate_end_seconds",
+                  "When the certificate for browsers runs out (Unix time).",
+                  (double)servers->web_end);
 }

@@ -10,6 +10,7 @@
 #include "node/node.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 // All zeros where none is open.
 struct rest_servers {
@@ -19,6 +20,7 @@ struct rest_servers {
     struct http_server *pinned;
     struct http_server *web; // NULL without ruas.web
     char *web_certificate;   // that it has, in PEM; owned
+    time_t web_end;          // when that runs out
 };
 
 // Opens them as the node's config says. False, with some perhaps open, where one cannot be.

@@ -50,8 +50,7 @@ static int check_pair(const struct certificate *certificate)
     return result;
 }
 
-// When the server's certificate ends; -1 where that cannot be said.
-static time_t end_of(const struct certificate *certificate)
+time_t web_certificate_end(const struct certificate *certificate)
 {
     gnutls_x509_crt_t chain[CHAIN_MAX];
     unsigned count = CHAIN_MAX;
@@ -71,7 +70,7 @@ static bool check(const struct certificate *certificate, const char *file, struc
         return error_set(error, ERROR_INPUT, "no-certificate",
                          "%s is no certificate in PEM that fits its key: %s", file,
                          gnutls_strerror(result));
-    if (end_of(certificate) < time(NULL))
+    if (web_certificate_end(certificate) < time(NULL))
         return error_set(error, ERROR_INPUT, "no-certificate",
                          "the certificate in %s has run out; renew it", file);
     return true;

@@ -9,6 +9,7 @@
 #include "node/http/certificate.h"
 
 #include <stdbool.h>
+#include <time.h>
 
 #define WEB_CERTIFICATE_FILE "web.pem"
 
@@ -21,5 +22,8 @@ bool web_certificate_read(const char *certificate_file, const char *key_file,
 // made: ECDSA P-256, self-signed, for this host's name and that address, unless it is a wildcard.
 bool web_certificate_keep(const char *directory, const struct address *address,
                           struct certificate *certificate, struct error *error);
+
+// When the server's certificate runs out; -1 where that cannot be said.
+time_t web_certificate_end(const struct certificate *certificate);
 
 #endif
