@@ -10,11 +10,16 @@
 // Lets the account send its first queued update when its pace allows it.
 static void set_turn(struct teller *teller, struct instant now, struct account *account)
 {
+    struct told_memory *memory = &teller->memory;
+    heap_remove(&memory->turns, &account->turn);
+    list_remove(&account->ready);
     if (list_empty(&account->queued) || !list_empty(&account->waiting))
-        heap_remove(&teller->memory.turns, &account->turn);
+        return;
+    struct instant next = pace_next(&account->pace, now, teller->config.update_burst);
+    if (instant_reached(now, next))
+        list_append(&memory->ready, &account->ready);
     else
-        heap_set(&teller->memory.turns, &account->turn,
-                 pace_next(&account->pace, now, teller->config.update_burst));
+        heap_set(&memory->turns, &account->turn, next);
 }
 
 // The update of `told` is to be sent, or sent again, behind those that its querier is to get first.
@@ -24,7 +29,7 @@ static void enqueue(struct teller *teller, struct instant now, struct told *told
     if (told->queued)
         return;
     told_enqueue(told);
-    if (told->account->turn.place == 0)
+    if (told->account->turn.place == 0 && list_empty(&told->account->ready))
         set_turn(teller, now, told->account);
 }
 
@@ -131,17 +136,29 @@ static void release(struct teller *teller, const struct endpoint *from,
     }
 }
 
+// The lowest bits of the clock's, which are enough while an answer is waited for.
+static uint16_t milliseconds(struct instant now)
+{
+    return (uint16_t)(now.ns / 1000000);
+}
+
+// How long ago the update was sent, rounded up, where it was sent once; else 0.
+static struct duration since_sent(struct instant now, const struct told *told)
+{
+    uint16_t ms = (uint16_t)(milliseconds(now) - told->sent_ms);
+    return duration_ms(told->tries == 1 ? ms + UINT64_C(1) : 0);
+}
+
 static void receive_update_ack(struct teller *teller, struct instant now,
                                const struct query_message *message, struct told *told)
 {
     if (!told->pending || told->unsent || message->server_sequence != told->update_sequence)
         return;
-    struct duration after = instant_since(now, told->sent);
     teller->counters.acknowledged++;
     told->pending = false;
     if (told->queued) // to be sent again
         told_dequeue(told);
-    pace_acknowledged(&told->account->pace, told->tries == 1 ? after : (struct duration){0});
+    pace_acknowledged(&told->account->pace, since_sent(now, told));
     if (told->flush)
         told_remove(&teller->memory, told);
     else
@@ -234,7 +251,7 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
         teller->counters.updates_repeated++;
     told_dequeue(told);
     told->unsent = false;
-    told->sent = now;
+    told->sent_ms = milliseconds(now);
     told->tries++;
     teller->counters.updates_sent++;
     teller->counters.flushes_sent += told->flush;
@@ -294,12 +311,17 @@ static struct told *first_due(const struct teller *teller, struct instant now)
     return container_of(first, struct told, deadline);
 }
 
-static struct account *first_turn(const struct teller *teller, struct instant now)
+// The account whose turn it is, or NULL.
+static struct account *next_turn(struct teller *teller, struct instant now)
 {
-    struct heap_node *first = heap_first(&teller->memory.turns);
-    if (first == NULL || !instant_reached(now, first->deadline))
-        return NULL;
-    return container_of(first, struct account, turn);
+    struct told_memory *memory = &teller->memory;
+    struct heap_node *first = heap_first(&memory->turns);
+    if (first != NULL && instant_reached(now, first->deadline)) {
+        heap_remove(&memory->turns, first);
+        list_append(&memory->ready, &container_of(first, struct account, turn)->ready);
+    }
+    struct list_node *ready = list_first(&memory->ready);
+    return ready == NULL ? NULL : container_of(ready, struct account, ready);
 }
 
 size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
@@ -313,7 +335,7 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
     for (unsigned n = 0; n < TOLD_DUE_AT_ONCE && (told = first_due(teller, now)) != NULL; n++)
         take_due(teller, now, told);
     for (unsigned n = 0;
-         n < TOLD_DUE_AT_ONCE && length == 0 && (account = first_turn(teller, now)) != NULL; n++)
+         n < TOLD_DUE_AT_ONCE && length == 0 && (account = next_turn(teller, now)) != NULL; n++)
         length = take_turn(teller, now, account, to, buffer);
     if (length == 0)
         length = page_teller_next_output(&teller->pages, to, buffer);
@@ -324,6 +346,8 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
 
 struct instant teller_next_deadline(const struct teller *teller)
 {
+    if (!list_empty(&teller->memory.ready))
+        return (struct instant){0};
     return instant_earlier(heap_deadline(&teller->memory.deadlines),
                            heap_deadline(&teller->memory.turns));
 }

@@ -21,6 +21,7 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     heap_init(&memory->turns);
     heap_reserve(&memory->turns, accounts);
     list_init(&memory->uses);
+    list_init(&memory->ready);
     list_init(&memory->waiting);
     list_init(&memory->forgotten);
     list_init(&memory->round);
@@ -85,6 +86,7 @@ struct account *told_add_account(struct told_memory *memory, const struct endpoi
     pace_init(&account->pace, interval_ns);
     list_init(&account->told);
     list_init(&account->queued);
+    list_init(&account->ready);
     list_init(&account->waiting);
     list_append(&memory->round, &account->round);
     table_insert(&memory->by_endpoint, &account->by_endpoint,
@@ -102,6 +104,7 @@ static void detach_account(struct told_memory *memory, struct account *account)
     list_remove(&account->waiting);
     list_remove(&account->round);
     heap_remove(&memory->turns, &account->turn);
+    list_remove(&account->ready);
     if (!account->ever_proven)
         memory->unproven_count--;
 }

@@ -25,6 +25,7 @@
 #include "query/slab.h"
 #include "wire/query.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,9 +42,6 @@ struct account {
     struct instant proven_until;
     uint32_t credit;          // octets it may still be sent while its address is not proven
     struct instant heard;     // when the last message came from it
-    struct pace pace;         // of its updates
-    struct heap_node turn;    // in told_memory.turns while updates are queued that may be sent
-    struct instant released;  // when updates last had waited for proof or credit, and could go on
     bool forgotten;           // found by nobody any more; what it was told goes little by little
     struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit; or
                               // in told_memory.forgotten
@@ -52,6 +50,11 @@ struct account {
     size_t flush_count;      // of these, flushes not yet confirmed
     struct list_node told;   // in the order told, but for
     struct list_node queued; // those with an update to be sent, which are here in the order of that
+    struct instant released; // when updates last had waited for proof or credit, and could go on
+    struct pace pace;        // of updates
+    // While updates are queued that may be sent, it is in one of these of told_memory:
+    struct heap_node turn;  // in turns, until the pace allows the next
+    struct list_node ready; // in ready, when it does
 };
 
 // A range and what those who were told it believe.
@@ -72,8 +75,8 @@ struct told {
     struct instant expires;
     struct instant missed; // since when updates, each newer than the one before, are due and none
                            // was acknowledged; INSTANT_NEVER: they wait for proof
-    struct instant sent;   // when the update was sent last
     uint32_t update_sequence;  // of the Cache Update last sent
+    uint16_t sent_ms;          // when that was: the clock's milliseconds, modulo 2^16
     bool pending : 1;          // an update is not yet acknowledged
     bool unsent : 1;           // ... nor sent
     bool queued : 1;           // to be sent, or sent again, when its turn comes
@@ -86,6 +89,8 @@ struct told {
     struct table_node by_nonce;
 };
 
+static_assert(sizeof(struct told) <= 128, "two cache lines: there are millions, far apart");
+
 struct told_memory {
     struct hash_key key;
     struct slab accounts, subjects, tellings;
@@ -93,6 +98,7 @@ struct told_memory {
     struct range_map current;
     struct heap deadlines;
     struct heap turns;          // accounts, by when their next update may be sent
+    struct list_node ready;     // accounts whose next update may be sent, in turn
     struct list_node uses;      // least recently told first
     struct list_node waiting;   // accounts that cannot be told before they prove their address
     struct list_node forgotten; // accounts of which something is left to be removed
