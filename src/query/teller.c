@@ -402,6 +402,7 @@ struct teller_report teller_report(const struct teller *teller)
         .counters = teller->counters,
         .pages = teller->pages.counters,
         .queriers = teller_queriers(teller),
+        .paced = told_paced(&teller->memory),
         .told = teller_told(teller),
         .memory = teller_memory(teller),
     };
@@ -413,6 +414,7 @@ void teller_report_add(struct teller_report *sum, const struct teller_report *pa
     counters_add(&sum->counters, &part->counters, sizeof(sum->counters));
     counters_add(&sum->pages, &part->pages, sizeof(sum->pages));
     sum->queriers += part->queriers;
+    sum->paced += part->paced;
     sum->told += part->told;
     sum->memory += part->memory;
 }

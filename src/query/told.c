@@ -49,6 +49,11 @@ size_t told_accounts(const struct told_memory *memory)
     return memory->accounts.used;
 }
 
+size_t told_paced(const struct told_memory *memory)
+{
+    return memory->turns.count;
+}
+
 size_t told_bytes(const struct told_memory *memory)
 {
     size_t buckets = memory->by_endpoint.bucket_count + memory->by_nonce.bucket_count;

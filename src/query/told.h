@@ -113,6 +113,8 @@ void told_release(struct told_memory *memory);
 
 size_t told_count(const struct told_memory *memory);
 size_t told_accounts(const struct told_memory *memory);
+// Accounts for which updates wait until their pace allows the next.
+size_t told_paced(const struct told_memory *memory);
 size_t told_bytes(const struct told_memory *memory);
 
 struct account *told_find_account(struct told_memory *memory, const struct endpoint *endpoint);

@@ -39,6 +39,7 @@ static void test_many_updates_are_paced(void **state)
     change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
     assert_int_equal(updates_now(&f, X), 21);
     expect_silence(&f);
+    assert_int_equal(teller_report(qsa_teller(f.qsa)).paced, 1);
     // Others do not wait for it.
     change(&f, UPDATE_MAP, "20.1.0.64/28", "198.18.3.7");
     struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, Y);
@@ -55,6 +56,7 @@ static void test_many_updates_are_paced(void **state)
     }
     assert_in_range(ms, 150, 350); // acknowledgements make it faster; else it were 479
     assert_int_equal(teller_counters(qsa_teller(f.qsa))->updates_repeated, 0);
+    assert_int_equal(teller_report(qsa_teller(f.qsa)).paced, 0);
     stop(&f);
 }
 

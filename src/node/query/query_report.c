@@ -129,6 +129,9 @@ void query_report_teller(const struct teller_report *teller, const char *role,
               (double)counters->alive);
     write_one(page, "ivip_query_queriers", "gauge", "Queriers that were told something", role,
               (double)teller->queriers);
+    write_one(page, "ivip_query_queriers_paced", "gauge",
+              "Of these, such for which Cache Updates wait, as more at once might be lost", role,
+              (double)teller->paced);
     write_one(page, "ivip_query_told", "gauge", "Ranges remembered as told", role,
               (double)teller->told);
     write_one(page, "ivip_query_told_bytes", "gauge", "Memory for what was told", role,
