@@ -19,14 +19,24 @@ struct instant pace_next(const struct pace *pace, struct instant now, uint32_t b
 
 void pace_take(struct pace *pace, struct instant now, uint32_t burst)
 {
+    if (pace->interval_ns < PACE_INTERVAL_NS && pace->quickened.ns != 0 &&
+        instant_reached(now, instant_add(pace->quickened, duration_s(PACE_VALID_S))))
+        pace->interval_ns = PACE_INTERVAL_NS;
     pace->next = instant_add(pace_next(pace, now, burst), (struct duration){pace->interval_ns});
 }
 
-void pace_acknowledged(struct pace *pace, struct duration after)
+static void quicken(struct pace *pace, struct instant now)
 {
     uint32_t less = pace->interval_ns - pace->interval_ns / PACE_GAIN;
     if (less >= PACE_INTERVAL_NS_MIN)
         pace->interval_ns = less;
+    pace->quickened = now;
+}
+
+void pace_acknowledged(struct pace *pace, struct instant now, struct duration after, bool waiting)
+{
+    if (waiting)
+        quicken(pace, now);
     if (after.ns == 0)
         return;
     uint64_t us = after.ns / 1000;

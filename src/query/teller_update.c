@@ -158,7 +158,8 @@ static void receive_update_ack(struct teller *teller, struct instant now,
     told->pending = false;
     if (told->queued) // to be sent again
         told_dequeue(told);
-    pace_acknowledged(&told->account->pace, since_sent(now, told));
+    pace_acknowledged(&told->account->pace, now, since_sent(now, told),
+                      told->account->turn.place != 0);
     if (told->flush)
         told_remove(&teller->memory, told);
     else

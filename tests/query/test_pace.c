@@ -42,11 +42,35 @@ static void test_acknowledgements_make_it_faster(void **state)
     struct pace pace;
     pace_init(&pace, 0);
     for (unsigned i = 0; i < PACE_GAIN; i++)
-        pace_acknowledged(&pace, duration_ms(1));
+        pace_acknowledged(&pace, at_us(i), duration_ms(1), true);
     assert_in_range(pace.interval_ns, PACE_INTERVAL_NS * 36 / 100, PACE_INTERVAL_NS * 37 / 100);
     for (unsigned i = 0; i < 100 * PACE_GAIN; i++)
-        pace_acknowledged(&pace, duration_ms(1));
+        pace_acknowledged(&pace, at_us(i), duration_ms(1), true);
     assert_in_range(pace.interval_ns, PACE_INTERVAL_NS_MIN, PACE_INTERVAL_NS_MIN * 102 / 100);
+}
+
+// Who is told a little now and then may be told very much one day.
+static void test_quiet_does_not_make_it_faster(void **state)
+{
+    (void)state;
+    struct pace pace;
+    pace_init(&pace, 0);
+    for (unsigned i = 0; i < 100 * PACE_GAIN; i++)
+        pace_acknowledged(&pace, at_us(i), duration_ms(1), false);
+    assert_int_equal(pace.interval_ns, PACE_INTERVAL_NS);
+    // How fast it became is worth something for a while, and then not any more.
+    struct instant now = at_us(1000000);
+    for (unsigned i = 0; i < 100 * PACE_GAIN; i++)
+        pace_acknowledged(&pace, now, duration_ms(1), true);
+    now = instant_add(now, duration_ms(PACE_VALID_S * 1000 - 1));
+    pace_take(&pace, now, 0);
+    assert_in_range(pace.interval_ns, PACE_INTERVAL_NS_MIN, PACE_INTERVAL_NS_MIN * 102 / 100);
+    pace_take(&pace, instant_add(now, duration_ms(1)), 0);
+    assert_int_equal(pace.interval_ns, PACE_INTERVAL_NS);
+    // How slow it became is: there were losses.
+    pace_missed(&pace, instant_add(now, duration_s(1)));
+    pace_take(&pace, instant_add(now, duration_s(1000)), 0);
+    assert_int_equal(pace.interval_ns, 2 * PACE_INTERVAL_NS);
 }
 
 static void test_losses_make_it_slower(void **state)
@@ -78,18 +102,19 @@ static void test_patience(void **state)
     for (unsigned i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
         assert_true(pace_patience(&pace, i + 1).ns == duration_ms(waits[i]).ns);
     assert_true(pace_patience(&pace, 255).ns == duration_ms(1000).ns);
-    pace_acknowledged(&pace, duration_ms(10)); // near: the least wait
+    pace_acknowledged(&pace, at_us(0), duration_ms(10), false); // near: the least wait
     assert_true(pace_patience(&pace, 1).ns == duration_ms(50).ns);
-    pace_acknowledged(&pace, duration_ms(0)); // sent more than once: nobody knows which it was
+    pace_acknowledged(&pace, at_us(0), duration_ms(0),
+                      false); // sent more than once: nobody knows which it was
     assert_int_equal(pace.round_trip_us, 10000);
     for (unsigned i = 0; i < 100; i++)
-        pace_acknowledged(&pace, duration_ms(200));
+        pace_acknowledged(&pace, at_us(0), duration_ms(200), false);
     uint64_t far = pace_patience(&pace, 1).ns;
     assert_in_range(far, duration_ms(398).ns, duration_ms(400).ns);
     assert_true(pace_patience(&pace, 2).ns == 2 * far);
     assert_true(pace_patience(&pace, 3).ns == duration_ms(1000).ns);
     for (unsigned i = 0; i < 100; i++)
-        pace_acknowledged(&pace, duration_ms(700));
+        pace_acknowledged(&pace, at_us(0), duration_ms(700), false);
     assert_true(pace_patience(&pace, 1).ns > duration_ms(1390).ns);
     assert_true(pace_patience(&pace, 2).ns == pace_patience(&pace, 1).ns);
 }
@@ -99,6 +124,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_burst_then_one_at_a_time),
         cmocka_unit_test(test_acknowledgements_make_it_faster),
+        cmocka_unit_test(test_quiet_does_not_make_it_faster),
         cmocka_unit_test(test_losses_make_it_slower),
         cmocka_unit_test(test_patience),
     };

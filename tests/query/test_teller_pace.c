@@ -60,6 +60,26 @@ static void test_many_updates_are_paced(void **state)
     stop(&f);
 }
 
+// What was acknowledged while nothing had to wait is no reason to send more at once.
+static void test_quiet_does_not_quicken(void **state)
+{
+    (void)state;
+    struct fixture f = start_with_many(500);
+    (void)tell(&f, X, "20.1.0.70");
+    static const char *const etrs[] = {"198.18.3.7", "198.18.3.8"};
+    for (unsigned i = 0; i < 3000; i++, pass(&f, 10)) {
+        change(&f, UPDATE_MAP, "20.1.0.64/28", etrs[i % 2]);
+        assert_int_equal(updates_now(&f, X), 1);
+    }
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    assert_int_equal(updates_now(&f, NULL), 21);
+    for (unsigned ms = 0; ms < 10; ms++) {
+        pass(&f, 1);
+        assert_int_equal(updates_now(&f, NULL), 1);
+    }
+    stop(&f);
+}
+
 // What changes again before its update had its turn is told once, as it is by then.
 static void test_updates_that_wait_are_replaced(void **state)
 {
@@ -171,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_updates_are_paced),
+        cmocka_unit_test(test_quiet_does_not_quicken),
         cmocka_unit_test(test_updates_that_wait_are_replaced),
         cmocka_unit_test(test_losses_slow_updates_down),
         cmocka_unit_test(test_updates_that_come_too_late),
