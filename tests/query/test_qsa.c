@@ -214,6 +214,7 @@ static void test_much_is_checked_slowly(void **state)
     (void)state;
     struct qsa_config config = config_of();
     config.teller.told_max = config.teller.told_per_querier_max = 2 * QSA_CHECKED_AT_ONCE;
+    config.teller.update_burst = 10 * QSA_CHECKED_AT_ONCE; // not what is tested here
     struct fixture f = start_with(&config);
     struct prefix mab = prefix_of(MAB);
     struct mapping *fresh = mapping_new(&mab, NULL);
