@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from command import ivip, make_key
+from command import make_key
 from daemon import Node, Ruas, free_port
 
 
