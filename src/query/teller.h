@@ -25,7 +25,8 @@
 #define UPDATE_TRIES_FULL 4  // ... sooner, while memory is full
 // ... and so it is when updates of one range were due for that long and it acknowledged none,
 // however often a newer one took the place of an older.
-#define UPDATE_UNCONFIRMED_MS_MAX 12000
+#define UPDATE_UNCONFIRMED_MS_MAX  12000
+#define UPDATE_UNCONFIRMED_MS_FULL 1000 // ... sooner, while memory is full
 // A querier that was not heard for so long holds nothing any more (docs/protocol.md, rule 8).
 #define TELLER_SILENCE_MS 30000
 #define PROOF_SECONDS     600 // how long a returned token proves an address

@@ -232,8 +232,9 @@ static bool is_given_up(const struct teller *teller, struct instant now, const s
     struct instant since = told->missed;
     if (instant_before(since, told->account->released))
         since = told->account->released;
+    uint64_t most_ms = full ? UPDATE_UNCONFIRMED_MS_FULL : UPDATE_UNCONFIRMED_MS_MAX;
     return told->tries >= (full ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX) ||
-           instant_reached(now, instant_add(since, duration_ms(UPDATE_UNCONFIRMED_MS_MAX)));
+           instant_reached(now, instant_add(since, duration_ms(most_ms)));
 }
 
 static void give_up(struct teller *teller, struct account *account)

@@ -130,6 +130,30 @@ static void test_losses_slow_updates_down(void **state)
     stop(&f);
 }
 
+// While memory is full, others wait for the room of a querier that acknowledges nothing.
+static void test_room_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 20000;
+    struct endpoint x = endpoint_of(X);
+    struct fixture f = start_with(&config);
+    for (unsigned i = 0; i < config.teller.told_max; i++)
+        (void)tell(&f, Y, "20.1.0.70");
+    pass(&f, 1000);
+    struct teller *teller = qsa_teller(f.qsa);
+    for (unsigned i = 0; i < 12000; i++, pass(&f, i % 4 == 0 ? 1 : 0)) {
+        struct query_message message = tell(&f, X, "20.1.0.20");
+        assert_int_equal(message.status, QUERY_MAPPED); // and not busy
+        for (struct endpoint to; sent(&f, &message, &to);)
+            if (endpoint_equal(&to, &x))
+                acknowledge(&f, X, &message);
+    }
+    assert_int_equal(teller_counters(teller)->queriers_lost, 1);
+    assert_true(teller_told(teller) <= config.teller.told_max);
+    stop(&f);
+}
+
 // What waits for its turn does not wait for ever: who cannot be told in time is given up.
 static void test_updates_that_come_too_late(void **state)
 {
@@ -194,6 +218,7 @@ int main(void)
         cmocka_unit_test(test_quiet_does_not_quicken),
         cmocka_unit_test(test_updates_that_wait_are_replaced),
         cmocka_unit_test(test_losses_slow_updates_down),
+        cmocka_unit_test(test_room_is_not_waited_for),
         cmocka_unit_test(test_updates_that_come_too_late),
         cmocka_unit_test(test_nothing_to_be_sent_any_more),
     };
