@@ -74,7 +74,7 @@ struct told {
     uint64_t nonce;
     struct instant expires;
     struct instant missed; // since when updates, each newer than the one before, are due and none
-                           // was acknowledged; INSTANT_NEVER: they wait for proof
+                           // was acknowledged; see account.released for those that wait for proof
     uint32_t update_sequence;  // of the Cache Update last sent
     uint16_t sent_ms;          // when that was: the clock's milliseconds, modulo 2^16
     bool pending : 1;          // an update is not yet acknowledged
