@@ -24,11 +24,13 @@ static struct table_node **bucket_of(const struct table *table, uint64_t hash)
     return &table->buckets[hash & (table->bucket_count - 1)];
 }
 
-// Doubles the buckets; called when there is more than one element a bucket.
+// Doubles the buckets; called when there is one element a bucket, or as many as there was to be
+// room for.
 static void grow(struct table *table)
 {
     struct table old = *table;
     table->bucket_count = old.bucket_count == 0 ? BUCKETS_FIRST : old.bucket_count * 2;
+    table->room = table->bucket_count;
     table->buckets = memory_new_array(table->bucket_count, sizeof(struct table_node *));
     for (size_t i = 0; i < old.bucket_count; i++) {
         for (struct table_node *node = old.buckets[i]; node != NULL;) {
@@ -46,16 +48,17 @@ void table_reserve(struct table *table, size_t count)
 {
     assert(table->count == 0);
     size_t buckets = BUCKETS_FIRST;
-    while (buckets < count)
+    while (buckets + buckets / 2 < count)
         buckets *= 2;
     memory_free(table->buckets);
     table->buckets = memory_new_array(buckets, sizeof(struct table_node *));
     table->bucket_count = buckets;
+    table->room = count > buckets ? count : buckets;
 }
 
 void table_insert(struct table *table, struct table_node *node, uint64_t hash)
 {
-    if (table->count == table->bucket_count)
+    if (table->count == table->room)
         grow(table);
     struct table_node **bucket = bucket_of(table, hash);
     node->hash = hash;

@@ -21,6 +21,7 @@ struct table {
     struct table_node **buckets; // owned
     size_t bucket_count;         // a power of two
     size_t count;
+    size_t room; // it grows when there are more
 };
 
 // True when the node holds the key looked for.
@@ -31,8 +32,8 @@ void table_init(struct table *table);
 void table_release(struct table *table);
 
 // Makes room for that many at once: a table that grows moves all its nodes, which for millions of
-// them takes longer than a server may stand still. Memory is used as it is filled. Only while the
-// table is empty.
+// them takes longer than a server may stand still. Up to three for two buckets are put up with, as
+// memory is used by buckets as they are filled. Only while the table is empty.
 void table_reserve(struct table *table, size_t count);
 
 void table_insert(struct table *table, struct table_node *node, uint64_t hash);

@@ -33,7 +33,7 @@ struct teller *teller_new(const struct teller_config *config, struct random_seed
                  sizeof(teller->token_maker.key.bytes));
     random_bytes(&teller->random, key.bytes, sizeof(key.bytes));
     teller->instance = random_nonzero(&teller->random);
-    told_init(&teller->memory, key, config->queriers_max, config->told_max);
+    told_init(&teller->memory, key, config->queriers_max, teller_told_most(config->told_max));
     outbox_init(&teller->outbox);
     page_teller_init(&teller->pages);
     return teller;

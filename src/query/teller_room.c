@@ -3,6 +3,11 @@
 // over its limits with what was flushed and is not confirmed, and no further.
 #include "query/teller_state.h"
 
+size_t teller_told_most(size_t told_max)
+{
+    return told_max + told_max / 4;
+}
+
 // How many accounts are looked at for one that is gone.
 #define ACCOUNTS_LOOKED_AT 8
 
@@ -111,8 +116,8 @@ bool teller_make_room(struct teller *teller, struct instant now, struct account 
     if (told_count(&teller->memory) >= config->told_max)
         told_reap(&teller->memory, TOLD_REAPED_FULL);
     size_t count = told_count(&teller->memory);
-    if (account->told_count >= config->told_per_querier_max + config->told_per_querier_max / 4 ||
-        count >= config->told_max + config->told_max / 4)
+    if (account->told_count >= teller_told_most(config->told_per_querier_max) ||
+        count >= teller_told_most(config->told_max))
         return false;
     if (account->told_count - account->flush_count >= config->told_per_querier_max ||
         (count >= config->told_max && is_greedy(teller, account)))

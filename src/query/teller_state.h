@@ -53,6 +53,8 @@ uint32_t teller_milliseconds_left(struct instant now, struct instant expires);
 
 // teller_room.c
 
+// How many can ever be told, with a limit of so many: a quarter more, with what is being flushed.
+size_t teller_told_most(size_t told_max);
 // Makes room for one more to be told to that account. False where all room is taken by what is not
 // yet confirmed.
 bool teller_make_room(struct teller *teller, struct instant now, struct account *account);

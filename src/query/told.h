@@ -107,7 +107,7 @@ struct told_memory {
     struct account *recent;     // found last: a message is looked up more than once; may be NULL
 };
 
-// For about so many queriers and so many ranges told.
+// For so many queriers and so many ranges told: with more, it would stand still while it grows.
 void told_init(struct told_memory *memory, struct hash_key key, size_t accounts, size_t tellings);
 void told_release(struct told_memory *memory);
 

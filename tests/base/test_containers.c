@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "base/random.h"
 #include "base/table.h"
+#include <string.h>
 
 #define ITEMS 300
 #define STEPS 20000
@@ -62,15 +63,18 @@ static bool match(const struct table_node *node, const void *key)
     return container_of(node, const struct item, node)->key == *(const uint64_t *)key;
 }
 
-static void test_table_finds_what_is_in_it(void **state)
+// Returns how many buckets there are at the end.
+static size_t churn_table(size_t reserved)
 {
-    (void)state;
     struct random_source random;
     random_init(&random, random_seed_from_number(2));
     struct hash_key key = {{7}};
     struct table table;
     table_init(&table);
+    if (reserved > 0)
+        table_reserve(&table, reserved);
     static struct item items[ITEMS];
+    memset(items, 0, sizeof(items));
     size_t count = 0;
     for (int step = 0; step < STEPS; step++) {
         size_t i = random_below(&random, ITEMS);
@@ -87,12 +91,39 @@ static void test_table_finds_what_is_in_it(void **state)
         count += item->inside ? 1 : -1;
         assert_int_equal(table.count, count);
     }
+    for (size_t i = 0; i < ITEMS; i++) // all of them at the end
+        if (!items[i].inside)
+            table_insert(&table, &items[i].node,
+                         hash_bytes(&key, &(uint64_t){i}, sizeof(uint64_t)));
+    count = ITEMS;
     size_t walked = 0;
     for (struct table_node *node = table_next(&table, NULL); node != NULL;
          node = table_next(&table, node))
         walked++;
     assert_int_equal(walked, count);
+    size_t buckets = table.bucket_count;
     table_release(&table);
+    return buckets;
+}
+
+static void test_table_finds_what_is_in_it(void **state)
+{
+    (void)state;
+    (void)churn_table(0);
+}
+
+// As many as it was promised never move: for 300 in 256 buckets, too.
+static void test_table_with_room_made_before(void **state)
+{
+    struct table table;
+    (void)state;
+    table_init(&table);
+    table_reserve(&table, ITEMS);
+    size_t reserved = table.bucket_count;
+    table_release(&table);
+    assert_int_equal(reserved, 256);
+    assert_int_equal(churn_table(ITEMS), reserved);
+    (void)churn_table(3); // and grows where that was too few
 }
 
 int main(void)
@@ -101,6 +132,7 @@ int main(void)
         cmocka_unit_test(test_heap_gives_the_earliest),
         cmocka_unit_test(test_heap_with_room_made_before),
         cmocka_unit_test(test_table_finds_what_is_in_it),
+        cmocka_unit_test(test_table_with_room_made_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
 // (docs/query.md, "Limits"; docs/protocol.md, rules 4, 7 and 8).
 #include "qsa_fixture.h"
 #include "query/pace.h"
+#include "query/teller_state.h"
 
 static void define_many(struct fixture *f, int count)
 {
@@ -187,6 +188,29 @@ static void test_much_gives_way_slowly(void **state)
     stop(&f);
 }
 
+// To make more room moves all that was told, which for millions takes longer than a server may
+// stand still: so there is room from the start for as much as there can ever be.
+static void test_room_is_there_from_the_start(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 64;
+    struct fixture f = start_with(&config);
+    const struct told_memory *memory = &qsa_teller(f.qsa)->memory;
+    const size_t buckets = memory->by_nonce.bucket_count;
+    const size_t deadlines = memory->deadlines.capacity;
+    define_many(&f, 100);
+    for (int i = 0; i < 100; i++) {
+        (void)tell(&f, i % 2 ? X : Y, many(i));
+        ignore(&f); // flushes, which nobody confirms
+    }
+    assert_int_equal(teller_told(qsa_teller(f.qsa)),
+                     80); // a quarter more, with what is being flushed
+    assert_int_equal(memory->by_nonce.bucket_count, buckets);
+    assert_int_equal(memory->deadlines.capacity, deadlines);
+    stop(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_queriers_max),
         cmocka_unit_test(test_silent_queriers_give_way),
         cmocka_unit_test(test_much_gives_way_slowly),
+        cmocka_unit_test(test_room_is_there_from_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
