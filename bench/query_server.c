@@ -13,8 +13,6 @@
 #include "node/query/qsr_threads.h"
 
 #include <arpa/inet.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,18 +112,6 @@ static void tell(struct server *server, enum qsa_news_kind kind)
                                   database_get(server->database, &server->mab), NULL, 0));
 }
 
-// With real-time priority, threads of one processor that have the same one do not take turns: the
-// loop would wait until the one that answers has nothing to do.
-static void go_first(void)
-{
-    struct sched_param parameter;
-    int policy = 0;
-    if (pthread_getschedparam(pthread_self(), &policy, &parameter) != 0 || policy != SCHED_FIFO)
-        return;
-    parameter.sched_priority++;
-    (void)pthread_setschedparam(pthread_self(), policy, &parameter);
-}
-
 static void open_qsa(struct server *server, const struct endpoint *listen, size_t threads)
 {
     struct qsa_config config = {teller, duration_s(600)};
@@ -184,7 +170,6 @@ int main(int count, char **arguments)
         open_qsr(&server, &listen, (uint16_t)number,
                  count > 4 ? strtoul(arguments[4], NULL, 10) : 1);
     }
-    go_first();
     (void)printf("ready\n");
     (void)fflush(stdout);
     (void)uv_run(node_loop(server.node), UV_RUN_DEFAULT);

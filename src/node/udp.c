@@ -477,6 +477,13 @@ void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part)
     counters_add(sum, part, sizeof(*sum));
 }
 
+void udp_bound_queue(struct udp *udp, size_t octets)
+{
+    assert(octets <= SOCKET_BUFFER);
+    set_option(udp->descriptor, SOL_SOCKET, SO_RCVBUF, (int)octets);
+    set_option(udp->descriptor, SOL_SOCKET, SO_RCVBUFFORCE, (int)octets);
+}
+
 struct udp_queue udp_queue(const struct udp *udp)
 {
     uint32_t memory[SK_MEMINFO_VARS] = {0};

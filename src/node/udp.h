@@ -57,6 +57,10 @@ struct udp_counters {
 struct udp_counters udp_counters(const struct udp *udp);
 void udp_counters_add(struct udp_counters *sum, const struct udp_counters *part);
 
+// Lets no more octets wait in the kernel to be read than that (the kernel counts some 768 for a
+// short datagram, and gives twice as many as are asked for): where peers ask again, those of the
+// last milliseconds are wanted, and not those of long ago.
+void udp_bound_queue(struct udp *udp, size_t octets);
 // What waits in the kernel to be read.
 struct udp_queue {
     uint8_t full;  // the part of its room that is taken, of 255

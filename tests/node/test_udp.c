@@ -188,15 +188,17 @@ static void test_address_in_use(void **state)
     node_free(node);
 }
 
-// What came while the socket's queue was full is counted, too.
-static void test_a_full_queue(void **state)
+// Sends more than any queue holds to a socket of its own, and reads what is left of it. The queue
+// is bounded where `bound` is not 0.
+static struct udp_counters overflow(size_t bound)
 {
-    (void)state;
     static const uint8_t large[1400];
     struct end end = {0};
     struct endpoint listen = {address_from_ipv4(INADDR_LOOPBACK), 0};
     end.udp = udp_open_alone(&listen, on_datagram, NULL, &end, NULL);
     assert_non_null(end.udp);
+    if (bound > 0)
+        udp_bound_queue(end.udp, bound);
     struct endpoint local = udp_local(end.udp);
     struct sockaddr_in to = {
         .sin_family = AF_INET, .sin_port = htons(local.port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -208,11 +210,27 @@ static void test_a_full_queue(void **state)
     while (udp_read(end.udp))
         continue;
     struct udp_counters counters = udp_counters(end.udp);
-    assert_true(counters.lost > 0 && counters.received > 0);
     assert_int_equal(counters.received, end.received);
     assert_int_equal(counters.received + counters.lost, sent);
     udp_close(end.udp);
     (void)close(sock);
+    return counters;
+}
+
+// What came while the socket's queue was full is counted, too.
+static void test_a_full_queue(void **state)
+{
+    (void)state;
+    struct udp_counters counters = overflow(0);
+    assert_true(counters.lost > 0 && counters.received > 0);
+}
+
+static void test_a_bounded_queue(void **state)
+{
+    (void)state;
+    uint64_t received = overflow(32768).received; // of at least 1,400 octets each, in twice as many
+    assert_in_range(received, 1, 46);
+    assert_true(overflow(0).received > 2 * received);
 }
 
 static int tear_down(void **state)
@@ -233,6 +251,7 @@ int main(void)
         cmocka_unit_test(test_long_datagrams_are_dropped),
         cmocka_unit_test(test_address_in_use),
         cmocka_unit_test(test_a_full_queue),
+        cmocka_unit_test(test_a_bounded_queue),
     };
     return cmocka_run_group_tests(tests, NULL, tear_down);
 }

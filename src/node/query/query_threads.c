@@ -17,6 +17,12 @@
 // Sent in one turn. A flush of millions of ranges must not keep the thread from reading.
 #define SENT_AT_ONCE 1024
 
+// What waits to be read, of a thread: some 2,700 messages, which take it ten milliseconds. A longer
+// queue serves nobody, as queriers ask elsewhere after 50 to 100 ms; and what lies in it has left
+// the processor's cache, so that each message takes longer, and a thread that had to stand still
+// for a moment needs the longer to get abreast (docs/performance.md).
+#define QUEUE_BYTES (1024 * 1024)
+
 struct query_thread {
     uv_thread_t thread;
     bool started;
@@ -194,7 +200,11 @@ static bool open_thread(struct query_thread *thread, const struct endpoint *list
         udp_foresee_with(thread->queriers, on_batch);
     if (thread->queriers != NULL && thread->functions.asks && !alone)
         thread->upstreams = udp_open_alone(&any_port, on_upstream_datagram, NULL, thread, error);
-    return thread->upstreams != NULL;
+    if (thread->upstreams == NULL)
+        return false;
+    udp_bound_queue(thread->queriers, QUEUE_BYTES);
+    udp_bound_queue(thread->upstreams, QUEUE_BYTES);
+    return true;
 }
 
 static bool start_thread(struct query_thread *thread, struct error *error)
