@@ -25,6 +25,7 @@ struct leaf *interval_leaf_new(struct interval_map *map)
     struct leaf *leaf = pool_take(&map->pool);
     leaf->previous = NULL;
     leaf->next = NULL;
+    leaf->layout = 0;
     leaf_clear(leaf);
     map->index.leaves++;
     map->index.changes++;

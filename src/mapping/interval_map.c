@@ -21,11 +21,11 @@
 #include <assert.h>
 #include <string.h>
 
-static struct interval_map *new_map(bool small_pages)
+static struct interval_map *new_map(bool growing)
 {
     struct interval_map *map = memory_new(sizeof(*map));
-    pool_init(&map->pool, small_pages);
-    map->index.small_pages = small_pages;
+    pool_init(&map->pool, growing);
+    map->index.growing = growing;
     map->finder = interval_finder_pick();
     map->root = interval_leaf_new(map);
     return map;
@@ -180,7 +180,7 @@ bool interval_map_set_value(struct interval_map *map, uint64_t start, uint32_t v
     return true;
 }
 
-const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key)
+struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key)
 {
     int place = 0;
     return leaf_for(map, key, &place);

@@ -110,7 +110,7 @@ void leaf_write(struct leaf *leaf, const struct interval *intervals, unsigned co
     assert(count > 0 && leaf_fits(intervals, count));
     leaf->base = intervals[0].start;
     leaf->count = count;
-    leaf->kind = leaf_kind_for(intervals, count);
+    leaf->kind = (uint16_t)leaf_kind_for(intervals, count);
     if (leaf->kind == LEAF_NARROW)
         write_narrow(leaf, intervals, count);
     else if (leaf->kind == LEAF_FAR)

@@ -82,7 +82,8 @@ struct leaf_wide { // its starts lie where those of a far leaf do
 struct leaf {
     uint64_t base; // of narrow offsets: the start of the first interval when it was written
     uint32_t count;
-    uint32_t kind; // enum leaf_kind
+    uint16_t kind;   // enum leaf_kind
+    uint16_t layout; // of the line index, in which it was last; the writer's
     struct leaf *previous;
     struct leaf *next;
     union {

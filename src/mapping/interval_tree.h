@@ -68,7 +68,7 @@ void interval_leaf_shrunk(struct interval_map *map, uint64_t start, struct leaf 
 unsigned interval_leaf_fill(enum leaf_kind kind);
 
 // The leaf that a key leads to. For the writer.
-const struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key);
+struct leaf *interval_tree_leaf(const struct interval_map *map, uint64_t key);
 // Puts up to `count` intervals (which fit one leaf) behind all others: into the last leaf as far as
 // it takes them, or else all into a new one. Returns how many. The caller has begun a change.
 unsigned interval_tree_append(struct interval_map *map, const struct interval *intervals,

@@ -15,9 +15,13 @@
 #define SLOTS_OTHER  3
 // More lines of a leaf than this are put in anew together.
 #define MOVED_MAX 3
-// Done of a layout each time a leaf is added or dropped: leaves put in, and octets given back.
-#define LAID_AT_ONCE  16
-#define GIVEN_AT_ONCE ((size_t)1 << 20)
+// Done of a layout each time a leaf is added or dropped: leaves put in, and octets given back. A
+// map that grows while packets wait does not hurry, as each page of memory takes the kernel the
+// time of an answer: of a quarter more leaves than there were, with a quarter of that changes, all
+// are in just before the next layout is due.
+#define LAID_AT_ONCE         16
+#define LAID_AT_ONCE_GROWING 6
+#define GIVEN_AT_ONCE        ((size_t)1 << 20)
 // A line knows all but the three highest bits of where it starts. Slots are narrow enough that no
 // entry can name a line whose start differs from the key's slot in these alone.
 #define SLOT_WIDTH_MAX ((uint64_t)1 << 55)
@@ -228,13 +232,24 @@ void line_index_forget(struct line_index *index, const struct leaf *leaf,
                        const struct leaf_shape *shape)
 {
     forget_leaf(&index->slots, leaf, shape);
-    forget_leaf(&index->next, leaf, shape);
+    if (leaf->layout == index->layout)
+        forget_leaf(&index->next, leaf, shape);
 }
 
-void line_index_put(struct line_index *index, const struct leaf *leaf)
+// Puts a leaf into the slots being laid out.
+static unsigned put_into_next(struct line_index *index, struct leaf *leaf)
+{
+    leaf->layout = index->layout;
+    return put_leaf(&index->next, leaf);
+}
+
+void line_index_put(struct line_index *index, struct leaf *leaf)
 {
     (void)put_leaf(&index->slots, leaf);
-    (void)put_leaf(&index->next, leaf);
+    leaf->layout = (uint16_t)(index->layout - 1);
+    // Else it is put in when its turn comes.
+    if (index->next.count > 0 && leaf_get(leaf, leaf_last(leaf)).start > index->next_key)
+        (void)put_into_next(index, leaf);
 }
 
 void line_index_update(struct line_index *index, const struct leaf *leaf,
@@ -242,7 +257,8 @@ void line_index_update(struct line_index *index, const struct leaf *leaf,
 {
     struct leaf_shape shape = leaf_shape(leaf);
     update_leaf(&index->slots, leaf, before, &shape);
-    update_leaf(&index->next, leaf, before, &shape);
+    if (leaf->layout == index->layout)
+        update_leaf(&index->next, leaf, before, &shape);
 }
 
 // Laying out
@@ -321,7 +337,7 @@ static uint64_t *array_for(struct line_index *index, uint32_t count)
         arrays[i] = huge_array_new(array_bytes((uint64_t)1 << bits));
     // Of the last one only a part would be used, and given back: it would cost up to 2 MiB more.
     size_t whole = array_bytes((uint64_t)count + 1) / HUGE_PAGE * HUGE_PAGE;
-    if (whole > 0 && !index->small_pages)
+    if (whole > 0 && !index->growing)
         huge_array_ask(arrays[i], whole);
     return arrays[i];
 }
@@ -346,6 +362,7 @@ static void lay_out_begin(struct interval_map *map)
     index->next.entries = array_for(index, index->next.count);
     index->next_key = UINT64_MAX;
     index->next_starts = 0;
+    index->layout++;
 }
 
 // The slots laid out take the place of those in use. Lines that crowd in few slots are found
@@ -363,9 +380,9 @@ static void lay_out_end(struct line_index *index)
 static void lay_out_more(struct interval_map *map, size_t count)
 {
     struct line_index *index = &map->index;
-    const struct leaf *leaf = interval_tree_leaf(map, index->next_key);
+    struct leaf *leaf = interval_tree_leaf(map, index->next_key);
     for (; leaf != NULL && count > 0; count--) {
-        index->next_starts += put_leaf(&index->next, leaf);
+        index->next_starts += put_into_next(index, leaf);
         leaf = leaf->previous;
         if (leaf != NULL)
             __builtin_prefetch(leaf->previous);
@@ -381,7 +398,7 @@ void line_index_tend(struct interval_map *map)
     struct line_index *index = &map->index;
     size_t worth = index->laid_out / 4;
     if (index->next.count > 0)
-        lay_out_more(map, LAID_AT_ONCE);
+        lay_out_more(map, index->growing ? LAID_AT_ONCE_GROWING : LAID_AT_ONCE);
     else if (index->changes >= (worth > LEAVES_MIN ? worth : LEAVES_MIN))
         lay_out_begin(map);
     else

@@ -20,10 +20,13 @@
 //
 // There are some 1.7 slots for each line when the index is laid out, which happens anew after as
 // many changes of leaves as a quarter of them: beside the slots in use, some leaves with each leaf
-// that is added or dropped, and changes go to both until all are in. So no change takes long,
+// that is added or dropped, and changes of those that are in go to both. So no change takes long,
 // however large the map: whoever answers packets stands still while it writes, and readers wait for
-// it. Where most lines would crowd, because intervals lie in few dense clusters, there is no index,
-// and all go through the tree. An entry takes 8 bytes, which is 2.4 to 3.1 bytes an interval.
+// it. And what is laid out is written from its end to its beginning, so that the pages of its
+// memory are touched one after the other, and not nearly all of them by the next changes, wherever
+// these are. Where most lines would crowd, because intervals lie in few dense clusters, there is no
+// index, and all go through the tree. An entry takes 8 bytes, which is 2.4 to 3.1 bytes an
+// interval.
 #ifndef IVIP_MAPPING_LINE_INDEX_H
 #define IVIP_MAPPING_LINE_INDEX_H
 
@@ -65,11 +68,12 @@ struct line_index {
     struct line_slots given_up; // used before; `count` is what is still to be given back
     uint64_t next_key;          // leads to the last leaf that is not yet put into `next`
     size_t next_starts;         // slots of `next` in which a line starts
+    uint16_t layout;            // of `next`: that of the leaves that are in it, and maybe of others
     void *arrays[LINE_INDEX_BITS_MAX + 1][2];
-    size_t leaves;    // in the tree
-    size_t laid_out;  // of these, when they were laid out last
-    size_t changes;   // leaves added or dropped since
-    bool small_pages; // the arrays do without huge ones; set at first
+    size_t leaves;   // in the tree
+    size_t laid_out; // of these, when they were laid out last
+    size_t changes;  // leaves added or dropped since
+    bool growing;    // see interval_map_new_growing; set at first
 };
 
 struct interval_map;
@@ -90,7 +94,7 @@ struct leaf_shape leaf_shape(const struct leaf *leaf);
 void line_index_forget(struct line_index *index, const struct leaf *leaf,
                        const struct leaf_shape *shape);
 // Puts a leaf in that is not in the index.
-void line_index_put(struct line_index *index, const struct leaf *leaf);
+void line_index_put(struct line_index *index, struct leaf *leaf);
 // After a change of a leaf that had `before` as its shape: puts it in anew where that is another
 // now.
 void line_index_update(struct line_index *index, const struct leaf *leaf,

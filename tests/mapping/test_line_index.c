@@ -78,6 +78,17 @@ static void check_slots(const struct line_slots *slots, const struct leaf *const
     }
 }
 
+// What is being laid out is written from the end on: nothing is there before the next leaf.
+static void check_order(const struct interval_map *map)
+{
+    const struct line_slots *next = &map->index.next;
+    uint64_t start = next->count == 0 ? 0 : leaf_by_tree(map, map->index.next_key)->base;
+    if (next->count == 0 || !line_slots_cover(next, start))
+        return;
+    for (uint64_t i = 0; i <= line_slots_place(next, start) >> 32; i++)
+        assert_int_equal(next->entries[i], 0);
+}
+
 // The same of the slots in use and of those being laid out, for the leaves that are in the tree.
 static void check_entries(const struct interval_map *map)
 {
@@ -94,6 +105,7 @@ static void check_entries(const struct interval_map *map)
     assert_int_equal(map->index.leaves, count);
     check_slots(&map->index.slots, leaves, count);
     check_slots(&map->index.next, leaves, count);
+    check_order(map);
     memory_free(leaves);
 }
 
@@ -184,10 +196,10 @@ static void test_every_change(void **state)
     uint64_t (*const picks[])(struct random_source *) = {even, clustered, uneven, anywhere};
     struct random_source random;
     random_init(&random, random_seed_from_number(11));
-    for (size_t i = 0; i < 4; i++) {
-        struct interval_map *map = interval_map_new();
+    for (size_t i = 0; i < 8; i++) {
+        struct interval_map *map = i < 4 ? interval_map_new() : interval_map_new_growing();
         for (unsigned turn = 0; turn < 9000; turn++) {
-            uint64_t key = picks[i](&random);
+            uint64_t key = picks[i % 4](&random);
             change(map, key, interval_map_count(map) < 2200 || turn / 1000 % 2 == 0);
             check_entries(map);
             (void)check_key(map, key);
@@ -242,12 +254,10 @@ static void test_sliding(void **state)
 
 // A large index is laid out beside the one in use, a few leaves with each change: it is good all
 // the while, and never is much done at once.
-static void test_little_by_little(void **state)
+static void lay_out_while_growing(struct interval_map *map, size_t at_once)
 {
-    (void)state;
     struct random_source random;
     random_init(&random, random_seed_from_number(13));
-    struct interval_map *map = interval_map_new();
     const struct line_index *index = &map->index;
     size_t layouts = 0;
     size_t added = 0; // leaves, since the layout under way began
@@ -258,12 +268,19 @@ static void test_little_by_little(void **state)
         added = laying ? added + index->leaves - leaves : 0;
         if (!laying || index->next.count > 0)
             continue;
-        assert_in_range(added, index->laid_out / 16, index->laid_out / 16 + 64);
+        assert_in_range(added, index->laid_out / at_once, index->laid_out / 4);
         assert_true(check_all(map) >= 95);
         layouts++;
     }
     assert_in_range(layouts, 10, 20);
     interval_map_free(map);
+}
+
+static void test_little_by_little(void **state)
+{
+    (void)state;
+    lay_out_while_growing(interval_map_new(), 16);
+    lay_out_while_growing(interval_map_new_growing(), 6);
 }
 
 // What the index knows while it is laid out anew, and settles in the middle of it.
