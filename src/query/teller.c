@@ -309,6 +309,7 @@ void teller_answer(struct teller *teller, struct instant now, const struct asker
                    const struct answer *answer)
 {
     assert(answer->status != QUERY_FLUSH && range_valid(&answer->range));
+    teller->answered++;
     if (answer->status != QUERY_MAPPED && answer->status != QUERY_ZERO) {
         struct account *account = told_find_account(&teller->memory, &asker->endpoint);
         if (account != NULL)

@@ -326,6 +326,14 @@ static struct account *next_turn(struct teller *teller, struct instant now)
     return ready == NULL ? NULL : container_of(ready, struct account, ready);
 }
 
+// All is sent: there may be time for what is left of those that were given up.
+static void reap(struct teller *teller)
+{
+    bool busy = teller->answered >= TOLD_REAPED_AT_ONCE;
+    told_reap(&teller->memory, busy ? 1 : TOLD_REAPED_AT_ONCE - teller->answered);
+    teller->answered = 0;
+}
+
 size_t teller_next_output(struct teller *teller, struct instant now, struct endpoint *to,
                           uint8_t *buffer)
 {
@@ -342,7 +350,7 @@ size_t teller_next_output(struct teller *teller, struct instant now, struct endp
     if (length == 0)
         length = page_teller_next_output(&teller->pages, to, buffer);
     if (length == 0)
-        told_reap(&teller->memory, TOLD_REAPED_AT_ONCE);
+        reap(teller);
     return length;
 }
 

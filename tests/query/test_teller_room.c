@@ -188,6 +188,37 @@ static void test_much_gives_way_slowly(void **state)
     stop(&f);
 }
 
+// What a querier that is gone was told goes in the time that answers leave.
+static void test_those_gone_go_in_spare_time(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    define_many(&f, 100);
+    (void)tell(&f, X, "20.1.0.20");
+    (void)tell(&f, Y, many(0));
+    for (int i = 1; i < 80; i++)
+        (void)tell(&f, X, many(i));
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
+        (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
+        pass(&f, PACE_PATIENCE_MS_MAX);
+    }
+    expect_silence(&f);
+    const size_t before = teller_told(qsa_teller(f.qsa));
+    assert_in_range(before, 2, 80); // it is gone, and most of that is left
+    for (int i = 0; i < 10; i++)
+        request(&f, Y, many(i + 10), 0);
+    ignore(&f); // answers to Y; one makes room
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), before + 10 - 1);
+    for (int i = 0; i < 5; i++)
+        request(&f, Y, many(i + 20), 0);
+    ignore(&f);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), before + 10 - 1 + 5 - (8 - 5));
+    expect_silence(&f);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), before + 10 - 1 + 5 - (8 - 5) - 8);
+    stop(&f);
+}
+
 // To make more room moves all that was told, which for millions takes longer than a server may
 // stand still: so there is room from the start for as much as there can ever be.
 static void test_room_is_there_from_the_start(void **state)
@@ -222,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_queriers_max),
         cmocka_unit_test(test_silent_queriers_give_way),
         cmocka_unit_test(test_much_gives_way_slowly),
+        cmocka_unit_test(test_those_gone_go_in_spare_time),
         cmocka_unit_test(test_room_is_there_from_the_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
