@@ -74,6 +74,9 @@ void queriers_open(struct queriers *queriers, struct space *space, size_t count,
     queriers->beliefs = memory_new_array(queriers->room, sizeof(*queriers->beliefs));
     for (size_t i = 0; i < count; i++) {
         queriers->sockets[i] = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        // Nobody here asks a second time, so what comes while others run must not be lost.
+        (void)setsockopt(queriers->sockets[i], SOL_SOCKET, SO_RCVBUFFORCE, &(int){1 << 22},
+                         sizeof(int));
         assert_int_equal(connect(queriers->sockets[i], (struct sockaddr *)&address, length), 0);
     }
 }
