@@ -10,7 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 30000
+#define PATIENCE_MS    30000
+#define UNANSWERED_MAX 500
 
 // The space
 
@@ -159,6 +160,13 @@ void queriers_hear(struct queriers *queriers)
     }
 }
 
+// What a querier was told is still so.
+static bool is_true(const struct queriers *queriers, const struct belief *belief)
+{
+    struct address etr = true_etr(queriers->space, belief->micronet);
+    return belief->state != TOLD || address_equal(&belief->etr, &etr);
+}
+
 void queriers_hear_until(struct queriers *queriers, bool (*done)(const struct queriers *))
 {
     for (int ms = 0; ms < PATIENCE_MS; ms += 10) {
@@ -167,7 +175,11 @@ void queriers_hear_until(struct queriers *queriers, bool (*done)(const struct qu
             return;
         (void)poll(NULL, 0, 10);
     }
-    fail_msg("not everyone was told");
+    size_t wrong = 0;
+    for (uint64_t nonce = 1; nonce <= queriers->nonce; nonce++)
+        wrong += !is_true(queriers, &queriers->beliefs[nonce]);
+    fail_msg("of %zu questions %zu were answered; of what was told %zu are not true any more",
+             (size_t)queriers->nonce, (size_t)queriers->replies, wrong);
 }
 
 void queriers_meet(struct queriers *queriers)
@@ -179,6 +191,11 @@ void queriers_meet(struct queriers *queriers)
         } while (queriers->beliefs[queriers->nonce].state != TOLD);
 }
 
+bool queriers_abreast(const struct queriers *queriers)
+{
+    return queriers->nonce - queriers->replies < UNANSWERED_MAX;
+}
+
 bool queriers_answered(const struct queriers *queriers)
 {
     return queriers->replies == queriers->nonce;
@@ -186,11 +203,8 @@ bool queriers_answered(const struct queriers *queriers)
 
 bool queriers_know(const struct queriers *queriers)
 {
-    for (uint64_t nonce = 1; nonce <= queriers->nonce; nonce++) {
-        const struct belief *belief = &queriers->beliefs[nonce];
-        struct address etr = true_etr(queriers->space, belief->micronet);
-        if (belief->state == TOLD && !address_equal(&belief->etr, &etr))
+    for (uint64_t nonce = 1; nonce <= queriers->nonce; nonce++)
+        if (!is_true(queriers, &queriers->beliefs[nonce]))
             return false;
-    }
     return true;
 }

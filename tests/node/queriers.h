@@ -66,6 +66,8 @@ void queriers_hear_until(struct queriers *queriers, bool (*done)(const struct qu
 void queriers_meet(struct queriers *queriers);
 
 // Whether every question was answered.
+// Most questions were answered: nobody here asks a second time, and a server's queue holds so many.
+bool queriers_abreast(const struct queriers *queriers);
 bool queriers_answered(const struct queriers *queriers);
 // Whether all that was ever told is what is true, or was flushed.
 bool queriers_know(const struct queriers *queriers);

@@ -88,7 +88,7 @@ static void test_everyone_told_is_told(void **state)
             change(&f);
         if (round % RELOAD_EVERY == RELOAD_EVERY - 1)
             reload(&f);
-        queriers_hear(&f.queriers);
+        queriers_hear_until(&f.queriers, queriers_abreast);
     }
     queriers_hear_until(&f.queriers, queriers_know);
     assert_true(f.queriers.replies - f.queriers.refused > ROUNDS && f.queriers.updates > ROUNDS);

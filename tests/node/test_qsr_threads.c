@@ -122,7 +122,7 @@ static void test_everyone_told_is_told(void **state)
             change(&f);
         if (round % 20 == 10)
             choose_servers(&f, 1 + round / 20 % 3);
-        queriers_hear(&f.queriers);
+        queriers_hear_until(&f.queriers, queriers_abreast);
     }
     queriers_hear_until(&f.queriers, queriers_answered);
     queriers_hear_until(&f.queriers, queriers_know);
