@@ -11,7 +11,7 @@
 // (SO_TIMESTAMPNS): so it counts what the server does, and not that this program stood still before
 // it read. What it could not send while it stood still for STALL_NS is not sent after, or a burst
 // would be measured that nobody asked for. Prints: answers/s, p50 and p99 in microseconds, lost,
-// Cache Updates taken, answers in all, p99.9.
+// Cache Updates taken, answers in all, p99.9, how many took longer than a millisecond, of how many.
 #include "base/memory.h"
 #include "bench/query_names.h"
 #include "wire/query.h"
@@ -377,6 +377,15 @@ static unsigned percentile(const struct load *load, double part)
     return HISTOGRAM_US;
 }
 
+// Of all that count, so many took longer than a millisecond.
+static uint64_t slow(const struct load *load)
+{
+    uint64_t quick = 0;
+    for (unsigned us = 0; us < 1000; us++)
+        quick += load->histogram[us];
+    return load->counted - quick;
+}
+
 int main(int count, char **arguments)
 {
     if (count < 5)
@@ -400,9 +409,10 @@ int main(int count, char **arguments)
     for (size_t i = 0; i < SLOTS; i++)
         load->lost += load->slots[i].nonce != 0;
     double took = (double)(end - load->counted_from) / 1e9;
-    (void)printf("%.0f %u %u %" PRIu64 " %" PRIu64 " %" PRIu64 " %u\n",
+    (void)printf("%.0f %u %u %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %" PRIu64 " %" PRIu64 "\n",
                  (double)load->counted / took, percentile(load, 0.5), percentile(load, 0.99),
-                 load->lost, load->updates, load->answered, percentile(load, 0.999));
+                 load->lost, load->updates, load->answered, percentile(load, 0.999), slow(load),
+                 (uint64_t)load->counted);
     memory_free(load);
     return 0;
 }
