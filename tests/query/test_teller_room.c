@@ -44,6 +44,17 @@ static void test_eviction_flushes_first(void **state)
     stop(&f);
 }
 
+// X, which was told of 20.1.0.16/28, answers no update: it is gone.
+static void lose_x(struct fixture *f)
+{
+    change(f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
+        (void)expect(f, MESSAGE_CACHE_UPDATE, X);
+        pass(f, PACE_PATIENCE_MS_MAX);
+    }
+    expect_silence(f);
+}
+
 // What a querier that is gone was told makes room before anybody is flushed.
 static void test_eviction_begins_with_those_gone(void **state)
 {
@@ -56,12 +67,7 @@ static void test_eviction_begins_with_those_gone(void **state)
     (void)tell(&f, X, "20.1.0.20");
     for (int i = 1; i < 38; i++)
         (void)tell(&f, X, many(i));
-    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
-    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
-        (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
-        pass(&f, PACE_PATIENCE_MS_MAX);
-    }
-    expect_silence(&f);
+    lose_x(&f);
     assert_true(teller_told(qsa_teller(f.qsa)) > 20);
     for (int i = 38; i < 58; i++)
         (void)tell(&f, "192.0.2.7:4746", many(i));
@@ -198,12 +204,7 @@ static void test_those_gone_go_in_spare_time(void **state)
     (void)tell(&f, Y, many(0));
     for (int i = 1; i < 80; i++)
         (void)tell(&f, X, many(i));
-    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
-    for (int i = 0; i < UPDATE_TRIES_MAX; i++) {
-        (void)expect(&f, MESSAGE_CACHE_UPDATE, X);
-        pass(&f, PACE_PATIENCE_MS_MAX);
-    }
-    expect_silence(&f);
+    lose_x(&f);
     const size_t before = teller_told(qsa_teller(f.qsa));
     assert_in_range(before, 2, 80); // it is gone, and most of that is left
     for (int i = 0; i < 10; i++)
