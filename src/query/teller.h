@@ -21,12 +21,14 @@
 #include <stdint.h>
 
 // How often a Cache Update is sent; when, pace.h says.
-#define UPDATE_TRIES_MAX  12 // then the querier is gone, and is forgotten
-#define UPDATE_TRIES_FULL 4  // ... sooner, while memory is full
+#define UPDATE_TRIES_MAX 12 // then the querier is gone, and is forgotten
 // ... and so it is when updates of one range were due for that long and it acknowledged none,
 // however often a newer one took the place of an older.
-#define UPDATE_UNCONFIRMED_MS_MAX  12000
-#define UPDATE_UNCONFIRMED_MS_FULL 1000 // ... sooner, while memory is full
+#define UPDATE_UNCONFIRMED_MS_MAX 12000
+// While memory is full, sooner: one that acknowledges nothing after that; one that acknowledges
+// others the sooner, the less room is left for what is not confirmed, down to the same time.
+#define UPDATE_TRIES_FULL          4
+#define UPDATE_UNCONFIRMED_MS_FULL 1000
 // A querier that was not heard for so long holds nothing any more (docs/protocol.md, rule 8).
 #define TELLER_SILENCE_MS 30000
 #define PROOF_SECONDS     600 // how long a returned token proves an address

@@ -155,6 +155,7 @@ static void receive_update_ack(struct teller *teller, struct instant now,
     if (!told->pending || told->unsent || message->server_sequence != told->update_sequence)
         return;
     teller->counters.acknowledged++;
+    told->account->confirmed = now;
     told->pending = false;
     if (told->queued) // to be sent again
         told_dequeue(told);
@@ -224,16 +225,31 @@ static struct query_message update_message(struct teller *teller, struct instant
     };
 }
 
+// How long an update may be unconfirmed, while memory is full, by a querier that confirms others.
+static uint64_t patience_while_full_ms(const struct teller *teller)
+{
+    const uint64_t most = UPDATE_UNCONFIRMED_MS_MAX;
+    size_t limit = teller->config.told_max;
+    size_t spare = teller_told_most(limit) - limit;
+    size_t taken = told_count(&teller->memory) - limit;
+    return taken >= spare ? UPDATE_UNCONFIRMED_MS_FULL
+                          : most - (most - UPDATE_UNCONFIRMED_MS_FULL) * taken / spare;
+}
+
 // Whether its querier is taken for gone. While memory is full, one that does not confirm must not
 // keep the room of others for long.
 static bool is_given_up(const struct teller *teller, struct instant now, const struct told *told)
 {
+    const struct account *account = told->account;
     bool full = told_count(&teller->memory) >= teller->config.told_max;
+    bool silent = instant_before(account->confirmed, told->missed);
     struct instant since = told->missed;
-    if (instant_before(since, told->account->released))
-        since = told->account->released;
-    uint64_t most_ms = full ? UPDATE_UNCONFIRMED_MS_FULL : UPDATE_UNCONFIRMED_MS_MAX;
-    return told->tries >= (full ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX) ||
+    if (instant_before(since, account->released))
+        since = account->released;
+    uint64_t most_ms = UPDATE_UNCONFIRMED_MS_MAX;
+    if (full)
+        most_ms = silent ? UPDATE_UNCONFIRMED_MS_FULL : patience_while_full_ms(teller);
+    return told->tries >= (full && silent ? UPDATE_TRIES_FULL : UPDATE_TRIES_MAX) ||
            instant_reached(now, instant_add(since, duration_ms(most_ms)));
 }
 

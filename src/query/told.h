@@ -51,7 +51,8 @@ struct account {
     struct list_node told;   // in the order told, but for
     struct list_node queued; // those with an update to be sent, which are here in the order of that
     struct instant released; // when updates last had waited for proof or credit, and could go on
-    struct pace pace;        // of updates
+    struct instant confirmed; // when it last acknowledged an update
+    struct pace pace;         // of updates
     // While updates are queued that may be sent, it is in one of these of told_memory:
     struct heap_node turn;  // in turns, until the pace allows the next
     struct list_node ready; // in ready, when it does

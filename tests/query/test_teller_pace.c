@@ -154,6 +154,62 @@ static void test_room_is_not_waited_for(void **state)
     stop(&f);
 }
 
+// X asks for more, `each_ms` times a millisecond, or each `ms_each` ms, while memory is full of
+// what Y was told, of whose acknowledgements two of three are lost. Returns how often X was told
+// "busy".
+static unsigned fill_beside_a_lossy_path(struct fixture *f, unsigned questions, unsigned each_ms,
+                                         unsigned ms_each)
+{
+    struct endpoint x = endpoint_of(X);
+    unsigned updates = 0;
+    unsigned busy = 0;
+    for (unsigned i = 0; i < 20000; i++)
+        (void)tell(f, Y, "20.1.0.70");
+    pass(f, 1000);
+    for (unsigned i = 0; i < questions; i++) {
+        struct query_message message = {0};
+        request(f, X, "20.1.0.20", 0);
+        for (struct endpoint to; sent(f, &message, &to);) {
+            bool to_x = endpoint_equal(&to, &x);
+            busy += message.type == MESSAGE_MAP_REPLY && message.status == QUERY_BUSY;
+            if (to_x || updates++ % 3 == 0)
+                acknowledge(f, to_x ? X : Y, &message);
+        }
+        for (unsigned ms = 0; ms < ms_each; ms++)
+            pass(f, i % each_ms == 0 ? 1 : 0);
+    }
+    return busy;
+}
+
+static struct fixture start_with_room(size_t told_max)
+{
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = told_max;
+    return start_with(&config);
+}
+
+// While memory is full, a querier that acknowledges some of what it is sent is not given up for
+// what was lost.
+static void test_losses_are_no_end(void **state)
+{
+    (void)state;
+    struct fixture f = start_with_room(20000);
+    assert_int_equal(fill_beside_a_lossy_path(&f, 1000, 1, 10), 0);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->queriers_lost, 0);
+    assert_true(teller_counters(qsa_teller(f.qsa))->updates_repeated > 500);
+    stop(&f);
+}
+
+// ... unless others wait for its room: the less there is, the less it has time.
+static void test_losses_do_not_hold_up_others(void **state)
+{
+    (void)state;
+    struct fixture f = start_with_room(20000);
+    assert_int_equal(fill_beside_a_lossy_path(&f, 40000, 4, 1), 0);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->queriers_lost, 1);
+    stop(&f);
+}
+
 // What waits for its turn does not wait for ever: who cannot be told in time is given up.
 static void test_updates_that_come_too_late(void **state)
 {
@@ -219,6 +275,8 @@ int main(void)
         cmocka_unit_test(test_updates_that_wait_are_replaced),
         cmocka_unit_test(test_losses_slow_updates_down),
         cmocka_unit_test(test_room_is_not_waited_for),
+        cmocka_unit_test(test_losses_are_no_end),
+        cmocka_unit_test(test_losses_do_not_hold_up_others),
         cmocka_unit_test(test_updates_that_come_too_late),
         cmocka_unit_test(test_nothing_to_be_sent_any_more),
     };
