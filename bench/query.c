@@ -107,7 +107,10 @@ static size_t make_ack(uint8_t *bytes, const struct query_message *reply)
                                 .nonce = reply->nonce,
                                 .token = reply->token,
                                 .server_sequence = reply->server_sequence,
-                                .instance = 1};
+                                .instance = 1,
+                                .released_count = reply->flushed_count};
+    for (size_t i = 0; i < reply->flushed_count; i++)
+        ack.released[i] = reply->flushed[i];
     return query_encode(&ack, bytes, QUERY_MESSAGE_BYTES_MAX);
 }
 
@@ -168,7 +171,7 @@ static size_t drain(struct bench *bench)
             bench_stop("not a Cache Update");
         length = make_ack(bytes, &update);
         qsa_input(bench->qsa, bench->now, &to, bytes, length);
-        count++;
+        count += 1 + update.flushed_count;
     }
     return count;
 }

@@ -212,9 +212,15 @@ static void take_update(struct load *load, const struct querier *querier,
                                 .nonce = update->nonce,
                                 .token = update->token,
                                 .server_sequence = update->server_sequence,
-                                .instance = 1};
+                                .instance = 1,
+                                .released_count = update->flushed_count};
+    for (size_t i = 0; i < update->flushed_count; i++) {
+        if (!nonce_ours(update->flushed[i], &micronet))
+            stop("a wrong flush");
+        ack.released[i] = update->flushed[i];
+    }
     size_t length = query_encode(&ack, bytes, sizeof(bytes));
-    load->updates++;
+    load->updates += 1 + update->flushed_count;
     (void)send(querier->descriptor, bytes, length, 0);
 }
 

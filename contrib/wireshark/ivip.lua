@@ -27,7 +27,7 @@ local statuses = {
 local page_statuses = { [0] = "found", [1] = "none", [2] = "unknown", [3] = "longer" }
 local sections = { [1] = "updates", [2] = "heartbeat", [3] = "snapshot", [4] = "state" }
 local kinds = { [1] = "map", [2] = "define", [3] = "split", [4] = "join", [5] = "delete" }
-local extensions = { [0] = "padding", [1] = "alternative", [2] = "released" }
+local extensions = { [0] = "padding", [1] = "alternative", [2] = "released", [3] = "flushed" }
 
 local f = ivip.fields
 f.magic = ProtoField.uint16("ivip.magic", "Magic", base.HEX)
@@ -50,6 +50,7 @@ f.mab_sequence = ProtoField.uint64("ivip.mab_sequence", "MAB sequence")
 f.extension = ProtoField.uint16("ivip.extension", "Extension", base.DEC, extensions)
 f.alternative = ProtoField.string("ivip.alternative", "Alternative server")
 f.released = ProtoField.uint64("ivip.released", "Released nonce", base.HEX)
+f.flushed = ProtoField.uint64("ivip.flushed", "Flushed nonce", base.HEX)
 f.page = ProtoField.string("ivip.page", "Page")
 f.page_root = ProtoField.string("ivip.page.root", "Root in force")
 f.page_level = ProtoField.uint8("ivip.page.level", "Level of the root")
@@ -152,6 +153,8 @@ local function dissect_extensions(buffer, tree, offset)
                 address_text(value(0, 1):uint(), value(4, 16)), value(2, 2):uint()))
         elseif kind == 2 and length == 8 then
             item:add(f.released, buffer(offset + 4, length))
+        elseif kind == 3 and length == 8 then
+            item:add(f.flushed, buffer(offset + 4, length))
         end
         offset = offset + 4 + length
     end

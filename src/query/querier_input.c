@@ -95,11 +95,23 @@ static struct learned *learn(struct querier *querier, size_t upstream,
     return learned;
 }
 
-// Acknowledges a message. `released`, where not NULL, is a nonce of that server under which nothing
-// is held any more, and will not be again.
+// Nonces of one server under which nothing is held any more, and will not be again.
+struct released {
+    size_t count;
+    uint64_t nonces[QUERY_RELEASED_MAX];
+};
+
+static struct released released_one(uint64_t nonce)
+{
+    return (struct released){1, {nonce}};
+}
+
+static const struct released released_none = {0};
+
+// Acknowledges a message.
 static void acknowledge(struct querier *querier, const struct upstream *upstream,
                         enum message_type type, const struct query_message *message,
-                        const uint64_t *released)
+                        const struct released *released)
 {
     struct query_message ack = {
         .type = type,
@@ -109,8 +121,8 @@ static void acknowledge(struct querier *querier, const struct upstream *upstream
         .server_sequence = message->server_sequence,
         .instance = querier->instance,
     };
-    if (released != NULL)
-        ack.released[ack.released_count++] = *released;
+    for (; ack.released_count < released->count; ack.released_count++)
+        ack.released[ack.released_count] = released->nonces[ack.released_count];
     (void)outbox_put(&querier->outbox, &upstream->endpoint, &ack);
 }
 
@@ -130,11 +142,10 @@ static void take_over(struct querier *querier, struct instant now, struct reques
     bool replaces = before != NULL && before->upstream == index &&
                     querier_is_vouched(querier, before) &&
                     range_equal(&before->range, &message->range);
-    uint64_t released = replaces ? before->nonce : 0;
+    struct released released = replaces ? released_one(before->nonce) : released_none;
     struct learned *learned = learn(querier, index, request, message);
     querier_answer(querier, now, request->question, learned);
-    acknowledge(querier, querier->upstreams[index], ack_for(message), message,
-                replaces ? &released : NULL);
+    acknowledge(querier, querier->upstreams[index], ack_for(message), message, &released);
 }
 
 // A message that answers an open request with a mapping.
@@ -146,9 +157,10 @@ static void take_answer(struct querier *querier, struct instant now, struct requ
         take_over(querier, now, request, message);
         return;
     }
+    struct released released = released_one(message->nonce);
     querier->counters.dropped_stale++;
     acknowledge(querier, querier->upstreams[request->upstream], ack_for(message), message,
-                &message->nonce);
+                &released);
     if (range_contains_address(&later->range, &request->question->address))
         querier_answer(querier, now, request->question, later);
     else
@@ -203,9 +215,10 @@ static struct request *find_request(struct querier *querier, const struct upstre
 static void release_late(struct querier *querier, const struct upstream *upstream,
                          const struct query_message *message)
 {
+    struct released released = released_one(message->nonce);
     if (find_held(querier, message->nonce) == NULL &&
         questions_find_request(&querier->questions, message->nonce) == NULL)
-        acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, &message->nonce);
+        acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, &released);
 }
 
 // A server that cannot answer may name another that can. Only one that is in the group counts: who
@@ -266,7 +279,7 @@ static void receive_reply(struct querier *querier, struct instant now, struct up
     case QUERY_FLUSH:
         return; // cannot be: query_decode refuses it in a reply
     }
-    acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, NULL);
+    acknowledge(querier, upstream, MESSAGE_MAP_REPLY_ACK, message, &released_none);
     request->declined = true;
     take_advice(querier, request->question, message);
     querier_request_in_vain(querier, now, request);
@@ -308,7 +321,8 @@ static void update_learned(struct querier *querier, struct instant now, struct l
 
 // A Cache Update that overtook the Map Reply for the same request: it is the answer itself.
 static void update_before_reply(struct querier *querier, struct instant now,
-                                struct request *request, const struct query_message *message)
+                                struct request *request, const struct query_message *message,
+                                struct released *released)
 {
     struct upstream *upstream = querier->upstreams[request->upstream];
     if (!question_takes(request->question, &message->range)) {
@@ -321,9 +335,36 @@ static void update_before_reply(struct querier *querier, struct instant now,
     if (message->status != QUERY_FLUSH) {
         take_answer(querier, now, request, message);
     } else {
-        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, &message->nonce);
+        released->nonces[released->count++] = message->nonce;
+        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, released);
         querier_request_in_vain(querier, now, request);
     }
+}
+
+// Forgets what a flush names besides its own nonce. The same as if each came by itself, but for
+// their sequence, which they need not have: a flush is the last word under its nonce.
+static struct released flush_others(struct querier *querier, struct instant now,
+                                    const struct upstream *upstream,
+                                    const struct query_message *message)
+{
+    struct released released = released_none;
+    for (size_t i = 0; i < message->flushed_count; i++) {
+        uint64_t nonce = message->flushed[i];
+        struct learned *learned = find_held(querier, nonce);
+        struct request *request = questions_find_request(&querier->questions, nonce);
+        if (learned != NULL && learned->upstream == upstream->index) {
+            querier->counters.updates++;
+            querier->counters.flushed++;
+            querier_forget(querier, learned);
+        } else if (request != NULL && request->upstream == upstream->index) {
+            if (!hear_answer(querier, now, request, message))
+                continue;
+            querier->counters.updates++;
+            querier_request_in_vain(querier, now, request);
+        }
+        released.nonces[released.count++] = nonce;
+    }
+    return released;
 }
 
 // An update is no sign that its server lives: who is on the path may have kept it back, or repeat
@@ -332,16 +373,18 @@ static void receive_update(struct querier *querier, struct instant now, struct u
                            const struct query_message *message)
 {
     size_t index = upstream->index;
+    struct released released = flush_others(querier, now, upstream, message);
     struct learned *learned = find_held(querier, message->nonce);
     struct request *request = questions_find_request(&querier->questions, message->nonce);
     if (learned != NULL && learned->upstream == index) {
-        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, NULL);
+        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, &released);
         update_learned(querier, now, learned, message);
     } else if (request != NULL && request->upstream == index) {
-        update_before_reply(querier, now, request, message);
+        update_before_reply(querier, now, request, message, &released);
     } else {
         querier->counters.repeated++;
-        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, &message->nonce);
+        released.nonces[released.count++] = message->nonce;
+        acknowledge(querier, upstream, MESSAGE_CACHE_UPDATE_ACK, message, &released);
     }
 }
 

@@ -11,6 +11,10 @@ size_t teller_told_most(size_t told_max)
 // How many accounts are looked at for one that is gone.
 #define ACCOUNTS_LOOKED_AT 8
 
+// What is flushed at once is at most a sixteenth of all, and was told within a second.
+#define EVICTED_PART        16
+#define EVICTED_TOGETHER_MS 1000
+
 // The first of a list of an account's that is not yet being flushed, or NULL. Those that are go
 // behind the others, so that the next search is short.
 static struct told *find_unflushed(struct list_node *list, size_t most)
@@ -25,16 +29,38 @@ static struct told *find_unflushed(struct list_node *list, size_t most)
     return NULL;
 }
 
-// Flushes the least recently told range of an account that is not yet being flushed.
-static void evict_of(struct teller *teller, struct instant now, struct account *account)
+// The least recently told range of an account that is not yet being flushed, or NULL.
+static struct told *oldest_of(struct account *account)
 {
     struct told *told = find_unflushed(&account->told, account->flush_count + 1);
-    if (told == NULL)
-        told = find_unflushed(&account->queued, account->flush_count + 1);
+    return told != NULL ? told : find_unflushed(&account->queued, account->flush_count + 1);
+}
+
+// So many ranges are flushed at once: as many as one message can name, unless they are a large part
+// of all.
+static size_t evicted_at_once(size_t most)
+{
+    size_t part = 1 + most / EVICTED_PART;
+    return part < 1 + QUERY_FLUSHED_MAX ? part : 1 + QUERY_FLUSHED_MAX;
+}
+
+// Flushes the least recently told ranges of an account, of which it may have so many: one, and of
+// those that were told soon after it as many as go with its flush. A message for each would cost as
+// much as the questions for which room is made.
+static void evict_of(struct teller *teller, struct instant now, struct account *account,
+                     size_t most)
+{
+    struct told *told = oldest_of(account);
     if (told == NULL)
         return;
-    teller->counters.evicted++;
-    teller_notify_flush(teller, now, told);
+    struct instant until = instant_add(told->expires, duration_ms(EVICTED_TOGETHER_MS));
+    for (size_t left = evicted_at_once(most); left > 0 && told != NULL; left--) {
+        if (instant_before(until, told->expires))
+            return;
+        teller->counters.evicted++;
+        teller_notify_flush(teller, now, told);
+        told = oldest_of(account);
+    }
 }
 
 static void evict_oldest(struct teller *teller, struct instant now)
@@ -43,12 +69,10 @@ static void evict_oldest(struct teller *teller, struct instant now)
     if (oldest == NULL)
         return;
     struct told *told = container_of(oldest, struct told, use);
-    if (told->account->forgotten) {
+    if (told->account->forgotten)
         told_remove(&teller->memory, told);
-        return;
-    }
-    teller->counters.evicted++;
-    teller_notify_flush(teller, now, told);
+    else
+        evict_of(teller, now, told->account, teller->config.told_max);
 }
 
 // Whether the account holds more than twice what each does on average: what it asks for more then
@@ -119,10 +143,12 @@ bool teller_make_room(struct teller *teller, struct instant now, struct account 
     if (account->told_count >= teller_told_most(config->told_per_querier_max) ||
         count >= teller_told_most(config->told_max))
         return false;
-    if (account->told_count - account->flush_count >= config->told_per_querier_max ||
-        (count >= config->told_max && is_greedy(teller, account)))
-        evict_of(teller, now, account);
-    else if (count >= config->told_max)
+    bool full = teller->memory.use_count >= config->told_max;
+    if (account->told_count - account->flush_count >= config->told_per_querier_max)
+        evict_of(teller, now, account, config->told_per_querier_max);
+    else if (full && is_greedy(teller, account))
+        evict_of(teller, now, account, config->told_max);
+    else if (full)
         evict_oldest(teller, now);
     return true;
 }

@@ -55,7 +55,7 @@ void teller_notify_flush(struct teller *teller, struct instant now, struct told 
 {
     if (told->flush || told->account->forgotten)
         return;
-    told_mark_flush(told);
+    told_mark_flush(&teller->memory, told);
     notify(teller, now, told);
 }
 
@@ -131,7 +131,10 @@ static void release(struct teller *teller, const struct endpoint *from,
             account == NULL ? NULL : told_find(&teller->memory, account, message->released[i]);
         if (told == NULL)
             continue;
-        teller->counters.released++;
+        if (told->flush)
+            teller->counters.acknowledged++;
+        else
+            teller->counters.released++;
         told_remove(&teller->memory, told);
     }
 }
@@ -259,8 +262,8 @@ static void give_up(struct teller *teller, struct account *account)
     told_give_up_account(&teller->memory, account);
 }
 
-static size_t send_update(struct teller *teller, struct instant now, struct told *told,
-                          struct endpoint *to, uint8_t *buffer)
+// The update of `told` is being sent.
+static void note_sent(struct teller *teller, struct instant now, struct told *told)
 {
     struct account *account = told->account;
     if (told->unsent)
@@ -275,7 +278,30 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
     teller->counters.flushes_sent += told->flush;
     struct instant again = instant_add(now, pace_patience(&account->pace, told->tries));
     heap_set(&teller->memory.deadlines, &told->deadline, instant_earlier(again, told->expires));
+}
+
+// Flushes that are queued right behind a flush go with it.
+static void add_flushes(struct teller *teller, struct instant now, struct account *account,
+                        struct query_message *message)
+{
+    while (message->flushed_count < QUERY_FLUSHED_MAX && !list_empty(&account->queued)) {
+        struct told *told = container_of(list_first(&account->queued), struct told, of_account);
+        if (!told->flush || is_given_up(teller, now, told) ||
+            !teller_spend(account, now, QUERY_FLUSHED_BYTES))
+            return;
+        note_sent(teller, now, told);
+        message->flushed[message->flushed_count++] = told->nonce;
+    }
+}
+
+static size_t send_update(struct teller *teller, struct instant now, struct told *told,
+                          struct endpoint *to, uint8_t *buffer)
+{
+    struct account *account = told->account;
+    note_sent(teller, now, told);
     struct query_message message = update_message(teller, now, told);
+    if (told->flush)
+        add_flushes(teller, now, account, &message);
     *to = account->endpoint;
     return query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
 }

@@ -246,6 +246,7 @@ struct told *told_add(struct told_memory *memory, struct account *account, struc
     list_append(&subject->told, &told->of_subject);
     list_append(&account->told, &told->of_account);
     list_append(&memory->uses, &told->use);
+    memory->use_count++;
     heap_set(&memory->deadlines, &told->deadline, expires);
     account->told_count++;
     return told;
@@ -276,6 +277,8 @@ void told_remove(struct told_memory *memory, struct told *told)
     account->told_count--;
     if (told->flush)
         account->flush_count--;
+    else
+        memory->use_count--;
     slab_give(&memory->tellings, told);
     if (list_empty(&subject->told))
         remove_subject(memory, subject);
@@ -306,10 +309,11 @@ void told_again(struct told_memory *memory, struct told *told)
     list_append(&memory->uses, &told->use);
 }
 
-void told_mark_flush(struct told *told)
+void told_mark_flush(struct told_memory *memory, struct told *told)
 {
     assert(!told->flush);
     told->flush = true;
+    memory->use_count--;
     told->account->flush_count++;
     list_remove(&told->use);
 }

@@ -100,7 +100,8 @@ struct told_memory {
     struct heap deadlines;
     struct heap turns;          // accounts, by when their next update may be sent
     struct list_node ready;     // accounts whose next update may be sent, in turn
-    struct list_node uses;      // least recently told first
+    struct list_node uses;      // those not flushed, least recently told first
+    size_t use_count;           // so many
     struct list_node waiting;   // accounts that cannot be told before they prove their address
     struct list_node forgotten; // accounts of which something is left to be removed
     struct list_node round;     // accounts not forgotten, looked at in turn for one that is gone
@@ -158,6 +159,6 @@ void told_dequeue(struct told *told);
 // The same request was answered again.
 void told_again(struct told_memory *memory, struct told *told);
 // What it was told is to be flushed: it is no longer among the uses.
-void told_mark_flush(struct told *told);
+void told_mark_flush(struct told_memory *memory, struct told *told);
 
 #endif

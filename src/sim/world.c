@@ -103,6 +103,10 @@ static void describe(FILE *file, const uint8_t *bytes, size_t length)
         (void)fprintf(file, " %s %s -> %s, %" PRIu32 " ms, sequence %" PRIu64,
                       query_status_name(message.status), range_print(&message.range, text),
                       address_print(&message.etr, etr), message.caching_ms, message.mab_sequence);
+    for (size_t i = 0; i < message.flushed_count; i++)
+        (void)fprintf(file, ", flush %08" PRIx64, message.flushed[i] >> 32);
+    for (size_t i = 0; i < message.released_count; i++)
+        (void)fprintf(file, ", released %08" PRIx64, message.released[i] >> 32);
 }
 
 // DNS may be silent in a calm network, once the QSRs have found their servers: everything goes on.

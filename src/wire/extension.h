@@ -15,6 +15,7 @@ enum extension_type {
     EXTENSION_PADDING = 0,
     EXTENSION_ALTERNATIVE = 1,
     EXTENSION_RELEASED = 2,
+    EXTENSION_FLUSHED = 3,
 };
 
 // Makes the message `length` octets long; there must be room for an extension before that.

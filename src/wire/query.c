@@ -8,10 +8,13 @@
 #include <string.h>
 
 #define ALTERNATIVE_BYTES   20
-#define RELEASED_BYTES      8
+#define NONCE_BYTES         8
 #define ADDRESS_FIELD_BYTES 16
 
 static_assert(EXTENSION_HEADER_BYTES + ALTERNATIVE_BYTES == QUERY_ALTERNATIVE_BYTES, "as told");
+static_assert(EXTENSION_HEADER_BYTES + NONCE_BYTES == QUERY_FLUSHED_BYTES, "as told");
+static_assert(QUERY_ANSWER_BYTES + QUERY_FLUSHED_MAX * QUERY_FLUSHED_BYTES <= QUERY_REQUEST_BYTES,
+              "whatever servers send fits their outbox");
 static_assert(QUERY_ANSWER_BYTES + QUERY_ALTERNATIVES_MAX * QUERY_ALTERNATIVE_BYTES <=
                   QUERY_REQUEST_BYTES,
               "no answer may be larger than the least request");
@@ -30,6 +33,11 @@ static bool is_answer(enum message_type type)
 static bool is_ack(enum message_type type)
 {
     return type == MESSAGE_MAP_REPLY_ACK || type == MESSAGE_CACHE_UPDATE_ACK;
+}
+
+static bool is_flush(const struct query_message *message)
+{
+    return message->type == MESSAGE_CACHE_UPDATE && message->status == QUERY_FLUSH;
 }
 
 // An address in a field of 16 octets; what the family does not use is zero.
@@ -78,13 +86,13 @@ static void encode_answer(struct writer *writer, const struct query_message *mes
     }
 }
 
-static void encode_released(struct writer *writer, const struct query_message *message)
+static void encode_nonces(struct writer *writer, enum extension_type type, const uint64_t *nonces,
+                          size_t count)
 {
-    assert(message->released_count <= QUERY_RELEASED_MAX);
-    for (size_t i = 0; i < message->released_count; i++) {
-        writer_u16(writer, EXTENSION_RELEASED);
-        writer_u16(writer, RELEASED_BYTES);
-        writer_u64(writer, message->released[i]);
+    for (size_t i = 0; i < count; i++) {
+        writer_u16(writer, type);
+        writer_u16(writer, NONCE_BYTES);
+        writer_u64(writer, nonces[i]);
     }
 }
 
@@ -102,10 +110,14 @@ size_t query_encode(const struct query_message *message, uint8_t *buffer, size_t
         writer_zeros(&writer, 3);
         encode_address(&writer, &message->question);
     }
+    assert(message->flushed_count <= QUERY_FLUSHED_MAX);
+    assert(message->released_count <= QUERY_RELEASED_MAX);
     if (is_answer(message->type))
         encode_answer(&writer, message);
+    if (is_flush(message))
+        encode_nonces(&writer, EXTENSION_FLUSHED, message->flushed, message->flushed_count);
     if (is_ack(message->type))
-        encode_released(&writer, message);
+        encode_nonces(&writer, EXTENSION_RELEASED, message->released, message->released_count);
     if (is_request(message->type))
         extension_pad(&writer, QUERY_REQUEST_BYTES);
     return message_finish(&writer);
@@ -183,12 +195,13 @@ static enum decode_reason decode_alternative(struct reader *value, struct query_
     return DECODE_OK;
 }
 
-static enum decode_reason decode_released(struct reader *value, struct query_message *message)
+static enum decode_reason decode_nonce(struct reader *value, uint64_t *nonces, size_t *count,
+                                       size_t most)
 {
     uint64_t nonce = reader_u64(value);
-    if (value->failed || reader_left(value) != 0 || message->released_count == QUERY_RELEASED_MAX)
+    if (value->failed || reader_left(value) != 0 || *count == most)
         return DECODE_EXTENSION;
-    message->released[message->released_count++] = nonce;
+    nonces[(*count)++] = nonce;
     return DECODE_OK;
 }
 
@@ -198,8 +211,10 @@ static enum decode_reason decode_extension(uint16_t type, struct reader *value,
 {
     if (type == EXTENSION_ALTERNATIVE && is_answer(message->type))
         return decode_alternative(value, message);
+    if (type == EXTENSION_FLUSHED && is_flush(message))
+        return decode_nonce(value, message->flushed, &message->flushed_count, QUERY_FLUSHED_MAX);
     if (type == EXTENSION_RELEASED && is_ack(message->type))
-        return decode_released(value, message);
+        return decode_nonce(value, message->released, &message->released_count, QUERY_RELEASED_MAX);
     return DECODE_OK;
 }
 

@@ -18,8 +18,10 @@
 #define QUERY_LENGTH_MAX        512 // of these messages
 #define QUERY_MESSAGE_BYTES_MAX PAGE_MESSAGE_BYTES_MAX // of whatever a query core sends
 #define QUERY_ALTERNATIVES_MAX  4
-#define QUERY_RELEASED_MAX      4
+#define QUERY_FLUSHED_MAX       8
+#define QUERY_RELEASED_MAX      9  // an ack can confirm all that an update flushed
 #define QUERY_ALTERNATIVE_BYTES 24 // what naming one adds to a reply
+#define QUERY_FLUSHED_BYTES     12 // what flushing one more adds to a Cache Update
 
 // How long "not in a MAB" may be cached, as no update follows it (docs/protocol.md, rule 3).
 #define QUERY_NOT_IN_MAB_MS 10000
@@ -42,6 +44,7 @@ enum query_status {
 //   all:                      nonce, token, querier_sequence, server_sequence, instance
 //   Map Request:              question
 //   Map Reply, Cache Update:  status, range, etr, load, caching_ms, mab_sequence, alternatives
+//   Cache Update, flush:      flushed
 //   their Acks:               released
 struct query_message {
     enum message_type type;
@@ -61,6 +64,9 @@ struct query_message {
     uint64_t mab_sequence;
     size_t alternative_count;
     struct endpoint alternatives[QUERY_ALTERNATIVES_MAX];
+
+    size_t flushed_count;
+    uint64_t flushed[QUERY_FLUSHED_MAX]; // nonces; what was told under them is to be forgotten, too
 
     size_t released_count;
     uint64_t released[QUERY_RELEASED_MAX]; // nonces under which the querier holds nothing any more

@@ -123,7 +123,13 @@ static void acknowledge(struct queriers *queriers, size_t querier,
                                 .nonce = message->nonce,
                                 .token = message->token,
                                 .server_sequence = message->server_sequence,
-                                .instance = 1};
+                                .instance = 1,
+                                .released_count = message->flushed_count};
+    for (size_t i = 0; i < message->flushed_count; i++) {
+        assert_true(message->flushed[i] > 0 && message->flushed[i] <= queriers->nonce);
+        queriers->beliefs[message->flushed[i]].state = NOTHING;
+        ack.released[i] = message->flushed[i];
+    }
     queriers->updates++;
     send_message(queriers, querier, &ack);
 }

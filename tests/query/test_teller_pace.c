@@ -155,14 +155,15 @@ static void test_room_is_not_waited_for(void **state)
 }
 
 // X asks for more, `each_ms` times a millisecond, or each `ms_each` ms, while memory is full of
-// what Y was told, of whose acknowledgements two of three are lost. Returns how often X was told
+// what Y was told, of whose messages half are lost. Returns how often X was told
 // "busy".
 static unsigned fill_beside_a_lossy_path(struct fixture *f, unsigned questions, unsigned each_ms,
                                          unsigned ms_each)
 {
     struct endpoint x = endpoint_of(X);
-    unsigned updates = 0;
+    struct random_source losses;
     unsigned busy = 0;
+    random_init(&losses, random_seed_from_number(1));
     for (unsigned i = 0; i < 20000; i++)
         (void)tell(f, Y, "20.1.0.70");
     pass(f, 1000);
@@ -172,7 +173,7 @@ static unsigned fill_beside_a_lossy_path(struct fixture *f, unsigned questions, 
         for (struct endpoint to; sent(f, &message, &to);) {
             bool to_x = endpoint_equal(&to, &x);
             busy += message.type == MESSAGE_MAP_REPLY && message.status == QUERY_BUSY;
-            if (to_x || updates++ % 3 == 0)
+            if (to_x || random_below(&losses, 2) == 0)
                 acknowledge(f, to_x ? X : Y, &message);
         }
         for (unsigned ms = 0; ms < ms_each; ms++)

@@ -32,6 +32,7 @@ struct querier {
     struct endpoint endpoint;
     uint64_t token;
     uint32_t next; // nonce
+    bool old;      // it knows nothing of flushes that go with another
     size_t answered, refused;
     struct belief beliefs[NONCES];
 };
@@ -42,6 +43,7 @@ struct world {
     struct querier *mute;
     struct random_source random;
     unsigned loss;
+    size_t flushed_together;
     bool split[MICRONETS];
 };
 
@@ -86,8 +88,10 @@ static struct world begin(uint64_t seed)
     }
     world.real = memory_new_array(REAL, sizeof(*world.real));
     world.mute = memory_new_array(MUTE, sizeof(*world.mute));
-    for (size_t i = 0; i < REAL; i++)
+    for (size_t i = 0; i < REAL; i++) {
         world.real[i].endpoint = endpoint_at(0xc6330001u, i);
+        world.real[i].old = i % 2 == 1;
+    }
     for (size_t i = 0; i < MUTE; i++)
         world.mute[i].endpoint = endpoint_at(0xcb000001u, i);
     return world;
@@ -186,9 +190,23 @@ static void acknowledge_from(struct world *world, const struct querier *querier,
                              const struct query_message *message, uint64_t released)
 {
     struct query_message ack = acknowledgement_of(message);
-    ack.released_count = released != 0;
-    ack.released[0] = released;
+    if (querier->old)
+        ack.released_count = 0;
+    if (released != 0)
+        ack.released[ack.released_count++] = released;
     send_from(world, &querier->endpoint, &ack, true);
+}
+
+// What is flushed with another range. It may not even have come yet.
+static void flush_others(struct world *world, struct querier *querier,
+                         const struct query_message *message)
+{
+    for (size_t i = 0; i < message->flushed_count; i++) {
+        struct belief *belief = &querier->beliefs[message->flushed[i] % NONCES];
+        world->flushed_together++;
+        belief->held = false;
+        belief->expires = world->f.now;
+    }
 }
 
 // What another instance told before is forgotten, as rule 8 says.
@@ -219,6 +237,8 @@ static void take_message(struct world *world, struct querier *querier,
         return;
     }
     note_instance(querier, message->instance);
+    if (!querier->old)
+        flush_others(world, querier, message);
     struct instant expires = instant_add(belief->asked, duration_ms(message->caching_ms));
     if (message->type == MESSAGE_CACHE_UPDATE && !belief->held) {
         // It overtook its reply, which is not taken any more.
@@ -341,6 +361,7 @@ static void test_nobody_is_forgotten(void **state)
     const struct teller_counters *counters = teller_counters(qsa_teller(world.f.qsa));
     assert_true(counters->evicted > 1000 && counters->told_to_prove > 1000);
     assert_true(counters->queriers_lost > MUTE);
+    assert_true(world.flushed_together > 1000);
     end(&world);
 }
 

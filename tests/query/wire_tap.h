@@ -114,7 +114,7 @@ static inline void assert_not_sent(bool sent, const struct query_message *messag
 // The acknowledgement of a Map Reply, or of a Cache Update, by a querier.
 static inline struct query_message acknowledgement_of(const struct query_message *message)
 {
-    return (struct query_message){
+    struct query_message ack = {
         .type =
             message->type == MESSAGE_MAP_REPLY ? MESSAGE_MAP_REPLY_ACK : MESSAGE_CACHE_UPDATE_ACK,
         .nonce = message->nonce,
@@ -122,7 +122,11 @@ static inline struct query_message acknowledgement_of(const struct query_message
         .querier_sequence = message->querier_sequence,
         .server_sequence = message->server_sequence,
         .instance = 0xe,
+        .released_count = message->flushed_count,
     };
+    for (size_t i = 0; i < message->flushed_count; i++)
+        ack.released[i] = message->flushed[i];
+    return ack;
 }
 
 #endif

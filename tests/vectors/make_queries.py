@@ -125,10 +125,18 @@ good("cache update, zero", message(5, answer("zero", "20.1.0.16", 16)),
      "answer: zero 20.1.0.16/28 etr=zero load=0 caching=600000 sequence=1234")
 good("cache update, flush", message(5, answer("flush", "20.1.0.16", 16, caching=0)),
      "answer: flush 20.1.0.16/28 etr=zero load=0 caching=0 sequence=1234")
+good("cache update that flushes the most ranges",
+     message(5, answer("flush", "20.1.0.16", 16, caching=0),
+             b"".join(extension(3, struct.pack("!Q", i)) for i in range(1, 9))),
+     "answer: flush 20.1.0.16/28 etr=zero load=0 caching=0 sequence=1234",
+     *(f"flushed: {i:016x}" for i in range(1, 9)))
+good("cache update, zero, beside which nothing can be flushed, not canonical",
+     message(5, answer("zero", "20.1.0.16", 16), extension(3, bytes(8))),
+     "answer: zero 20.1.0.16/28 etr=zero load=0 caching=600000 sequence=1234")
 good("cache update ack", message(6))
 good("cache update ack that releases the most nonces",
-     message(6, b"", b"".join(extension(2, struct.pack("!Q", i)) for i in range(1, 5))),
-     *(f"released: {i:016x}" for i in range(1, 5)))
+     message(6, b"", b"".join(extension(2, struct.pack("!Q", i)) for i in range(1, 10))),
+     *(f"released: {i:016x}" for i in range(1, 10)))
 good("alive request", padded(7))
 good("alive reply", message(8))
 good("an extension that nobody knows, not canonical",
@@ -186,4 +194,10 @@ refused("an alternative without a port", message(3, MAPPED, alternative("198.18.
 refused("an alternative of no family", message(3, MAPPED, alternative(None, 4746)), "value")
 refused("a released nonce too short", message(6, b"", extension(2, bytes(7))), "extension")
 refused("a released nonce too long", message(6, b"", extension(2, bytes(9))), "extension")
-refused("five released nonces", message(6, b"", extension(2, bytes(8)) * 5), "extension")
+refused("ten released nonces", message(6, b"", extension(2, bytes(8)) * 10), "extension")
+refused("a flushed nonce too short",
+        message(5, answer("flush", "20.1.0.16", 16), extension(3, bytes(7))), "extension")
+refused("a flushed nonce too long",
+        message(5, answer("flush", "20.1.0.16", 16), extension(3, bytes(9))), "extension")
+refused("nine flushed nonces",
+        message(5, answer("flush", "20.1.0.16", 16), extension(3, bytes(8)) * 9), "extension")

@@ -50,6 +50,8 @@ static void describe(struct text *text, const uint8_t *bytes, size_t length,
         text_add(text, "question: %s\n", address_print(&message->question, question));
     if (message->type == MESSAGE_MAP_REPLY || message->type == MESSAGE_CACHE_UPDATE)
         say_answer(text, message);
+    for (size_t i = 0; i < message->flushed_count; i++)
+        text_add(text, "flushed: %016" PRIx64 "\n", message->flushed[i]);
     for (size_t i = 0; i < message->released_count; i++)
         text_add(text, "released: %016" PRIx64 "\n", message->released[i]);
 }
@@ -145,6 +147,13 @@ static void test_no_answer_is_larger_than_a_request(void **state)
     message.alternative_count = 0;
     assert_int_equal(query_encode(&message, buffer, sizeof(buffer)), QUERY_ANSWER_BYTES);
     assert_int_equal(query_encode(&message, buffer, QUERY_ANSWER_BYTES - 1), 0);
+    message.type = MESSAGE_CACHE_UPDATE;
+    message.status = QUERY_FLUSH;
+    message.etr = ADDRESS_ZERO;
+    message.flushed_count = QUERY_FLUSHED_MAX;
+    assert_int_equal(query_encode(&message, buffer, sizeof(buffer)),
+                     QUERY_ANSWER_BYTES + QUERY_FLUSHED_MAX * QUERY_FLUSHED_BYTES);
+    message.flushed_count = 0;
     message.type = MESSAGE_ALIVE_REQUEST;
     assert_int_equal(query_encode(&message, buffer, sizeof(buffer)), QUERY_REQUEST_BYTES);
     message.type = MESSAGE_CACHE_UPDATE_ACK;

@@ -63,7 +63,7 @@ static void check_update(struct world *world, struct instant now, const struct t
     const struct world_telling *telling = find_telling(world, key);
     char querier[ENDPOINT_TEXT_MAX];
     char range[RANGE_TEXT_MAX];
-    world->report.updates++;
+    world->report.updates += 1 + message->flushed_count;
     if (telling == NULL || !range_equal(&telling->range, &message->range))
         world_fail(world, WORLD_CHECK_TELLING, "%s is woken for %s, which it was not told",
                    endpoint_print(&key->querier, querier), range_print(&message->range, range));
@@ -74,6 +74,20 @@ static void check_update(struct world *world, struct instant now, const struct t
              instant_before(telling->until, instant_add(now, duration_ms(message->caching_ms))))
         world_fail(world, WORLD_CHECK_TELLING, "an update lengthens the caching time of %s at %s",
                    range_print(&message->range, range), endpoint_print(&key->querier, querier));
+}
+
+// Nor is anybody told to forget what it was not told, or need not know any more.
+static void check_flushed(struct world *world, struct instant now, const struct telling_key *key,
+                          const struct query_message *message)
+{
+    char querier[ENDPOINT_TEXT_MAX];
+    for (size_t i = 0; i < message->flushed_count; i++) {
+        struct telling_key other = {key->server, key->querier, message->flushed[i]};
+        const struct world_telling *telling = find_telling(world, &other);
+        if (telling == NULL || instant_before(telling->until, now))
+            world_fail(world, WORLD_CHECK_TELLING, "%s is to forget what it was not told",
+                       endpoint_print(&key->querier, querier));
+    }
 }
 
 // The address that the attacker takes never proves itself: no server sends it more octets than came
@@ -219,8 +233,10 @@ void world_watch(void *state, struct instant now, const struct engine_datagram *
         check_answer(world, &world->qsas[datagram->from_node], &message);
     if (message.type == MESSAGE_MAP_REPLY)
         note_reply(world, now, &key, &message);
-    else if (message.type == MESSAGE_CACHE_UPDATE)
+    else if (message.type == MESSAGE_CACHE_UPDATE) {
         check_update(world, now, &key, &message);
+        check_flushed(world, now, &key, &message);
+    }
 }
 
 void world_free_tellings(struct world *world)

@@ -61,6 +61,12 @@ static void answer_as_another(struct world *world, struct random_source *random)
     message.range = (struct range){(enum family)address.family, unit_of_address(&address), {1}};
     message.etr = address_from_ipv4(0xc6336442); // 198.51.100.66: never a true ETR
     message.mab_sequence = UINT64_MAX;
+    if (message.type == MESSAGE_CACHE_UPDATE && random_below(random, 2) == 0) {
+        message.status = QUERY_FLUSH;
+        message.etr = ADDRESS_ZERO;
+        for (; message.flushed_count < QUERY_FLUSHED_MAX; message.flushed_count++)
+            message.flushed[message.flushed_count] = random_u64(random);
+    }
     send(world, &from, &to, &message);
 }
 
