@@ -284,8 +284,6 @@ static void remember(struct teller *teller, struct instant now, struct account *
     // Its querier may use either answer.
     if (instant_before(told->expires, answer->expires))
         told->expires = answer->expires;
-    if (!told->pending)
-        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
 }
 
 // A request that came twice, and the first answer is no longer good: its querier is being told.

@@ -25,7 +25,7 @@ static void set_turn(struct teller *teller, struct instant now, struct account *
 // The update of `told` is to be sent, or sent again, behind those that its querier is to get first.
 static void enqueue(struct teller *teller, struct instant now, struct told *told)
 {
-    heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+    told_await(&teller->memory, told, told->expires);
     if (told->queued)
         return;
     told_enqueue(told);
@@ -38,7 +38,6 @@ static void notify(struct teller *teller, struct instant now, struct told *told)
     assert(!told->account->forgotten);
     if (!told->pending)
         told->missed = now;
-    told->pending = true;
     told->unsent = true;
     told->tries = 0;
     enqueue(teller, now, told);
@@ -69,6 +68,7 @@ void teller_set_subject(struct subject *subject, const struct answer *answer)
     subject->status = answer->status;
     subject->etr = answer->etr;
     subject->mab_sequence = answer->mab_sequence;
+    subject->expires = answer->expires;
 }
 
 void teller_flush_subject(struct teller *teller, struct instant now, struct subject *subject)
@@ -87,28 +87,37 @@ bool teller_next_told(const struct teller *teller, const struct range *range, st
     return true;
 }
 
+// Everyone who may believe what was said of the subject for longer than that is told what is true.
+static void notify_believers(struct teller *teller, struct instant now,
+                             const struct subject *subject, struct instant until)
+{
+    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next) {
+        struct told *told = container_of(node, struct told, of_subject);
+        if (instant_before(until, told->expires) && !told->flush && !told->account->forgotten)
+            notify(teller, now, told);
+    }
+}
+
 void teller_change_subject(struct teller *teller, struct instant now, struct subject *subject,
                            const struct answer *answer)
 {
     assert(subject->current && range_equal(&subject->range, &answer->range));
     bool same = says_the_same(subject, answer);
     teller_set_subject(subject, answer);
-    if (same)
-        return;
-    for (struct list_node *node = subject->told.next; node != &subject->told; node = node->next) {
-        struct told *told = container_of(node, struct told, of_subject);
-        told->expires = instant_earlier(told->expires, answer->expires);
-        if (!told->flush && !told->account->forgotten)
-            notify(teller, now, told);
-    }
+    if (!same)
+        notify_believers(teller, now, subject, now);
 }
 
 void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
 {
     assert(answer->status == QUERY_MAPPED || answer->status == QUERY_ZERO);
     struct subject *subject = told_find_exactly(&teller->memory, &answer->range);
-    if (subject != NULL)
-        teller_change_subject(teller, now, subject, answer);
+    if (subject == NULL)
+        return;
+    // What is not known for as long any more must not be believed for as long.
+    if (says_the_same(subject, answer) && instant_before(answer->expires, subject->expires))
+        notify_believers(teller, now, subject, answer->expires);
+    teller_change_subject(teller, now, subject, answer);
 }
 
 void teller_flush(struct teller *teller, struct instant now, const struct range *range)
@@ -159,15 +168,16 @@ static void receive_update_ack(struct teller *teller, struct instant now,
         return;
     teller->counters.acknowledged++;
     told->account->confirmed = now;
-    told->pending = false;
     if (told->queued) // to be sent again
         told_dequeue(told);
     pace_acknowledged(&told->account->pace, now, since_sent(now, told),
                       told->account->turn.place != 0);
-    if (told->flush)
+    if (told->flush) {
         told_remove(&teller->memory, told);
-    else
-        heap_set(&teller->memory.deadlines, &told->deadline, told->expires);
+        return;
+    }
+    told->expires = instant_earlier(told->expires, told->subject->expires);
+    told_rest(&teller->memory, told);
 }
 
 static void receive_alive(struct teller *teller, struct instant now, const struct endpoint *from,
@@ -224,7 +234,8 @@ static struct query_message update_message(struct teller *teller, struct instant
         .range = subject->range,
         .etr = mapped ? subject->etr : ADDRESS_ZERO,
         .mab_sequence = subject->mab_sequence,
-        .caching_ms = teller_milliseconds_left(now, told->expires),
+        .caching_ms =
+            teller_milliseconds_left(now, instant_earlier(told->expires, subject->expires)),
     };
 }
 
@@ -256,6 +267,12 @@ static bool is_given_up(const struct teller *teller, struct instant now, const s
            instant_reached(now, instant_add(since, duration_ms(most_ms)));
 }
 
+static void expire(struct teller *teller, struct told *told)
+{
+    teller->counters.expired++;
+    told_remove(&teller->memory, told);
+}
+
 static void give_up(struct teller *teller, struct account *account)
 {
     teller->counters.queriers_lost++;
@@ -277,7 +294,7 @@ static void note_sent(struct teller *teller, struct instant now, struct told *to
     teller->counters.updates_sent++;
     teller->counters.flushes_sent += told->flush;
     struct instant again = instant_add(now, pace_patience(&account->pace, told->tries));
-    heap_set(&teller->memory.deadlines, &told->deadline, instant_earlier(again, told->expires));
+    told_await(&teller->memory, told, instant_earlier(again, told->expires));
 }
 
 // Flushes that are queued right behind a flush go with it.
@@ -286,7 +303,7 @@ static void add_flushes(struct teller *teller, struct instant now, struct accoun
 {
     while (message->flushed_count < QUERY_FLUSHED_MAX && !list_empty(&account->queued)) {
         struct told *told = container_of(list_first(&account->queued), struct told, of_account);
-        if (!told->flush || is_given_up(teller, now, told) ||
+        if (!told->flush || instant_reached(now, told->expires) || is_given_up(teller, now, told) ||
             !teller_spend(account, now, QUERY_FLUSHED_BYTES))
             return;
         note_sent(teller, now, told);
@@ -314,6 +331,10 @@ static size_t take_turn(struct teller *teller, struct instant now, struct accoun
     size_t length = 0;
     struct list_node *first = list_first(&account->queued);
     struct told *told = first == NULL ? NULL : container_of(first, struct told, of_account);
+    if (told != NULL && instant_reached(now, told->expires)) {
+        expire(teller, told);
+        return 0;
+    }
     if (told != NULL && is_given_up(teller, now, told)) {
         give_up(teller, account);
         return 0;
@@ -336,8 +357,7 @@ static void take_due(struct teller *teller, struct instant now, struct told *tol
     if (told->account->forgotten) {
         told_remove(&teller->memory, told);
     } else if (instant_reached(now, told->expires)) {
-        teller->counters.expired++;
-        told_remove(&teller->memory, told);
+        expire(teller, told);
     } else if (is_given_up(teller, now, told)) {
         give_up(teller, told->account);
     } else {
@@ -400,17 +420,21 @@ struct instant teller_next_deadline(const struct teller *teller)
 {
     if (!list_empty(&teller->memory.ready))
         return (struct instant){0};
-    return instant_earlier(heap_deadline(&teller->memory.deadlines),
-                           heap_deadline(&teller->memory.turns));
+    return instant_earlier(wheel_deadline(&teller->memory.expiries),
+                           instant_earlier(heap_deadline(&teller->memory.deadlines),
+                                           heap_deadline(&teller->memory.turns)));
 }
 
 void teller_tick(struct teller *teller, struct instant now)
 {
     for (unsigned n = 0; n < TOLD_DUE_AT_ONCE; n++) {
-        struct told *told = first_due(teller, now);
-        if (told == NULL || !instant_reached(now, told->expires))
-            return; // an update to send: see teller_next_output
-        teller->counters.expired++;
-        told_remove(&teller->memory, told);
+        struct told *told = told_first_expiring(&teller->memory, now);
+        if (told == NULL)
+            return;
+        if (!instant_reached(now, told->expires)) {
+            told_rest(&teller->memory, told);
+            continue;
+        }
+        expire(teller, told);
     }
 }

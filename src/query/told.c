@@ -16,6 +16,7 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
     table_reserve(&memory->by_endpoint, accounts);
     table_reserve(&memory->by_nonce, tellings);
     range_map_init(&memory->current);
+    wheel_init(&memory->expiries);
     heap_init(&memory->deadlines);
     heap_reserve(&memory->deadlines, tellings);
     heap_init(&memory->turns);
@@ -29,6 +30,7 @@ void told_init(struct told_memory *memory, struct hash_key key, size_t accounts,
 
 void told_release(struct told_memory *memory)
 {
+    wheel_release(&memory->expiries);
     heap_release(&memory->deadlines);
     heap_release(&memory->turns);
     range_map_release(&memory->current);
@@ -247,7 +249,7 @@ struct told *told_add(struct told_memory *memory, struct account *account, struc
     list_append(&account->told, &told->of_account);
     list_append(&memory->uses, &told->use);
     memory->use_count++;
-    heap_set(&memory->deadlines, &told->deadline, expires);
+    wheel_put(&memory->expiries, &told->expiry, expires);
     account->told_count++;
     return told;
 }
@@ -265,12 +267,43 @@ void told_foresee(struct told_memory *memory, const struct foresight *foresight)
     foresight_ranges(foresight, &memory->current, &memory->subjects);
 }
 
+static void stop_waiting(struct told_memory *memory, struct told *told)
+{
+    if (told->pending)
+        heap_remove(&memory->deadlines, &told->deadline);
+    else
+        list_remove(&told->expiry);
+}
+
+void told_await(struct told_memory *memory, struct told *told, struct instant deadline)
+{
+    if (!told->pending) {
+        stop_waiting(memory, told);
+        told->deadline = (struct heap_node){0};
+        told->pending = true;
+    }
+    heap_set(&memory->deadlines, &told->deadline, deadline);
+}
+
+void told_rest(struct told_memory *memory, struct told *told)
+{
+    stop_waiting(memory, told);
+    told->pending = false;
+    wheel_put(&memory->expiries, &told->expiry, told->expires);
+}
+
+struct told *told_first_expiring(struct told_memory *memory, struct instant now)
+{
+    struct list_node *node = wheel_first(&memory->expiries, now);
+    return node == NULL ? NULL : container_of(node, struct told, expiry);
+}
+
 void told_remove(struct told_memory *memory, struct told *told)
 {
     struct account *account = told->account;
     struct subject *subject = told->subject;
     table_remove(&memory->by_nonce, &told->by_nonce);
-    heap_remove(&memory->deadlines, &told->deadline);
+    stop_waiting(memory, told);
     list_remove(&told->of_subject);
     list_remove(&told->of_account);
     list_remove(&told->use);

@@ -19,6 +19,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "base/table.h"
+#include "base/wheel.h"
 #include "query/foresight.h"
 #include "query/pace.h"
 #include "query/range_map.h"
@@ -64,6 +65,7 @@ struct subject {
     enum query_status status; // mapped or zero
     struct address etr;
     uint64_t mab_sequence;
+    struct instant expires; // until then this may be said of it
     bool current;
     struct list_node told;
 };
@@ -76,14 +78,17 @@ struct told {
     struct instant expires;
     struct instant missed; // since when updates, each newer than the one before, are due and none
                            // was acknowledged; see account.released for those that wait for proof
-    uint32_t update_sequence;  // of the Cache Update last sent
-    uint16_t sent_ms;          // when that was: the clock's milliseconds, modulo 2^16
-    bool pending : 1;          // an update is not yet acknowledged
-    bool unsent : 1;           // ... nor sent
-    bool queued : 1;           // to be sent, or sent again, when its turn comes
-    bool flush : 1;            // the update says: forget the range
-    uint8_t tries;             // how often it was sent
-    struct heap_node deadline; // expiry, or the end of waiting for an acknowledgement
+    uint32_t update_sequence; // of the Cache Update last sent
+    uint16_t sent_ms;         // when that was: the clock's milliseconds, modulo 2^16
+    bool pending : 1;         // an update is not yet acknowledged
+    bool unsent : 1;          // ... nor sent
+    bool queued : 1;          // to be sent, or sent again, when its turn comes
+    bool flush : 1;           // the update says: forget the range
+    uint8_t tries;            // how often it was sent
+    union {
+        struct list_node expiry;   // in told_memory.expiries, unless
+        struct heap_node deadline; // ... pending: in told_memory.deadlines
+    };
     struct list_node of_subject;
     struct list_node of_account; // in told or queued of the account
     struct list_node use;        // in told_memory.uses; only while not flushed
@@ -97,7 +102,8 @@ struct told_memory {
     struct slab accounts, subjects, tellings;
     struct table by_endpoint, by_nonce;
     struct range_map current;
-    struct heap deadlines;
+    struct wheel expiries;
+    struct heap deadlines;      // ends of waiting for acknowledgements
     struct heap turns;          // accounts, by when their next update may be sent
     struct list_node ready;     // accounts whose next update may be sent, in turn
     struct list_node uses;      // those not flushed, least recently told first
@@ -156,6 +162,12 @@ void told_remove(struct told_memory *memory, struct told *told);
 // Puts it behind all that is queued for its account, or back among what is not.
 void told_enqueue(struct told *told);
 void told_dequeue(struct told *told);
+// An update of it is to be acknowledged by that time.
+void told_await(struct told_memory *memory, struct told *told, struct instant deadline);
+// None is any more: it waits for its end.
+void told_rest(struct told_memory *memory, struct told *told);
+// One that expires about now, if its time was not made longer, or NULL.
+struct told *told_first_expiring(struct told_memory *memory, struct instant now);
 // The same request was answered again.
 void told_again(struct told_memory *memory, struct told *told);
 // What it was told is to be flushed: it is no longer among the uses.

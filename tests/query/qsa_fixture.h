@@ -3,6 +3,7 @@
 #ifndef IVIP_TESTS_QUERY_QSA_FIXTURE_H
 #define IVIP_TESTS_QUERY_QSA_FIXTURE_H
 
+#include "base/wheel.h"
 #include "mapping/database.h"
 #include "query/qsa.h"
 #include "query/token.h"
@@ -12,6 +13,9 @@
 #define X   "192.0.2.9:4746"
 #define Y   "192.0.2.8:4746"
 #define MAB "20.0.0.0/14"
+
+// What has expired is removed so much later at most.
+#define TICK_MS (WHEEL_TICK_NS / 1000000 + 1)
 
 struct fixture {
     struct database *database;

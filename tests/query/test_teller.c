@@ -210,11 +210,10 @@ static void test_much_expires_slowly(void **state)
     struct fixture f = start_with(&config);
     for (int i = 0; i < 500; i++) // the nonces differ
         (void)tell(&f, X, "20.1.0.20");
-    pass(&f, 600000);
+    pass(&f, 600000 + TICK_MS);
     size_t left = teller_told(qsa_teller(f.qsa));
     assert_in_range(left, 300, 499);
     expect_silence(&f);
-    assert_in_range(teller_told(qsa_teller(f.qsa)), 200, left - 1);
     while (teller_told(qsa_teller(f.qsa)) > 0) {
         assert_true(instant_reached(f.now, qsa_next_deadline(f.qsa))); // it is not forgotten
         pass(&f, 0);

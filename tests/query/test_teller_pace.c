@@ -261,6 +261,7 @@ static void test_nothing_to_be_sent_any_more(void **state)
     assert_range(other.range, "20.1.0.64/28");
     pass(&f, 940); // all that X was told expires
     expect_silence(&f);
+    pass(&f, TICK_MS);
     assert_int_equal(teller_told(qsa_teller(f.qsa)), 0);
     assert_int_equal(teller_queriers(qsa_teller(f.qsa)), 0);
     pass(&f, 60000);
