@@ -200,9 +200,11 @@ void teller_input(struct teller *teller, struct instant now, const struct endpoi
                   const struct query_message *message, size_t length)
 {
     struct account *account = told_find_account(&teller->memory, from);
-    if (account != NULL)
+    if (account != NULL) {
+        told_foresee_nonces(&teller->memory, account, message->released, message->released_count);
         teller_book(teller, now, account,
                     address_token_valid(&teller->token_maker, now, from, message->token), length);
+    }
     if (message->type == MESSAGE_ALIVE_REQUEST) {
         receive_alive(teller, now, from, account, message);
         return;

@@ -235,6 +235,15 @@ struct told *told_find(const struct told_memory *memory, const struct account *a
     return node == NULL ? NULL : container_of(node, struct told, by_nonce);
 }
 
+void told_foresee_nonces(const struct told_memory *memory, const struct account *account,
+                         const uint64_t *nonces, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct nonce_key key = nonce_key_of(account, nonces[i]);
+        table_foresee(&memory->by_nonce, nonce_hash(memory, &key));
+    }
+}
+
 struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
                       uint64_t nonce, struct instant expires)
 {

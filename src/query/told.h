@@ -155,6 +155,9 @@ void told_detach(struct told_memory *memory, struct subject *subject);
 // What was told under that nonce, or NULL.
 struct told *told_find(const struct told_memory *memory, const struct account *account,
                        uint64_t nonce);
+// These will be looked for next.
+void told_foresee_nonces(const struct told_memory *memory, const struct account *account,
+                         const uint64_t *nonces, size_t count);
 struct told *told_add(struct told_memory *memory, struct account *account, struct subject *subject,
                       uint64_t nonce, struct instant expires);
 // Takes it out; subject and account end with their last.

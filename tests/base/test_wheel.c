@@ -83,6 +83,21 @@ static struct instant some_time(struct model *model)
     return instant_add(model->now, (struct duration){ahead});
 }
 
+// Whoever waits wakes at each deadline.
+static void sleep_for(struct model *model, uint64_t ns)
+{
+    struct instant end = instant_add(model->now, (struct duration){ns});
+    for (struct instant next = wheel_deadline(&model->wheel); instant_before(next, end);
+         next = wheel_deadline(&model->wheel)) {
+        model->now = instant_before(next, model->now) ? model->now : next;
+        take_due(model);
+        check(model);
+    }
+    model->now = end;
+    take_due(model);
+    check(model);
+}
+
 static void churn(uint64_t seed, struct instant start)
 {
     struct model model = {.now = start};
@@ -95,15 +110,7 @@ static void churn(uint64_t seed, struct instant start)
             put(&model, element, some_time(&model));
         else if (below(&model, 2) == 0)
             list_remove(&element->node), element->in = false;
-        // Whoever waits wakes at the deadline at the latest.
-        struct instant next = wheel_deadline(&model.wheel);
-        uint64_t step = below(&model, below(&model, 10) == 0 ? 40 * WHEEL_TICK_NS : 1000000);
-        struct instant then = instant_add(model.now, (struct duration){step});
-        if (next.ns != INSTANT_NEVER.ns && instant_before(next, then))
-            then = instant_before(next, model.now) ? model.now : next;
-        model.now = then;
-        take_due(&model);
-        check(&model);
+        sleep_for(&model, below(&model, below(&model, 10) == 0 ? 200 * WHEEL_TICK_NS : 1000000));
     }
     assert_true(model.taken > 1000 && model.early > 10);
     for (size_t i = 0; i < ELEMENTS; i++)
