@@ -168,6 +168,46 @@ static void test_eviction_from_the_cache_is_told(void **state)
     qsr_free(f.qsr);
 }
 
+// The upstream answers again, for less time. From its end on it tells of no change, so nobody may
+// believe what it said before for longer.
+static void test_less_time_is_told(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    request(&f, X, "20.1.0.20");
+    struct query_message asked = expect(&f, MESSAGE_MAP_REQUEST, A);
+    request(&f, X, "20.1.0.21");
+    struct query_message again = expect(&f, MESSAGE_MAP_REQUEST, A);
+    struct query_message reply = answer(&f, &asked, "20.1.0.16/28", "198.18.3.1");
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    struct query_message passed = expect(&f, MESSAGE_MAP_REPLY, X);
+    assert_int_equal(passed.caching_ms, 600000);
+    acknowledge(&f, X, &passed);
+    reply.nonce = again.nonce;
+    reply.server_sequence = ++f.sequence;
+    reply.caching_ms = 5000;
+    give(&f, A, &reply);
+    struct query_message ack = expect(&f, MESSAGE_MAP_REPLY_ACK, A);
+    assert_true(ack.released_count == 1 && ack.released[0] == asked.nonce);
+    struct query_message second = expect(&f, MESSAGE_MAP_REPLY, X);
+    assert_int_equal(second.caching_ms, 5000);
+    acknowledge(&f, X, &second);
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_true(update.nonce == passed.nonce);
+    assert_int_equal(update.status, QUERY_MAPPED);
+    assert_int_equal(update.caching_ms, 5000);
+    f.now = instant_add(f.now, duration_ms(5500)); // it was lost
+    qsr_tick(f.qsr, f.now);
+    update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_true(update.nonce == passed.nonce);
+    assert_int_equal(update.caching_ms, 0);
+    acknowledge(&f, X, &update);
+    pass(&f, 1000);
+    expect_silence(&f);
+    assert_int_equal(teller_told(qsr_teller(f.qsr)), 0);
+    qsr_free(f.qsr);
+}
+
 static void test_lost_upstream_is_told(void **state)
 {
     (void)state;
@@ -307,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_passes_updates_on),
         cmocka_unit_test(test_new_boundaries_flush_the_old),
         cmocka_unit_test(test_eviction_from_the_cache_is_told),
+        cmocka_unit_test(test_less_time_is_told),
         cmocka_unit_test(test_lost_upstream_is_told),
         cmocka_unit_test(test_expiry_wakes_nobody),
         cmocka_unit_test(test_failure_sends_the_querier_elsewhere),

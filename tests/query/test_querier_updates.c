@@ -47,6 +47,43 @@ static void test_update_may_shorten_caching(void **state)
     querier_free(f.querier);
 }
 
+// A flush names others that are to be forgotten with it.
+static void test_flush_with_others(void **state)
+{
+    (void)state;
+    struct fixture f = start(2);
+    struct query_message first = learn(&f, "20.1.0.20", "20.1.0.16/28", "198.18.3.1", 1);
+    struct query_message second = learn(&f, "20.1.0.40", "20.1.0.40", "198.18.3.1", 2);
+    (void)learn(&f, "20.1.0.60", "20.1.0.60", "198.18.3.1", 3);
+    ask(&f, "20.1.0.80"); // the flush overtakes its reply
+    struct query_message asked = expect(&f, MESSAGE_MAP_REQUEST, A);
+    struct query_message flush = flush_of(&first, 4);
+    flush.flushed_count = 3;
+    flush.flushed[0] = second.nonce;
+    flush.flushed[1] = asked.nonce;
+    flush.flushed[2] = 77; // of which nothing is known any more
+    give(&f, B, &flush);   // which gave none of them
+    assert_true(cached(&f, "20.1.0.20") && cached(&f, "20.1.0.40"));
+    struct query_message ack = expect(&f, MESSAGE_CACHE_UPDATE_ACK, B);
+    assert_int_equal(ack.released_count, 4);
+    give(&f, A, &flush);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, B); // what was open is asked again
+    ack = expect(&f, MESSAGE_CACHE_UPDATE_ACK, A);
+    assert_int_equal(ack.nonce, first.nonce);
+    assert_int_equal(ack.server_sequence, 4);
+    assert_int_equal(ack.released_count, 3);
+    for (size_t i = 0; i < 3; i++)
+        assert_true(ack.released[i] == flush.flushed[i]);
+    assert_false(cached(&f, "20.1.0.20") || cached(&f, "20.1.0.40"));
+    assert_true(cached(&f, "20.1.0.60"));
+    (void)event(&f, QUERIER_FORGET);
+    (void)event(&f, QUERIER_FORGET);
+    no_event(&f);
+    give(&f, A, &flush); // repeated: all are released
+    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE_ACK, A).released_count, 4);
+    querier_free(f.querier);
+}
+
 static void test_flush(void **state)
 {
     (void)state;
@@ -236,6 +273,7 @@ int main(void)
         cmocka_unit_test(test_takes_updates),
         cmocka_unit_test(test_update_may_shorten_caching),
         cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_flush_with_others),
         cmocka_unit_test(test_refuses_forged_updates),
         cmocka_unit_test(test_update_that_overtakes_its_reply),
         cmocka_unit_test(test_flush_that_overtakes_its_reply),

@@ -44,6 +44,58 @@ static void test_eviction_flushes_first(void **state)
     stop(&f);
 }
 
+// Room for several is made with one message; who does not know such is told one by one.
+static void test_eviction_flushes_together(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 200;
+    struct fixture f = start_with(&config);
+    struct query_message told[201];
+    for (int i = 0; i < 200; i++)
+        told[i] = tell(&f, X, "20.1.0.20");
+    (void)tell(&f, Y, "20.1.0.70");
+    struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_true(flush.nonce == told[0].nonce);
+    assert_int_equal(flush.flushed_count, QUERY_FLUSHED_MAX);
+    for (size_t i = 0; i < QUERY_FLUSHED_MAX; i++)
+        assert_true(flush.flushed[i] == told[i + 1].nonce);
+    for (size_t i = 0; i < QUERY_FLUSHED_MAX; i++) // there is room for as many now
+        (void)tell(&f, Y, "20.1.0.70");
+    expect_silence(&f);
+    acknowledge(&f, X, &flush);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 200);
+    assert_int_equal(teller_counters(qsa_teller(f.qsa))->acknowledged, 1 + QUERY_FLUSHED_MAX);
+    (void)tell(&f, Y, "20.1.0.70");
+    flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    for (size_t left = QUERY_FLUSHED_MAX; left > 0; left--) {
+        flush.flushed_count = 0;
+        acknowledge(&f, X, &flush);
+        pass(&f, PACE_PATIENCE_MS_MAX);
+        flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
+        assert_int_equal(flush.flushed_count, left - 1);
+    }
+    stop(&f);
+}
+
+// What was told long after the oldest is not flushed with it.
+static void test_eviction_spares_what_is_younger(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 200;
+    struct fixture f = start_with(&config);
+    struct query_message oldest = tell(&f, X, "20.1.0.20");
+    pass(&f, 5000);
+    for (int i = 1; i < 200; i++)
+        (void)tell(&f, i < 150 ? Y : X, "20.1.0.20");
+    (void)tell(&f, Y, "20.1.0.70");
+    struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_true(flush.nonce == oldest.nonce);
+    assert_int_equal(flush.flushed_count, 0);
+    stop(&f);
+}
+
 // X, which was told of 20.1.0.16/28, answers no update: it is gone.
 static void lose_x(struct fixture *f)
 {
@@ -247,6 +299,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eviction_flushes_first),
+        cmocka_unit_test(test_eviction_flushes_together),
+        cmocka_unit_test(test_eviction_spares_what_is_younger),
         cmocka_unit_test(test_eviction_begins_with_those_gone),
         cmocka_unit_test(test_eviction_spares_what_is_told_again),
         cmocka_unit_test(test_strangers_cannot_fill_memory_for_long),
