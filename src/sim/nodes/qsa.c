@@ -19,7 +19,9 @@ static void publish_pages(struct world_qsa *qsa)
 void world_qsa_start(struct world_qsa *qsa)
 {
     struct world *world = qsa->world;
-    struct qsa_config config = {world_teller_limits(world), world->config.caching_time};
+    // Servers need not agree: each gives less time than the one before.
+    struct duration caching_time = {world->config.caching_time.ns / (1 + qsa->node)};
+    struct qsa_config config = {world_teller_limits(world), caching_time};
     struct endpoint others[TELLER_ALTERNATIVES_MAX];
     qsa->life++;
     qsa->database = database_new();
