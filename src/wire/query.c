@@ -86,7 +86,7 @@ static void encode_answer(struct writer *writer, const struct query_message *mes
     }
 }
 
-static void encode_nonces(struct writer *writer, enum extension_type type, const uint64_t *nonces,
+static void encode_nonces(struct writer *writer, uint16_t type, const uint64_t *nonces,
                           size_t count)
 {
     for (size_t i = 0; i < count; i++) {
