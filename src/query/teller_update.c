@@ -103,9 +103,12 @@ void teller_change_subject(struct teller *teller, struct instant now, struct sub
 {
     assert(subject->current && range_equal(&subject->range, &answer->range));
     bool same = says_the_same(subject, answer);
+    struct instant expires = subject->expires;
     teller_set_subject(subject, answer);
     if (!same)
         notify_believers(teller, now, subject, now);
+    else if (instant_before(answer->expires, expires)) // which some were told, and remains true
+        subject->expires = expires;
 }
 
 void teller_change(struct teller *teller, struct instant now, const struct answer *answer)
@@ -115,9 +118,12 @@ void teller_change(struct teller *teller, struct instant now, const struct answe
     if (subject == NULL)
         return;
     // What is not known for as long any more must not be believed for as long.
-    if (says_the_same(subject, answer) && instant_before(answer->expires, subject->expires))
+    if (says_the_same(subject, answer) && instant_before(answer->expires, subject->expires)) {
         notify_believers(teller, now, subject, answer->expires);
-    teller_change_subject(teller, now, subject, answer);
+        teller_set_subject(subject, answer);
+    } else {
+        teller_change_subject(teller, now, subject, answer);
+    }
 }
 
 void teller_flush(struct teller *teller, struct instant now, const struct range *range)
@@ -130,7 +136,7 @@ void teller_flush(struct teller *teller, struct instant now, const struct range 
 // Acknowledgements and alive checks
 
 // The querier holds nothing under these nonces.
-static void release(struct teller *teller, const struct endpoint *from,
+static void release(struct teller *teller, struct instant now, const struct endpoint *from,
                     const struct query_message *message)
 {
     for (size_t i = 0; i < message->released_count; i++) {
@@ -140,10 +146,12 @@ static void release(struct teller *teller, const struct endpoint *from,
             account == NULL ? NULL : told_find(&teller->memory, account, message->released[i]);
         if (told == NULL)
             continue;
-        if (told->flush)
+        if (told->flush) {
             teller->counters.acknowledged++;
-        else
+            account->confirmed = now;
+        } else {
             teller->counters.released++;
+        }
         told_remove(&teller->memory, told);
     }
 }
@@ -215,7 +223,7 @@ void teller_input(struct teller *teller, struct instant now, const struct endpoi
         teller->counters.dropped_nonce++;
     else if (message->type == MESSAGE_CACHE_UPDATE_ACK)
         receive_update_ack(teller, now, message, told);
-    release(teller, from, message);
+    release(teller, now, from, message);
 }
 
 // Sending

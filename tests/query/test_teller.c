@@ -201,25 +201,6 @@ static void test_a_repeated_answer_keeps_the_longer_time(void **state)
     stop(&f);
 }
 
-// Until an update that shortens the caching time is acknowledged, the longer one may be believed.
-static void test_a_shorter_time_is_not_the_end_before_it_is_heard(void **state)
-{
-    (void)state;
-    struct fixture f = start();
-    struct query_message reply = tell(&f, X, "20.1.0.20");
-    assert_int_equal(reply.caching_ms, 600000);
-    qsa_set_caching_time(f.qsa, duration_s(5));
-    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
-    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).caching_ms, 5000); // lost
-    pass(&f, 6000);
-    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
-    assert_address(update.etr, "198.18.3.7");
-    acknowledge(&f, X, &update);
-    pass(&f, TICK_MS);
-    assert_int_equal(teller_told(qsa_teller(f.qsa)), 0);
-    stop(&f);
-}
-
 // What expires at once is removed little by little, between questions.
 static void test_much_expires_slowly(void **state)
 {
@@ -480,7 +461,6 @@ int main(void)
         cmocka_unit_test(test_forgets_a_querier_that_misses_all_changes),
         cmocka_unit_test(test_much_is_forgotten_slowly),
         cmocka_unit_test(test_a_repeated_answer_keeps_the_longer_time),
-        cmocka_unit_test(test_a_shorter_time_is_not_the_end_before_it_is_heard),
         cmocka_unit_test(test_much_expires_slowly),
         cmocka_unit_test(test_much_waits_for_proof),
         cmocka_unit_test(test_octets_sent_with_proof_count),

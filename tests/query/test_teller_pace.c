@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// The teller inside a QSA: many updates for one querier (docs/protocol.md, rule 5).
+// The teller inside a QSA: many updates for one querier, and lost ones (docs/protocol.md, rule 5).
 #include "qsa_fixture.h"
 
 // Updates that are sent now; they are acknowledged to `from`, if that is not NULL.
@@ -211,6 +211,25 @@ static void test_losses_do_not_hold_up_others(void **state)
     stop(&f);
 }
 
+// Until an update that shortens the caching time is acknowledged, the longer one may be believed.
+static void test_a_shorter_time_is_not_the_end_before_it_is_heard(void **state)
+{
+    (void)state;
+    struct fixture f = start();
+    struct query_message reply = tell(&f, X, "20.1.0.20");
+    assert_int_equal(reply.caching_ms, 600000);
+    qsa_set_caching_time(f.qsa, duration_s(5));
+    change(&f, UPDATE_MAP, "20.1.0.16/28", "198.18.3.7");
+    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).caching_ms, 5000); // lost
+    pass(&f, 6000);
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    assert_address(update.etr, "198.18.3.7");
+    acknowledge(&f, X, &update);
+    pass(&f, TICK_MS);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 0);
+    stop(&f);
+}
+
 // What waits for its turn does not wait for ever: who cannot be told in time is given up.
 static void test_updates_that_come_too_late(void **state)
 {
@@ -279,6 +298,7 @@ int main(void)
         cmocka_unit_test(test_room_is_not_waited_for),
         cmocka_unit_test(test_losses_are_no_end),
         cmocka_unit_test(test_losses_do_not_hold_up_others),
+        cmocka_unit_test(test_a_shorter_time_is_not_the_end_before_it_is_heard),
         cmocka_unit_test(test_updates_that_come_too_late),
         cmocka_unit_test(test_nothing_to_be_sent_any_more),
     };
