@@ -3,15 +3,18 @@
 // query protocol, or DNS to servers that hold the same number of names: so both are measured by
 // the same sockets, windows and clock.
 //
-//     query_load ivip|dns PORT MICRONETS SECONDS [RATE]
+//     query_load ivip|dns PORT MICRONETS SECONDS [RATE | half BEFORE]
 //
 // Without a rate it keeps WINDOW requests under way on each of SOCKETS sockets, each a querier of
 // its own, and so measures the most answers a second. With a rate it sends at that rate, whatever
 // comes back, and measures the time from when a request is sent until the kernel has the answer
 // (SO_TIMESTAMPNS): so it counts what the server does, and not that this program stood still before
 // it read. What it could not send while it stood still for STALL_NS is not sent after, or a burst
-// would be measured that nobody asked for. Prints: answers/s, p50 and p99 in microseconds, lost,
-// Cache Updates taken, answers in all, p99.9, how many took longer than a millisecond, of how many.
+// would be measured that nobody asked for. With "half" it first asks as much as it can, for BEFORE
+// seconds and then for SECONDS in which that is counted, and goes on with half of it by the same
+// queriers: so a server is measured that has much to remember of those who live. Prints: answers/s,
+// p50 and p99 in microseconds, lost, Cache Updates taken (each flushed range is one), answers in
+// all, p99.9, how many took longer than a millisecond, of how many, and the rate.
 #include "base/memory.h"
 #include "bench/query_names.h"
 #include "wire/query.h"
@@ -345,6 +348,29 @@ static void keep_rate(struct load *load, uint64_t start, uint64_t end, uint64_t 
     }
 }
 
+// Nothing was asked nor answered.
+static void forget_all(struct load *load)
+{
+    for (size_t i = 0; i < SOCKETS; i++)
+        load->queriers[i].open = 0;
+    memset(load->slots, 0, sizeof(load->slots));
+    memset(load->histogram, 0, sizeof(load->histogram));
+    load->sent = load->answered = load->lost = load->updates = load->counted = 0;
+}
+
+// Half of the answers a second that the server gives after `before`, in the time of `counted`.
+static uint64_t half_of_most(struct load *load, uint64_t before_ns, uint64_t counted_ns)
+{
+    keep_full(load, now_ns() + before_ns);
+    uint64_t answered = load->answered;
+    keep_full(load, now_ns() + counted_ns);
+    uint64_t rate = (uint64_t)((double)(load->answered - answered) * 1e9 / (double)counted_ns);
+    for (int i = 0; i < 20; i++)
+        take_all(load, 5);
+    forget_all(load);
+    return rate / 2;
+}
+
 static void open_sockets(struct load *load, uint16_t port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -395,16 +421,19 @@ static uint64_t slow(const struct load *load)
 int main(int count, char **arguments)
 {
     if (count < 5)
-        stop("usage: query_load ivip|dns PORT MICRONETS SECONDS [RATE]");
+        stop("usage: query_load ivip|dns PORT MICRONETS SECONDS [RATE | half BEFORE]");
     struct load *load = memory_new(sizeof(*load));
     uint64_t rate = count > 5 ? strtoul(arguments[5], NULL, 10) : 0;
     load->dns = strcmp(arguments[1], "dns") == 0;
     load->micronets = (uint32_t)strtoul(arguments[3], NULL, 10);
     load->random = now_ns();
     open_sockets(load, (uint16_t)strtoul(arguments[2], NULL, 10));
+    uint64_t length = (uint64_t)(strtod(arguments[4], NULL) * 1e9);
+    if (count > 6 && strcmp(arguments[5], "half") == 0)
+        rate = half_of_most(load, strtoul(arguments[6], NULL, 10) * 1000000000u, length);
     load->sent = 0;
     uint64_t start = now_ns();
-    uint64_t end = start + (uint64_t)(strtod(arguments[4], NULL) * 1e9);
+    uint64_t end = start + length;
     load->counted_from = start + SETTLE_NS;
     if (rate == 0)
         keep_full(load, end);
@@ -415,10 +444,11 @@ int main(int count, char **arguments)
     for (size_t i = 0; i < SLOTS; i++)
         load->lost += load->slots[i].nonce != 0;
     double took = (double)(end - load->counted_from) / 1e9;
-    (void)printf("%.0f %u %u %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %" PRIu64 " %" PRIu64 "\n",
+    (void)printf("%.0f %u %u %" PRIu64 " %" PRIu64 " %" PRIu64 " %u %" PRIu64 " %" PRIu64
+                 " %" PRIu64 "\n",
                  (double)load->counted / took, percentile(load, 0.5), percentile(load, 0.99),
                  load->lost, load->updates, load->answered, percentile(load, 0.999), slow(load),
-                 (uint64_t)load->counted);
+                 (uint64_t)load->counted, rate);
     memory_free(load);
     return 0;
 }
