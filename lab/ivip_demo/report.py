@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ivip_lab.problem import Problem
+
+from .processor import MUCH, Watch
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Result:
     title: str
     held: bool = True
     seconds: float = 0.0
+    waited: float | None = None  # the part of them in which something waited for a processor
     measured: str = ""
     numbers: dict[str, object] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -83,17 +85,21 @@ class Report:
         result = Result(len(self.results) + 1, title)
         self.results.append(result)
         self.say(f"{self.paint('1', f'{result.number:4}  {title}')}")
-        begin = time.monotonic()
+        watch = Watch()
         try:
             work(Step(self, result))
         except (Problem, NotHeld, OSError, ValueError, KeyError,
                 subprocess.SubprocessError) as problem:
             result.failures.append(f"{problem}")
             self.line(self.paint("31", f"did not hold: {problem}"))
-        result.seconds = time.monotonic() - begin
+        result.seconds = watch.seconds
+        result.waited = watch.waited
         result.held = not result.failures
         verdict = self.paint("32", "held") if result.held else self.paint("31", "FAILED")
         self.line(f"{verdict}  {result.measured}")
+        if not result.held and result.waited is not None and result.waited > MUCH:
+            self.line(f"For {result.waited:.0%} of this step something waited for a processor: times "
+                      "and losses may be the machine's. Run it again when it has less to do.")
         self.say()
         return result.held
 
@@ -116,8 +122,10 @@ class Report:
             colour = "32" if held == "yes" else "31"
             self.say(f"{number:>4}  {title:{width}}  {self.paint(colour, f'{held:4}')}  {measured}")
         count = sum(result.held for result in self.results)
-        self.say(f"\n{count} of {len(rows)} steps held, "
-                 f"{sum(result.seconds for result in self.results):.0f} s")
+        seconds = sum(result.seconds for result in self.results)
+        waited = sum((result.waited or 0.0) * result.seconds for result in self.results)
+        self.say(f"\n{count} of {len(rows)} steps held, {seconds:.0f} s; for {waited / seconds:.0%} of "
+                 "them something waited for a processor")
 
     def markdown(self) -> str:
         lines = ["| | step | held | measured |", "|---:|---|---|---|"]
