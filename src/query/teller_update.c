@@ -149,6 +149,7 @@ static void release(struct teller *teller, struct instant now, const struct endp
         if (told->flush) {
             teller->counters.acknowledged++;
             account->confirmed = now;
+            account->flushes_together = true;
         } else {
             teller->counters.released++;
         }
@@ -307,14 +308,21 @@ static void note_sent(struct teller *teller, struct instant now, struct told *to
     told_await(&teller->memory, told, instant_earlier(again, told->expires));
 }
 
+// Whether a flush may go with another. Who may not know that extension is sent each by itself from
+// the second time on.
+static bool goes_along(const struct teller *teller, struct instant now, const struct told *told)
+{
+    return told->flush && (told->tries == 0 || told->account->flushes_together) &&
+           !instant_reached(now, told->expires) && !is_given_up(teller, now, told);
+}
+
 // Flushes that are queued right behind a flush go with it.
 static void add_flushes(struct teller *teller, struct instant now, struct account *account,
                         struct query_message *message)
 {
     while (message->flushed_count < QUERY_FLUSHED_MAX && !list_empty(&account->queued)) {
         struct told *told = container_of(list_first(&account->queued), struct told, of_account);
-        if (!told->flush || instant_reached(now, told->expires) || is_given_up(teller, now, told) ||
-            !teller_spend(account, now, QUERY_FLUSHED_BYTES))
+        if (!goes_along(teller, now, told) || !teller_spend(account, now, QUERY_FLUSHED_BYTES))
             return;
         note_sent(teller, now, told);
         message->flushed[message->flushed_count++] = told->nonce;

@@ -43,6 +43,7 @@ struct account {
     struct instant proven_until;
     uint32_t credit;          // octets it may still be sent while its address is not proven
     struct instant heard;     // when the last message came from it
+    bool flushes_together;    // it has acknowledged flushes that went with another
     bool forgotten;           // found by nobody any more; what it was told goes little by little
     struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit; or
                               // in told_memory.forgotten
