@@ -8,8 +8,8 @@ from pathlib import Path
 
 PRESSURE = Path("/proc/pressure/cpu")  # Linux 4.20 and later, unless it was left out
 
-# Of the time, from which on a step that failed says so. On an idle machine with two processors the
-# demos themselves make something wait for a quarter of it.
+# From that part of its time on a step that failed says so. A demo has 0.08 on an idle machine with two
+# processors, and 0.9 beside four programs that compute all the time.
 MUCH = 0.6
 
 
