@@ -452,6 +452,7 @@ struct querier_report querier_report(const struct querier *querier)
     return (struct querier_report){
         .counters = querier->counters,
         .cached = querier_cached(querier),
+        .cached_max = querier->config.cached_max,
         .open = querier_open(querier),
         .memory = cache_memory(&querier->cache),
     };
@@ -462,6 +463,7 @@ void querier_report_add(struct querier_report *sum, const struct querier_report 
     static_assert(sizeof(struct querier_counters) % sizeof(uint64_t) == 0, "numbers only");
     counters_add(&sum->counters, &part->counters, sizeof(sum->counters));
     sum->cached += part->cached;
+    sum->cached_max += part->cached_max;
     sum->open += part->open;
     sum->memory += part->memory;
 }

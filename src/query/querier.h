@@ -148,7 +148,7 @@ const struct querier_counters *querier_counters(const struct querier *querier);
 // All that a querier says of itself; those of several queriers may be added up.
 struct querier_report {
     struct querier_counters counters;
-    size_t cached, open;
+    size_t cached, cached_max, open;
     size_t memory; // bytes in use for the cache
 };
 struct querier_report querier_report(const struct querier *querier);

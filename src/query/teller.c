@@ -403,6 +403,7 @@ struct teller_report teller_report(const struct teller *teller)
         .queriers = teller_queriers(teller),
         .paced = told_paced(&teller->memory),
         .told = teller_told(teller),
+        .told_max = teller->config.told_max,
         .memory = teller_memory(teller),
     };
 }
@@ -415,5 +416,6 @@ void teller_report_add(struct teller_report *sum, const struct teller_report *pa
     sum->queriers += part->queriers;
     sum->paced += part->paced;
     sum->told += part->told;
+    sum->told_max += part->told_max;
     sum->memory += part->memory;
 }

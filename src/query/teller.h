@@ -146,7 +146,8 @@ const struct teller_counters *teller_counters(const struct teller *teller);
 struct teller_report {
     struct teller_counters counters;
     struct page_teller_counters pages;
-    size_t queriers, paced, told, memory; // paced: of the queriers, such for which updates wait
+    size_t queriers, paced; // of them, such for which updates wait
+    size_t told, told_max, memory;
 };
 struct teller_report teller_report(const struct teller *teller);
 void teller_report_add(struct teller_report *sum, const struct teller_report *part);

@@ -13,7 +13,8 @@ UDP = socket.SOCK_DGRAM
 
 def write_qsa(directory, key, **changes):
     values = {"listen": "127.0.0.1:4746", "feed": "127.0.0.1:4749", "key": key, "threads": 2,
-              "url": "http://127.0.0.1:1", "caching_time": "600s", "peers": "[192.0.2.1]"} | changes
+              "url": "http://127.0.0.1:1", "caching_time": "600s", "peers": "[192.0.2.1]",
+              "told": 1000} | changes
     (directory / "node.yaml").write_text(f"""\
 name: n
 state: {directory}/state
@@ -22,21 +23,23 @@ metrics: none
 log: debug
 qsa: {{listen: "{values['listen']}", feed: "{values['feed']}", threads: {values['threads']},
       ruas: [{{key: {values['key']}, url: "{values['url']}"}}],
-      caching_time: {values['caching_time']}, peers: {values['peers']}}}
+      caching_time: {values['caching_time']}, peers: {values['peers']},
+      told_ranges: {values['told']}}}
 """)
     return directory / "node.yaml"
 
 
 def write_qsr(directory, **changes):
     values = {"listen": "127.0.0.1:4746", "upstreams": '["127.0.0.1:1"]', "threads": 2,
-              "peers": "[192.0.2.1]"} | changes
+              "peers": "[192.0.2.1]", "told": 1000, "cached": 500} | changes
     (directory / "node.yaml").write_text(f"""\
 name: n
 state: {directory}/state
 control: {directory}/control
 metrics: none
 qsr: {{listen: "{values['listen']}", threads: {values['threads']},
-      upstreams: {values['upstreams']}, peers: {values['peers']}}}
+      upstreams: {values['upstreams']}, peers: {values['peers']},
+      told_ranges: {values['told']}, cached_ranges: {values['cached']}}}
 """)
     return directory / "node.yaml"
 
@@ -63,6 +66,7 @@ def test_qsa(start, tmp_path):
     refused = {
         "qsa.listen and qsa.feed cannot change": {"listen": "127.0.0.1:9"},
         "qsa.threads cannot change": {"threads": 1},
+        "qsa.told_ranges cannot change": {"told": 1001},
         "qsa.ruas names other keys": {"key": make_key(tmp_path / "other")},
     }
     for words, change in refused.items():
@@ -85,8 +89,12 @@ def test_qsr(start, tmp_path):
     upstreams = status["roles"]["qsr"]["cache"]["upstreams"]
     assert [upstream["server"] for upstream in upstreams] == ["127.0.0.1:2", "127.0.0.1:3"]
     assert len(status["roles"]["qsr"]["load"]) == 2
-    for words, change in {"qsr.listen cannot change": {"listen": "127.0.0.1:9"},
-                          "qsr.threads cannot change": {"threads": 1}}.items():
+    assert status["roles"]["qsr"]["queriers"]["told_max"] == 1000
+    assert status["roles"]["qsr"]["cache"]["cached_max"] == 500
+    kept = "qsr.told_ranges and cached_ranges cannot change"
+    for words, change in [("qsr.listen cannot change", {"listen": "127.0.0.1:9"}),
+                          ("qsr.threads cannot change", {"threads": 1}),
+                          (kept, {"told": 1001}), (kept, {"cached": 501})]:
         write_qsr(tmp_path, **(at | {"peers": "[]"} | change))
         node.signal(signal.SIGHUP)
         node.wait_for(words)

@@ -24,6 +24,8 @@
 
 #define RESOLVERS_MAX 8
 
+#define RANGES_MOST 100000000 // told or cached: 25 GB
+
 #define DEFAULT_STATE        "/var/lib/ivip"
 #define DEFAULT_DEVICE       "ivip0"
 #define DEFAULT_TRUST_ANCHOR "/usr/share/dns/root.key" // Debian's dns-root-data
@@ -67,6 +69,7 @@ static const struct config_key qsa_items[] = {
     {KEY("ruas", sections, config_qsa, ruas_count), .required = true, .keys = &peer},
     {KEY("caching_time", duration, config_qsa, caching_time), .least = SECOND_MS, .most = DAY_MS},
     {KEY("threads", number, config_qsa, threads), .least = 0, .most = QSA_THREADS_MAX},
+    {KEY("told_ranges", number, config_qsa, told_ranges), .most = RANGES_MOST},
     {KEY("peers", endpoints, config_qsa, peers), .most = TELLER_ALTERNATIVES_MAX,
      .port = PORT_QUERY},
 };
@@ -85,6 +88,8 @@ static const struct config_key qsr_items[] = {
     {KEY("dns", endpoints, config_qsr, dns), .most = RESOLVERS_MAX, .port = PORT_DNS},
     {KEY("dnssec", dnssec, config_qsr, dnssec)},
     {KEY("threads", number, config_qsr, threads), .least = 0, .most = QSR_THREADS_MAX},
+    {KEY("told_ranges", number, config_qsr, told_ranges), .most = RANGES_MOST},
+    {KEY("cached_ranges", number, config_qsr, cached_ranges), .most = RANGES_MOST},
     {KEY("peers", endpoints, config_qsr, peers), .most = TELLER_ALTERNATIVES_MAX,
      .port = PORT_QUERY},
 };

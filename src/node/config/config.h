@@ -79,6 +79,7 @@ struct config_qsa {
     struct config_ruas_peer *ruas; // where the MABs come from
     struct duration caching_time;  // 600 s
     uint32_t threads;              // that answer; 0: as many as there are processors
+    uint32_t told_ranges;          // most remembered as told; 0: by the machine's memory
     struct config_endpoints peers; // other QSAs of the DSOC, named when it is loaded
 };
 
@@ -96,6 +97,8 @@ struct config_qsr {
                                  // `upstream_domain` those of the system
     enum config_dnssec dnssec;   // of upstream_domain; required
     uint32_t threads;            // that answer, each with a cache of its own; 1
+    uint32_t told_ranges;        // most remembered as told; 0: by the machine's memory
+    uint32_t cached_ranges;      // most cached; 0: by the machine's memory
     struct config_endpoints peers; // other QSRs of the network, named when it is loaded
 };
 

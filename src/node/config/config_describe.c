@@ -88,9 +88,10 @@ static json_t *of_qsa(const struct config_qsa *qsa)
                                                      key_print(&qsa->ruas[i].key, key), "url",
                                                      json_text(qsa->ruas[i].url)));
     }
-    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:o}", "listen", of_endpoint(&qsa->listen), "feed",
-                     of_endpoint(&qsa->feed), "ruas", peers, "caching_time",
-                     of_duration(qsa->caching_time), "threads", (json_int_t)qsa->threads, "peers",
+    return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I, s:o}", "listen", of_endpoint(&qsa->listen),
+                     "feed", of_endpoint(&qsa->feed), "ruas", peers, "caching_time",
+                     of_duration(qsa->caching_time), "threads", (json_int_t)qsa->threads,
+                     "told_ranges", (json_int_t)qsa->told_ranges, "peers",
                      of_endpoints(&qsa->peers));
 }
 
@@ -108,8 +109,10 @@ static void add_dns(json_t *json, const char *trust_anchor, const struct config_
 // Only the way in which it gets its servers: a config with two of them is refused.
 static json_t *of_qsr(const struct config_qsr *qsr)
 {
-    json_t *json = json_pack("{s:o, s:I, s:o}", "listen", of_endpoint(&qsr->listen), "threads",
-                             (json_int_t)qsr->threads, "peers", of_endpoints(&qsr->peers));
+    json_t *json = json_pack("{s:o, s:I, s:I, s:I, s:o}", "listen", of_endpoint(&qsr->listen),
+                             "threads", (json_int_t)qsr->threads, "told_ranges",
+                             (json_int_t)qsr->told_ranges, "cached_ranges",
+                             (json_int_t)qsr->cached_ranges, "peers", of_endpoints(&qsr->peers));
     if (qsr->upstreams.count > 0) {
         (void)json_object_set_new(json, "upstreams", of_endpoints(&qsr->upstreams));
         return json;

@@ -134,6 +134,9 @@ void query_report_teller(const struct teller_report *teller, const char *role,
               (double)teller->paced);
     write_one(page, "ivip_query_told", "gauge", "Ranges remembered as told", role,
               (double)teller->told);
+    write_one(page, "ivip_query_told_max", "gauge",
+              "Beyond so many ranges told, the least recently told are flushed", role,
+              (double)teller->told_max);
     write_one(page, "ivip_query_told_bytes", "gauge", "Memory for what was told", role,
               (double)teller->memory);
 }
@@ -145,11 +148,11 @@ json_t *query_status_teller(const struct teller_report *teller)
     for (int status = 0; status < QUERY_FLUSH; status++)
         (void)json_object_set_new(replies, query_status_name((enum query_status)status),
                                   json_integer((json_int_t)counters->answers[status]));
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "queriers",
-                     (json_int_t)teller->queriers, "told", (json_int_t)teller->told, "bytes",
-                     (json_int_t)teller->memory, "requests", (json_int_t)counters->requests,
-                     "updates", (json_int_t)counters->updates_sent, "queriers_lost",
-                     (json_int_t)counters->queriers_lost, "replies", replies);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "queriers",
+                     (json_int_t)teller->queriers, "told", (json_int_t)teller->told, "told_max",
+                     (json_int_t)teller->told_max, "bytes", (json_int_t)teller->memory, "requests",
+                     (json_int_t)counters->requests, "updates", (json_int_t)counters->updates_sent,
+                     "queriers_lost", (json_int_t)counters->queriers_lost, "replies", replies);
 }
 
 // The asking side
@@ -195,6 +198,9 @@ void query_report_querier(const struct querier_report *querier, const char *role
     WRITE_SAMPLES(page, "ivip_querier_upstreams_total", "Liveness of upstream servers", role,
                   "what", upstreams);
     write_one(page, "ivip_querier_cached", "gauge", "Ranges cached", role, (double)querier->cached);
+    write_one(page, "ivip_querier_cached_max", "gauge",
+              "Beyond so many ranges cached, the least recently used are forgotten", role,
+              (double)querier->cached_max);
     write_one(page, "ivip_querier_open", "gauge", "Questions open", role, (double)querier->open);
     write_one(page, "ivip_querier_bytes", "gauge", "Memory for the cache", role,
               (double)querier->memory);
@@ -234,7 +240,8 @@ json_t *query_status_group(const struct querier *querier, size_t group, struct i
 json_t *query_status_querier(const struct querier_report *querier)
 {
     const struct querier_counters *counters = &querier->counters;
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cached", (json_int_t)querier->cached,
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "cached",
+                     (json_int_t)querier->cached, "cached_max", (json_int_t)querier->cached_max,
                      "open", (json_int_t)querier->open, "bytes", (json_int_t)querier->memory,
                      "asked", (json_int_t)counters->asked, "answered",
                      (json_int_t)counters->answered, "failed", (json_int_t)counters->failed,

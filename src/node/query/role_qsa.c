@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "node/push/feed_in.h"
 #include "node/query/qsa_threads.h"
+#include "node/query/query_memory.h"
 #include "node/query/query_report.h"
 
 #include <string.h>
@@ -217,6 +218,10 @@ static bool reload(void *state, const struct config *config, struct error *error
         return error_set(
             error, ERROR_CONFLICT, "needs-restart",
             "qsa.threads cannot change without a restart: each has queriers of its own");
+    if (old->told_ranges != next->told_ranges)
+        return error_set(error, ERROR_CONFLICT, "needs-restart",
+                         "qsa.told_ranges cannot change without a restart: their tables have it "
+                         "for their size");
     if (!feed_in_set_urls(role->feed, next, error))
         return false;
     apply_config(role, next);
@@ -250,7 +255,7 @@ bool role_qsa_start(struct node *node, struct error *error)
     struct qsa_config core = {
         .teller = {.queriers_max = TELLER_QUERIERS_MAX,
                    .unproven_max = TELLER_UNPROVEN_MAX,
-                   .told_max = TELLER_TOLD_MAX,
+                   .told_max = query_memory_ranges(config->told_ranges, TELLER_TOLD_MAX),
                    .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX},
         .caching_time = config->caching_time,
     };

@@ -5,15 +5,15 @@
 #include "node/query/finder.h"
 #include "node/query/list_client.h"
 #include "node/query/qsr_threads.h"
+#include "node/query/query_memory.h"
 #include "node/query/query_report.h"
 #include "node/query/upstream_finder.h"
 
 #include <stdio.h>
 #include <string.h>
 
-// Limits of a caching server; a range takes some 300 octets, and as much for each who was told.
 #define QSR_OPEN_MAX    65536
-#define QSR_CACHED_MAX  1000000
+#define QSR_CACHED_MAX  1000000 // unless configured
 #define QSR_WAITING_MAX 65536
 
 struct role_qsr {
@@ -122,10 +122,11 @@ static bool core_config(const struct config_qsr *config, struct qsr_config *core
                         struct error *error)
 {
     *core = (struct qsr_config){
-        .querier = {.open_max = QSR_OPEN_MAX, .cached_max = QSR_CACHED_MAX},
+        .querier = {.open_max = QSR_OPEN_MAX,
+                    .cached_max = query_memory_ranges(config->cached_ranges, QSR_CACHED_MAX)},
         .teller = {.queriers_max = TELLER_QUERIERS_MAX,
                    .unproven_max = TELLER_UNPROVEN_MAX,
-                   .told_max = TELLER_TOLD_MAX,
+                   .told_max = query_memory_ranges(config->told_ranges, TELLER_TOLD_MAX),
                    .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX},
         .waiting_max = QSR_WAITING_MAX,
     };
@@ -158,6 +159,11 @@ static bool reload(void *state, const struct config *config, struct error *error
         return error_set(
             error, ERROR_CONFLICT, "needs-restart",
             "qsr.threads cannot change without a restart: each has queriers of its own");
+    if (old->told_ranges != config->qsr->told_ranges ||
+        old->cached_ranges != config->qsr->cached_ranges)
+        return error_set(error, ERROR_CONFLICT, "needs-restart",
+                         "qsr.told_ranges and cached_ranges cannot change without a restart: their "
+                         "tables have them for their sizes");
     if (strcmp(old->domain, config->qsr->domain) != 0 ||
         strcmp(old->upstream_domain, config->qsr->upstream_domain) != 0 ||
         strcmp(old->trust_anchor, config->qsr->trust_anchor) != 0 ||
