@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,12 @@ void *memory_new_array(size_t count, size_t size)
     if (count == 0 || size == 0)
         count = size = 1;
     return checked(calloc(count, size), count <= SIZE_MAX / size ? count * size : SIZE_MAX);
+}
+
+void *memory_new_aligned(size_t alignment, size_t size)
+{
+    assert(size > 0 && size % alignment == 0);
+    return memset(checked(aligned_alloc(alignment, size), size), 0, size);
 }
 
 void *memory_resize(void *memory, size_t size)

@@ -10,6 +10,8 @@
 // Zeroed memory, never NULL; the caller owns it and gives it back to memory_free.
 void *memory_new(size_t size);
 void *memory_new_array(size_t count, size_t size);
+// The same at a multiple of `alignment`, a power of two, of which `size` is a multiple.
+void *memory_new_aligned(size_t alignment, size_t size);
 // As realloc, never NULL; new bytes are not initialised.
 void *memory_resize(void *memory, size_t size);
 char *memory_copy_text(const char *text);

@@ -4,10 +4,10 @@
 
 #include "base/memory.h"
 
-#include <stdalign.h>
 #include <string.h>
 
 #define BLOCKS_FIRST 16
+#define CACHE_LINE   64 // octets
 
 struct slab_free {
     struct slab_free *next;
@@ -15,7 +15,7 @@ struct slab_free {
 
 static void init(struct slab *slab, size_t size, bool numbered)
 {
-    size_t unit = alignof(max_align_t);
+    size_t unit = CACHE_LINE / 2; // so one of up to 96 octets is in two lines, not in three
     assert(size >= sizeof(struct slab_free));
     size += numbered ? sizeof(uint32_t) : 0;
     *slab = (struct slab){.size = (size + unit - 1) / unit * unit, .numbered = numbered};
@@ -67,7 +67,8 @@ static void add_block(struct slab *slab)
         slab->blocks = memory_resize(slab->blocks, slab->block_capacity * sizeof(*slab->blocks));
     }
     uint32_t first = (uint32_t)(slab->block_count * SLAB_BLOCK_OBJECTS);
-    slab->blocks[slab->block_count++] = memory_new_array(SLAB_BLOCK_OBJECTS, slab->size);
+    slab->blocks[slab->block_count++] =
+        memory_new_aligned(CACHE_LINE, SLAB_BLOCK_OBJECTS * slab->size);
     for (uint32_t i = SLAB_BLOCK_OBJECTS; i-- > 0;) {
         uint32_t number = first + i;
         unsigned char *object = slab_at(slab, number);
