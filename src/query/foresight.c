@@ -25,12 +25,13 @@ void foresight_add(struct foresight *foresight, const struct endpoint *from, con
     foresight->units[family][foresight->unit_counts[family]++] = unit_of_address(&question).index;
 }
 
-void foresight_ranges(const struct foresight *foresight, const struct range_map *map,
-                      const struct slab *slab)
+size_t foresight_ranges(const struct foresight *foresight, const struct range_map *map,
+                        const struct slab *slab, const void *objects[FORESIGHT_MAX])
 {
     uint32_t numbers[FORESIGHT_MAX];
+    size_t found = 0;
     if (slab->used == 0)
-        return;
+        return 0;
     for (size_t family = 0; family < 2; family++) {
         size_t count = foresight->unit_counts[family];
         interval_map_value_many(map->families[family], foresight->units[family], count, numbers);
@@ -38,6 +39,8 @@ void foresight_ranges(const struct foresight *foresight, const struct range_map 
             const char *object = slab_at(slab, numbers[i]);
             __builtin_prefetch(object);
             __builtin_prefetch(object + CACHE_LINE);
+            objects[found++] = object;
         }
     }
+    return found;
 }

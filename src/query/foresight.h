@@ -35,8 +35,9 @@ void foresight_init(struct foresight *foresight);
 void foresight_add(struct foresight *foresight, const struct endpoint *from, const uint8_t *bytes,
                    size_t length);
 // Asks memory for all that leads from the units to objects of a slab, which the map numbers, and
-// for the first octets of these.
-void foresight_ranges(const struct foresight *foresight, const struct range_map *map,
-                      const struct slab *slab);
+// for the first octets of these. Fills `objects` with them, or in place of one that is not there
+// any other place of the slab, and returns how many there are.
+size_t foresight_ranges(const struct foresight *foresight, const struct range_map *map,
+                        const struct slab *slab, const void *objects[FORESIGHT_MAX]);
 
 #endif

@@ -399,7 +399,8 @@ struct instant querier_next_deadline(const struct querier *querier)
 
 void querier_foresee(const struct querier *querier, const struct foresight *foresight)
 {
-    foresight_ranges(foresight, &querier->cache.ranges, &querier->cache.slab);
+    const void *cached[FORESIGHT_MAX];
+    (void)foresight_ranges(foresight, &querier->cache.ranges, &querier->cache.slab, cached);
 }
 
 bool querier_find(struct querier *querier, const struct address *address,

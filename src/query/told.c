@@ -273,7 +273,11 @@ void told_foresee(struct told_memory *memory, const struct foresight *foresight)
         struct nonce_key key = nonce_key_of(account, question->nonce);
         table_foresee(&memory->by_nonce, nonce_hash(memory, &key));
     }
-    foresight_ranges(foresight, &memory->current, &memory->subjects);
+    const void *subjects[FORESIGHT_MAX];
+    size_t count = foresight_ranges(foresight, &memory->current, &memory->subjects, subjects);
+    // What is told joins what was told last of its subject, which may be anywhere.
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(((const struct subject *)subjects[i])->told.previous, 1);
 }
 
 static void stop_waiting(struct told_memory *memory, struct told *told)
