@@ -6,7 +6,6 @@
 //     query_hits [MICRONETS]     100000
 #include "measure.h"
 
-#include "base/memory.h"
 #include "bench/query_names.h"
 #include "mapping/mapping.h"
 #include "query/qsa.h"
