@@ -149,7 +149,6 @@ static void release(struct teller *teller, struct instant now, const struct endp
         if (told->flush) {
             teller->counters.acknowledged++;
             account->confirmed = now;
-            account->flushes_together = true;
         } else {
             teller->counters.released++;
         }
@@ -170,6 +169,20 @@ static struct duration since_sent(struct instant now, const struct told *told)
     return duration_ms(told->tries == 1 ? ms + UINT64_C(1) : 0);
 }
 
+// The update, which others went with, is acknowledged: with them released, or by one that does not
+// know of such; but where it was sent more often, that may be for the time when none went with it.
+static void learn_flushing(const struct told *told, const struct query_message *ack)
+{
+    size_t others = 0;
+    for (size_t i = 0; i < ack->released_count; i++)
+        others += ack->released[i] != ack->nonce;
+    enum flushing *flushing = &told->account->flushing;
+    if (others > 0)
+        *flushing = FLUSHING_TOGETHER;
+    else if (*flushing == FLUSHING_UNKNOWN && told->tries == 1)
+        *flushing = FLUSHING_ALONE;
+}
+
 static void receive_update_ack(struct teller *teller, struct instant now,
                                const struct query_message *message, struct told *told)
 {
@@ -177,6 +190,8 @@ static void receive_update_ack(struct teller *teller, struct instant now,
         return;
     teller->counters.acknowledged++;
     told->account->confirmed = now;
+    if (told->leads)
+        learn_flushing(told, message);
     if (told->queued) // to be sent again
         told_dequeue(told);
     pace_acknowledged(&told->account->pace, now, since_sent(now, told),
@@ -300,6 +315,7 @@ static void note_sent(struct teller *teller, struct instant now, struct told *to
         teller->counters.updates_repeated++;
     told_dequeue(told);
     told->unsent = false;
+    told->leads = false;
     told->sent_ms = milliseconds(now);
     told->tries++;
     teller->counters.updates_sent++;
@@ -308,11 +324,13 @@ static void note_sent(struct teller *teller, struct instant now, struct told *to
     told_await(&teller->memory, told, instant_earlier(again, told->expires));
 }
 
-// Whether a flush may go with another. Who may not know that extension is sent each by itself from
-// the second time on.
+// Whether a flush may go with another: not where its querier does not know that extension; where it
+// may not, only the first time.
 static bool goes_along(const struct teller *teller, struct instant now, const struct told *told)
 {
-    return told->flush && (told->tries == 0 || told->account->flushes_together) &&
+    enum flushing flushing = told->account->flushing;
+    return told->flush &&
+           (flushing == FLUSHING_TOGETHER || (flushing == FLUSHING_UNKNOWN && told->tries == 0)) &&
            !instant_reached(now, told->expires) && !is_given_up(teller, now, told);
 }
 
@@ -337,6 +355,7 @@ static size_t send_update(struct teller *teller, struct instant now, struct told
     struct query_message message = update_message(teller, now, told);
     if (told->flush)
         add_flushes(teller, now, account, &message);
+    told->leads = message.flushed_count > 0;
     *to = account->endpoint;
     return query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
 }

@@ -31,6 +31,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Whether a querier knows of flushes that go with another (extension "flushed"): whether it
+// released the others when it acknowledged that one.
+enum flushing { FLUSHING_UNKNOWN, FLUSHING_TOGETHER, FLUSHING_ALONE };
+
 // A querier to which something was told. It is made with the first such answer and ends with the
 // last range told: so a querier that meets another instance than before knows that nothing it
 // holds from here is remembered.
@@ -41,9 +45,9 @@ struct account {
     uint32_t server_sequence; // of the last message sent to it
     bool ever_proven;         // it has returned a token at least once
     struct instant proven_until;
-    uint32_t credit;          // octets it may still be sent while its address is not proven
-    struct instant heard;     // when the last message came from it
-    bool flushes_together;    // it has acknowledged flushes that went with another
+    uint32_t credit;      // octets it may still be sent while its address is not proven
+    struct instant heard; // when the last message came from it
+    enum flushing flushing;
     bool forgotten;           // found by nobody any more; what it was told goes little by little
     struct list_node waiting; // in told_memory.waiting: an update waits for proof or credit; or
                               // in told_memory.forgotten
@@ -85,6 +89,7 @@ struct told {
     bool unsent : 1;          // ... nor sent
     bool queued : 1;          // to be sent, or sent again, when its turn comes
     bool flush : 1;           // the update says: forget the range
+    bool leads : 1;           // others went with it when it was last sent
     uint8_t tries;            // how often it was sent
     union {
         struct list_node expiry;   // in told_memory.expiries, unless

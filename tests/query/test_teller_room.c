@@ -44,17 +44,28 @@ static void test_eviction_flushes_first(void **state)
     stop(&f);
 }
 
+// 200 ranges may be told, and X was; what Y is told beside them takes the place of the oldest of X.
+// `told`, if not NULL, is filled with what X was told.
+static struct fixture start_full(struct query_message *told)
+{
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 200;
+    struct fixture f = start_with(&config);
+    for (int i = 0; i < 200; i++) {
+        struct query_message reply = tell(&f, X, "20.1.0.20");
+        if (told != NULL)
+            told[i] = reply;
+    }
+    (void)tell(&f, Y, "20.1.0.70");
+    return f;
+}
+
 // Room for several is made with one message.
 static void test_eviction_flushes_together(void **state)
 {
     (void)state;
-    struct qsa_config config = config_of();
-    config.teller.told_max = config.teller.told_per_querier_max = 200;
-    struct fixture f = start_with(&config);
-    struct query_message told[201];
-    for (int i = 0; i < 200; i++)
-        told[i] = tell(&f, X, "20.1.0.20");
-    (void)tell(&f, Y, "20.1.0.70");
+    struct query_message told[200];
+    struct fixture f = start_full(told);
     struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
     assert_true(flush.nonce == told[0].nonce);
     assert_int_equal(flush.flushed_count, QUERY_FLUSHED_MAX);
@@ -74,33 +85,72 @@ static void test_eviction_flushes_together(void **state)
     stop(&f);
 }
 
-// Who does not know of others that go with a flush is sent them once more, one by one.
+// X acknowledges a flush, but not the others that went with it: it does not know of them.
+static struct query_message ignore_others(struct fixture *f)
+{
+    struct query_message first = expect(f, MESSAGE_CACHE_UPDATE, X);
+    struct query_message known = first;
+    assert_int_equal(first.flushed_count, QUERY_FLUSHED_MAX);
+    known.flushed_count = 0;
+    acknowledge(f, X, &known);
+    return first;
+}
+
+// So many flushes are sent to X one by one, each of what was named with the first.
+static void expect_alone(struct fixture *f, const struct query_message *first, size_t count)
+{
+    for (size_t i = 0; i < count; i++, pass(f, 1)) { // at a pace
+        struct query_message flush = expect(f, MESSAGE_CACHE_UPDATE, X);
+        size_t place = 0;
+        while (place < QUERY_FLUSHED_MAX && flush.nonce != first->flushed[place])
+            place++;
+        assert_true(place < QUERY_FLUSHED_MAX);
+        assert_int_equal(flush.flushed_count, 0);
+        acknowledge(f, X, &flush);
+    }
+    expect_silence(f);
+}
+
+// Who does not know of others that go with a flush is sent them once more, one by one, and from
+// then on all.
 static void test_who_knows_only_one_flush(void **state)
 {
     (void)state;
-    struct qsa_config config = config_of();
-    config.teller.told_max = config.teller.told_per_querier_max = 200;
-    struct fixture f = start_with(&config);
-    for (int i = 0; i < 200; i++)
-        (void)tell(&f, X, "20.1.0.20");
-    (void)tell(&f, Y, "20.1.0.70");
-    struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
-    struct query_message first = flush;
-    assert_int_equal(first.flushed_count, QUERY_FLUSHED_MAX);
-    flush.flushed_count = 0;
-    acknowledge(&f, X, &flush);
+    struct fixture f = start_full(NULL);
+    struct query_message first = ignore_others(&f);
     pass(&f, PACE_PATIENCE_MS);
-    for (size_t i = 0; i < QUERY_FLUSHED_MAX; i++, pass(&f, 1)) { // at a pace
-        flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
-        size_t place = 0;
-        while (place < QUERY_FLUSHED_MAX && flush.nonce != first.flushed[place])
-            place++;
-        assert_true(place < QUERY_FLUSHED_MAX);
+    expect_alone(&f, &first, QUERY_FLUSHED_MAX);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 192);
+    for (size_t i = 0; i < 1 + QUERY_FLUSHED_MAX; i++)
+        (void)tell(&f, Y, "20.1.0.70");
+    for (size_t i = 0; i < 1 + QUERY_FLUSHED_MAX; i++) {
+        struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
         assert_int_equal(flush.flushed_count, 0);
         acknowledge(&f, X, &flush);
     }
     expect_silence(&f);
-    assert_int_equal(teller_told(qsa_teller(f.qsa)), 192);
+    stop(&f);
+}
+
+// Nor does it know of them because it releases one of them for another reason, such as that it was
+// told the same once more.
+static void test_a_release_is_no_sign_of_that(void **state)
+{
+    (void)state;
+    struct fixture f = start_full(NULL);
+    struct query_message first = ignore_others(&f);
+    struct query_message reply = {
+        .type = MESSAGE_MAP_REPLY_ACK,
+        .nonce = f.nonce,
+        .token = first.token,
+        .instance = 0xe,
+        .released = {first.flushed[3]},
+        .released_count = 1,
+    };
+    give(&f, X, &reply);
+    assert_int_equal(teller_told(qsa_teller(f.qsa)), 199);
+    pass(&f, PACE_PATIENCE_MS);
+    expect_alone(&f, &first, QUERY_FLUSHED_MAX - 1);
     stop(&f);
 }
 
@@ -327,6 +377,7 @@ int main(void)
         cmocka_unit_test(test_eviction_flushes_first),
         cmocka_unit_test(test_eviction_flushes_together),
         cmocka_unit_test(test_who_knows_only_one_flush),
+        cmocka_unit_test(test_a_release_is_no_sign_of_that),
         cmocka_unit_test(test_eviction_spares_what_is_younger),
         cmocka_unit_test(test_eviction_begins_with_those_gone),
         cmocka_unit_test(test_eviction_spares_what_is_told_again),
