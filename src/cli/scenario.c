@@ -69,6 +69,7 @@ static bool read_nodes(struct reading *reading, const struct scenario_file *file
             to->role = role;
             to->discovers = from->discovers;
             to->configured = from->configured;
+            to->old = from->old;
             (void)snprintf(to->name, sizeof(to->name), "%s", from->name);
         }
     for (size_t n = 0; n < config->node_count; n++) {

@@ -99,6 +99,7 @@ static const struct config_key node_items[] = {
     {KEY("role", text, file_node, role), .required = true},
     {KEY("discovers", bool, file_node, discovers)},
     {KEY("configured", bool, file_node, configured)},
+    {KEY("old", bool, file_node, old)},
     {KEY("upstreams", names, file_node, upstreams), .most = QUERIER_UPSTREAMS_MAX},
 };
 KEYS(node, file_node);

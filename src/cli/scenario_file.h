@@ -19,7 +19,7 @@ struct file_names {
 
 struct file_node {
     char *name, *role;
-    bool discovers, configured;
+    bool discovers, configured, old;
     struct file_names upstreams;
 };
 

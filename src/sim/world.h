@@ -32,6 +32,7 @@ enum world_role { WORLD_QSA, WORLD_QSR, WORLD_QSC, WORLD_ITR };
 struct world_node {
     enum world_role role;
     bool discovers; // a QSR finds its QSAs by DNS, a QSC or ITR its QSRs or QSCs; no upstreams then
+    bool old;       // it knows no extension of Cache Updates, and steps over them
     bool configured; // an ITR's MABs are in its config; else its query servers tell them
     char name[WORLD_NAME_MAX];
     size_t upstream_count;

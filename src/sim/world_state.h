@@ -310,6 +310,10 @@ size_t world_advice(const struct world *world, enum world_role role,
                     struct endpoint others[TELLER_ALTERNATIVES_MAX]);
 // How loaded a server says it is.
 uint8_t world_load(struct world *world);
+// What a node makes of a message: an old one steps over the extensions of Cache Updates. Gives
+// `bytes`, or `buffer` (QUERY_MESSAGE_BYTES_MAX) with what is left, and its length.
+const uint8_t *world_as_heard(const struct world *world, size_t node, const uint8_t *bytes,
+                              size_t *length, uint8_t *buffer);
 
 // nodes/list.c: the set of MABs, from query servers. A list that was not started does nothing.
 void world_list_start(struct world_list *list, struct world *world, size_t node, const char *name,

@@ -369,6 +369,8 @@ static void core_input(void *state, struct instant now, const struct endpoint *f
                        const uint8_t *bytes, size_t length)
 {
     struct world_itr *itr = state;
+    uint8_t buffer[QUERY_MESSAGE_BYTES_MAX];
+    bytes = world_as_heard(itr->world, itr->node, bytes, &length, buffer);
     if (!world_list_input(&itr->list, now, from, bytes, length))
         querier_input(itr->querier, now, from, bytes, length);
     drive(itr);

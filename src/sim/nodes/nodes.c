@@ -71,6 +71,18 @@ uint8_t world_load(struct world *world)
     return (uint8_t)random_below(engine_random(world->engine), UINT8_MAX + 1);
 }
 
+const uint8_t *world_as_heard(const struct world *world, size_t node, const uint8_t *bytes,
+                              size_t *length, uint8_t *buffer)
+{
+    struct query_message message;
+    if (!world->config.nodes[node].old || query_decode(bytes, *length, &message) != DECODE_OK ||
+        message.flushed_count == 0)
+        return bytes;
+    message.flushed_count = 0;
+    *length = query_encode(&message, buffer, QUERY_MESSAGE_BYTES_MAX);
+    return buffer;
+}
+
 // The attacker has no core; it sends from attacker.c.
 
 static void no_input(void *state, struct instant now, const struct endpoint *from,

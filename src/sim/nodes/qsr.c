@@ -88,6 +88,8 @@ static void qsr_core_input(void *state, struct instant now, const struct endpoin
                            const uint8_t *bytes, size_t length)
 {
     struct world_qsr *qsr = state;
+    uint8_t buffer[QUERY_MESSAGE_BYTES_MAX];
+    bytes = world_as_heard(qsr->world, qsr->node, bytes, &length, buffer);
     if (!world_list_input(&qsr->list, now, from, bytes, length))
         qsr_input(qsr->qsr, now, from, bytes, length);
     take_versions(qsr);

@@ -28,6 +28,9 @@ static bool is_nearer(const struct world_config *config, size_t upstream,
 static bool check_upstreams(const struct world_config *config, const struct world_node *node,
                             struct error *error)
 {
+    if (node->role == WORLD_QSA && node->old)
+        return refuse(error, "a QSA gets no Cache Updates, so it is not too old for them",
+                      node->name);
     if (node->role == WORLD_QSA)
         return node->upstream_count == 0 || refuse(error, "a QSA has no upstreams", node->name);
     if (node->configured && node->role != WORLD_ITR)

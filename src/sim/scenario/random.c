@@ -16,6 +16,7 @@
 #define SEED_OF_CHAIN       0x636861696e
 #define SEED_OF_PACE        0x70616365
 #define SEED_OF_FATES       0x6661746573
+#define SEED_OF_AGE         0x616765
 
 struct dice {
     struct random_source random;
@@ -149,6 +150,16 @@ static void pace_updates(struct world_config *config)
     config->update_burst = (uint32_t)between(&dice, 1, 8);
 }
 
+// Some nodes are of a version that lacks what came later. (And again.)
+static void age_nodes(struct world_config *config)
+{
+    struct dice dice;
+    random_init(&dice.random, random_seed_from_number(config->seed ^ SEED_OF_AGE));
+    bool some = one_in(&dice, 3);
+    for (size_t i = 0; i < config->node_count && some; i++)
+        config->nodes[i].old = config->nodes[i].role != WORLD_QSA && one_in(&dice, 2);
+}
+
 struct world_config world_config_random(uint64_t seed)
 {
     struct dice dice;
@@ -165,6 +176,7 @@ struct world_config world_config_random(uint64_t seed)
     connect_nodes(&config, &dice, discovery);
     chain_qscs(&config);
     pace_updates(&config);
+    age_nodes(&config);
     config.dns = random_dns(&dice, calm);
     config.paths = random_paths(&dice, calm);
     config.ideal_feed = one_in(&dice, 2);

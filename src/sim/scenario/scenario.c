@@ -62,8 +62,8 @@ static void write_nodes(const struct world_config *config, FILE *file)
     for (size_t i = 0; i < config->node_count; i++) {
         const struct world_node *node = &config->nodes[i];
         (void)fprintf(file, "  - { name: %s, role: %s", node->name, roles[node->role]);
-        (void)fprintf(file, "%s%s", node->discovers ? ", discovers: true" : "",
-                      node->configured ? ", configured: true" : "");
+        (void)fprintf(file, "%s%s%s", node->discovers ? ", discovers: true" : "",
+                      node->configured ? ", configured: true" : "", node->old ? ", old: true" : "");
         for (size_t n = 0; n < node->upstream_count; n++)
             (void)fprintf(file, "%s%s", n == 0 ? ", upstreams: [" : ", ",
                           config->nodes[node->upstreams[n]].name);

@@ -205,6 +205,12 @@ static void without_lists(struct world_config *config)
         config->nodes[i].configured = config->nodes[i].role == WORLD_ITR;
 }
 
+static void without_age(struct world_config *config)
+{
+    for (size_t i = 0; i < config->node_count; i++)
+        config->nodes[i].old = false;
+}
+
 static void without_rate(struct world_config *config)
 {
     config->paths.rate = 0;
@@ -228,8 +234,8 @@ static void with_ideal_feed(struct world_config *config)
 static void simplify(struct shrinking *shrinking)
 {
     static void (*const ways[])(struct world_config *) = {
-        without_loss,    without_copies,    without_delays, without_rate,   without_links,
-        without_attacks, without_discovery, without_lists,  with_ideal_feed};
+        without_loss,    without_copies,    without_delays, without_rate, without_links,
+        without_attacks, without_discovery, without_lists,  without_age,  with_ideal_feed};
     for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
         struct world_config simpler = world_config_copy(&shrinking->best);
         ways[i](&simpler);
