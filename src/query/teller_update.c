@@ -324,25 +324,28 @@ static void note_sent(struct teller *teller, struct instant now, struct told *to
     told_await(&teller->memory, told, instant_earlier(again, told->expires));
 }
 
-// Whether a flush may go with another: not where its querier does not know that extension; where it
-// may not, only the first time.
+// Whether a flush may go with another.
 static bool goes_along(const struct teller *teller, struct instant now, const struct told *told)
 {
-    enum flushing flushing = told->account->flushing;
-    return told->flush &&
-           (flushing == FLUSHING_TOGETHER || (flushing == FLUSHING_UNKNOWN && told->tries == 0)) &&
-           !instant_reached(now, told->expires) && !is_given_up(teller, now, told);
+    return told->flush && !instant_reached(now, told->expires) && !is_given_up(teller, now, told);
 }
 
-// Flushes that are queued right behind a flush go with it.
+// Flushes that are queued right behind a flush go with it. Where its querier may not know of that,
+// they are named all the same, as its acknowledgement will tell; but they remain queued, to go by
+// themselves: none may come later because of that.
 static void add_flushes(struct teller *teller, struct instant now, struct account *account,
                         struct query_message *message)
 {
-    while (message->flushed_count < QUERY_FLUSHED_MAX && !list_empty(&account->queued)) {
-        struct told *told = container_of(list_first(&account->queued), struct told, of_account);
+    struct list_node *node = account->queued.next;
+    if (account->flushing == FLUSHING_ALONE)
+        return;
+    while (message->flushed_count < QUERY_FLUSHED_MAX && node != &account->queued) {
+        struct told *told = container_of(node, struct told, of_account);
+        node = node->next;
         if (!goes_along(teller, now, told) || !teller_spend(account, now, QUERY_FLUSHED_BYTES))
             return;
-        note_sent(teller, now, told);
+        if (account->flushing == FLUSHING_TOGETHER)
+            note_sent(teller, now, told);
         message->flushed[message->flushed_count++] = told->nonce;
     }
 }
