@@ -261,12 +261,22 @@ static size_t best_place(const struct querier *querier, struct instant now,
     return best;
 }
 
+static bool is_member(const struct choice *choice, size_t server)
+{
+    for (size_t i = 0; i < choice->count; i++)
+        if (choice->members[i].server == server)
+            return true;
+    return false;
+}
+
 size_t querier_choose(struct querier *querier, struct instant now, const struct question *question)
 {
     struct group *group = &querier->groups[question->group];
     assert(group->choice.count > 0);
     size_t advised = question->advised;
-    if (advised != UPSTREAM_GONE && question_tries(question, advised) == 0)
+    // It was a member when it was advised, and may no longer be one.
+    if (advised != UPSTREAM_GONE && is_member(&group->choice, advised) &&
+        question_tries(question, advised) == 0)
         return advised;
     rank_group(querier, now, group);
     return group->choice.members[best_place(querier, now, question, &group->choice)].server;

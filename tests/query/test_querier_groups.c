@@ -147,6 +147,28 @@ static void test_advice_of_strangers_is_not(void **state)
     querier_free(f.querier);
 }
 
+// Nor that of one which DNS named when it was advised, and no longer when it would be asked.
+static void test_advice_that_is_outdated_is_not(void **state)
+{
+    (void)state;
+    struct fixture f = start(0);
+    set_group(&f, 0, abc, 3);
+    set_group(&f, 1, (const char *const[]){A}, 1);
+    probe(&f, 80, 4, 30);
+    (void)ask_in(&f, 0, "20.1.0.1", B);
+    pass(&f, RETRY_MS_DEFAULT);
+    struct query_message request = expect(&f, MESSAGE_MAP_REQUEST, C);
+    struct query_message reply = busy_with(&request, A);
+    give(&f, C, &reply);
+    (void)expect(&f, MESSAGE_MAP_REPLY_ACK, C);
+    expect_silence(&f); // as B may still answer
+    assert_int_equal(querier_counters(f.querier)->advised, 1);
+    set_group(&f, 0, (const char *const[]){B, C}, 2);
+    pass(&f, RETRY_MS_DEFAULT);
+    (void)expect(&f, MESSAGE_MAP_REQUEST, B);
+    querier_free(f.querier);
+}
+
 // Of configured servers too, only those that are configured.
 static void test_advice_among_configured(void **state)
 {
@@ -330,6 +352,7 @@ int main(void)
         cmocka_unit_test(test_failure_and_return),
         cmocka_unit_test(test_advice_is_taken),
         cmocka_unit_test(test_advice_of_strangers_is_not),
+        cmocka_unit_test(test_advice_that_is_outdated_is_not),
         cmocka_unit_test(test_advice_among_configured),
         cmocka_unit_test(test_try_another_goes_on_at_once),
         cmocka_unit_test(test_many_servers),
