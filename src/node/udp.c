@@ -16,7 +16,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BATCH              64            // datagrams for each system call
 #define BATCHES_AT_ONCE    16            // read before other work of the loop gets a turn
 #define DATAGRAM_BYTES_MAX 2048          // longer ones are cut off, counted and dropped
 #define SOCKET_BUFFER      (4096 * 1024) // asked of the kernel, for bursts
@@ -35,11 +34,11 @@ static_assert(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(uint16_
               "both control messages must fit");
 
 struct datagrams {
-    struct mmsghdr headers[BATCH];
-    struct iovec vectors[BATCH];
-    struct sockaddr_storage peers[BATCH];
-    _Alignas(struct cmsghdr) uint8_t controls[BATCH][CONTROL_BYTES];
-    uint8_t bytes[BATCH][DATAGRAM_BYTES_MAX];
+    struct mmsghdr headers[UDP_BATCH];
+    struct iovec vectors[UDP_BATCH];
+    struct sockaddr_storage peers[UDP_BATCH];
+    _Alignas(struct cmsghdr) uint8_t controls[UDP_BATCH][CONTROL_BYTES];
+    uint8_t bytes[UDP_BATCH][DATAGRAM_BYTES_MAX];
 };
 
 struct udp {
@@ -111,7 +110,7 @@ static bool open_socket(struct udp *udp, const struct endpoint *wanted, bool sha
 
 static void prepare(struct datagrams *datagrams)
 {
-    for (size_t i = 0; i < BATCH; i++) {
+    for (size_t i = 0; i < UDP_BATCH; i++) {
         datagrams->vectors[i] = (struct iovec){datagrams->bytes[i], DATAGRAM_BYTES_MAX};
         struct msghdr *header = &datagrams->headers[i].msg_hdr;
         header->msg_iov = &datagrams->vectors[i];
@@ -280,14 +279,14 @@ static void choose_source(const struct udp *udp, struct msghdr *header, uint8_t 
 
 static int receive(struct udp *udp)
 {
-    for (size_t i = 0; i < BATCH; i++) {
+    for (size_t i = 0; i < UDP_BATCH; i++) {
         struct msghdr *header = &udp->in.headers[i].msg_hdr;
         header->msg_namelen = sizeof(udp->in.peers[i]);
         header->msg_control = udp->locals == NULL ? NULL : udp->in.controls[i];
         header->msg_controllen = udp->locals == NULL ? 0 : CONTROL_BYTES;
         memset(&udp->in.peers[i], 0, sizeof(struct sockaddr_in6));
     }
-    return recvmmsg(udp->descriptor, udp->in.headers, BATCH, MSG_DONTWAIT, NULL);
+    return recvmmsg(udp->descriptor, udp->in.headers, UDP_BATCH, MSG_DONTWAIT, NULL);
 }
 
 // The whole datagrams of those received; returns how many.
@@ -314,7 +313,7 @@ static size_t list_datagrams(struct udp *udp, int received, struct udp_datagram 
 
 bool udp_read(struct udp *udp)
 {
-    struct udp_datagram datagrams[BATCH];
+    struct udp_datagram datagrams[UDP_BATCH];
     int received = receive(udp);
     if (received <= 0)
         return false;
@@ -325,7 +324,7 @@ bool udp_read(struct udp *udp)
         udp->receive(udp->state, &datagrams[i].from, datagrams[i].bytes, datagrams[i].length);
     if (udp->batch_end != NULL && !udp->closing)
         udp->batch_end(udp->state);
-    return received == BATCH && !udp->closing;
+    return received == UDP_BATCH && !udp->closing;
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -360,7 +359,7 @@ void udp_send(struct udp *udp, const struct endpoint *to, const uint8_t *bytes, 
         udp->counters.send_failed++; // no IPv6 on this socket
         return;
     }
-    if (udp->queued == BATCH)
+    if (udp->queued == UDP_BATCH)
         udp_flush(udp);
     unsigned i = udp->queued++;
     struct msghdr *header = &udp->out.headers[i].msg_hdr;
@@ -440,8 +439,8 @@ static void send_singly(struct udp *udp, unsigned first, unsigned count)
 
 void udp_flush(struct udp *udp)
 {
-    struct mmsghdr trains[BATCH];
-    unsigned firsts[BATCH + 1];
+    struct mmsghdr trains[UDP_BATCH];
+    unsigned firsts[UDP_BATCH + 1];
     unsigned count = 0;
     unsigned done = 0;
     for (unsigned i = 0; i < udp->queued; i = firsts[count]) {

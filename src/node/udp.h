@@ -5,6 +5,8 @@
 
 #include "node/node.h"
 
+#define UDP_BATCH 64 // datagrams for each system call
+
 struct udp;
 
 // Called for each datagram; `bytes` is valid during the call only.
@@ -39,7 +41,7 @@ struct udp *udp_open_shared(const struct endpoint *listen, udp_receive *receive,
 // At first nothing is called before a batch.
 void udp_foresee_with(struct udp *udp, udp_foresee *foresee);
 int udp_descriptor(const struct udp *udp);
-// Reads one batch, if there is any; true when there may be more.
+// Reads up to UDP_BATCH datagrams, if there are any; true when there may be more.
 bool udp_read(struct udp *udp);
 void udp_close(struct udp *udp);
 // Where it is bound.

@@ -16,9 +16,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-// Sent in one turn. A flush of millions of ranges must not keep the thread from reading.
-#define SENT_AT_ONCE 1024
-
 // What waits to be read, of a thread: some 2,700 messages, which take it ten milliseconds. A longer
 // queue serves nobody, as queriers ask elsewhere after 50 to 100 ms; and what lies in it has left
 // the processor's cache, so that each message takes longer, and a thread that had to stand still
@@ -86,13 +83,20 @@ static void on_upstream_datagram(void *state, const struct endpoint *from, const
         on_datagram(state, from, bytes, length);
 }
 
-// Sends what there is; false where that may not be all.
-static bool send_some(struct query_thread *thread)
+// How many are sent in this turn. Cores give answers first, so the rest are updates.
+static unsigned most_sent(const struct query_thread *thread, bool more)
+{
+    return thread->received + (more ? thread->received / QUERY_UPDATES_PART : QUERY_UPDATES_QUIET);
+}
+
+// Sends what there is; false where that may not be all. `more`: that much waits to be read.
+static bool send_some(struct query_thread *thread, bool more)
 {
     struct endpoint to;
     uint8_t buffer[QUERY_MESSAGE_BYTES_MAX];
     unsigned sent = 0;
-    for (; sent < SENT_AT_ONCE; sent++) {
+    unsigned most = most_sent(thread, more);
+    for (; sent < most; sent++) {
         size_t length = thread->functions.next_output(thread->core, thread->now, &to, buffer);
         if (length == 0)
             break;
@@ -101,7 +105,7 @@ static bool send_some(struct query_thread *thread)
     }
     udp_flush(thread->queriers);
     udp_flush(thread->upstreams);
-    return sent < SENT_AT_ONCE;
+    return sent < most;
 }
 
 static void measure(struct query_thread *thread)
@@ -135,7 +139,7 @@ static bool take_turn(struct query_thread *thread)
         more |= udp_read(thread->upstreams);
     if (instant_reached(thread->now, functions->next_deadline(thread->core)))
         functions->tick(thread->core, thread->now);
-    more |= !send_some(thread);
+    more |= !send_some(thread, more);
     thread->deadline = functions->next_deadline(thread->core);
     return more;
 }

@@ -27,6 +27,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// What a turn sends besides one datagram for each that it read. Tens of thousands of updates may be
+// due at once, and a thread that sends them first does not read: what is asked and acknowledged
+// meanwhile is lost, and what is not acknowledged is sent again. So where more waits to be read,
+// half as many as were read: with the acknowledgements that they bring, a thread bears as many as
+// it reads.
+#define QUERY_UPDATES_PART  2
+#define QUERY_UPDATES_QUIET 128 // where nothing waits; so it is soon read what comes meanwhile
+
 // The functions of a core, each called with one of `cores`.
 struct query_core {
     // Before all else of a turn; may be NULL.
