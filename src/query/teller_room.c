@@ -29,7 +29,8 @@ static struct told *find_unflushed(struct list_node *list, size_t most)
     return NULL;
 }
 
-// The least recently told range of an account that is not yet being flushed, or NULL.
+// The least recently told range of an account that is not yet being flushed, or NULL; but one for
+// which an update was acknowledged counts as told then.
 static struct told *oldest_of(struct account *account)
 {
     struct told *told = find_unflushed(&account->told, account->flush_count + 1);
@@ -44,15 +45,12 @@ static size_t evicted_at_once(size_t most)
     return part < 1 + QUERY_FLUSHED_MAX ? part : 1 + QUERY_FLUSHED_MAX;
 }
 
-// Flushes the least recently told ranges of an account, of which it may have so many: one, and of
-// those that were told soon after it as many as go with its flush. A message for each would cost as
-// much as the questions for which room is made.
-static void evict_of(struct teller *teller, struct instant now, struct account *account,
-                     size_t most)
+// Flushes this, and of what its account, which may be told so many, was told soon after it as many
+// as go with its flush. A message for each would cost as much as the questions for which room is
+// made.
+static void evict(struct teller *teller, struct instant now, struct told *told, size_t most)
 {
-    struct told *told = oldest_of(account);
-    if (told == NULL)
-        return;
+    struct account *account = told->account;
     struct instant until = instant_add(told->expires, duration_ms(EVICTED_TOGETHER_MS));
     for (size_t left = evicted_at_once(most); left > 0 && told != NULL; left--) {
         if (instant_before(until, told->expires))
@@ -61,6 +59,14 @@ static void evict_of(struct teller *teller, struct instant now, struct account *
         teller_notify_flush(teller, now, told);
         told = oldest_of(account);
     }
+}
+
+static void evict_of(struct teller *teller, struct instant now, struct account *account,
+                     size_t most)
+{
+    struct told *told = oldest_of(account);
+    if (told != NULL)
+        evict(teller, now, told, most);
 }
 
 static void evict_oldest(struct teller *teller, struct instant now)
@@ -72,7 +78,7 @@ static void evict_oldest(struct teller *teller, struct instant now)
     if (told->account->forgotten)
         told_remove(&teller->memory, told);
     else
-        evict_of(teller, now, told->account, teller->config.told_max);
+        evict(teller, now, told, teller->config.told_max);
 }
 
 // Whether the account holds more than twice what each does on average: what it asks for more then

@@ -353,6 +353,10 @@ void told_again(struct told_memory *memory, struct told *told)
     assert(!told->flush);
     list_remove(&told->use);
     list_append(&memory->uses, &told->use);
+    if (told->queued)
+        return;
+    list_remove(&told->of_account);
+    list_append(&told->account->told, &told->of_account);
 }
 
 void told_mark_flush(struct told_memory *memory, struct told *told)

@@ -61,8 +61,8 @@ static struct fixture start_full(struct query_message *told)
 }
 
 // X acknowledges the flush of what makes room, with what went with it. As nobody knew whether it
-// would, these were sent by themselves, too.
-static void confirm_together(struct fixture *f)
+// would, these were sent by themselves, too. Returns the first flush.
+static struct query_message confirm_together(struct fixture *f)
 {
     struct query_message flush = expect(f, MESSAGE_CACHE_UPDATE, X);
     assert_int_equal(flush.flushed_count, QUERY_FLUSHED_MAX);
@@ -73,6 +73,7 @@ static void confirm_together(struct fixture *f)
     acknowledge(f, X, &flush);
     expect_silence(f);
     assert_int_equal(teller_told(qsa_teller(f->qsa)), 192);
+    return flush;
 }
 
 // Room for several is made with one message.
@@ -81,7 +82,7 @@ static void test_eviction_flushes_together(void **state)
     (void)state;
     struct query_message told[200];
     struct fixture f = start_full(told);
-    confirm_together(&f);
+    (void)confirm_together(&f);
     for (size_t i = 0; i < 1 + QUERY_FLUSHED_MAX; i++) // the last is one too many
         (void)tell(&f, Y, "20.1.0.70");
     struct query_message flush = expect(&f, MESSAGE_CACHE_UPDATE, X);
@@ -179,6 +180,29 @@ static void test_eviction_spares_what_is_younger(void **state)
     stop(&f);
 }
 
+// Who was told of a change is not flushed for that of all that it was told before: the oldest goes,
+// and then the oldest of another.
+static void test_eviction_begins_with_the_oldest(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 200;
+    struct fixture f = start_with(&config);
+    struct query_message of_x = tell(&f, X, "20.1.0.70");
+    struct query_message of_y = tell(&f, Y, "20.1.0.20");
+    for (int i = 2; i < 200; i++)
+        (void)tell(&f, i % 2 == 0 ? X : Y, "20.1.0.20");
+    change(&f, UPDATE_MAP, "20.1.0.64/28", "198.18.3.7");
+    struct query_message update = expect(&f, MESSAGE_CACHE_UPDATE, X);
+    acknowledge(&f, X, &update);
+    (void)tell(&f, Y, "20.1.0.20");
+    assert_true(confirm_together(&f).nonce == of_x.nonce);
+    for (size_t i = 0; i < 1 + QUERY_FLUSHED_MAX; i++)
+        (void)tell(&f, X, "20.1.0.20");
+    assert_true(expect(&f, MESSAGE_CACHE_UPDATE, Y).nonce == of_y.nonce);
+    stop(&f);
+}
+
 // X, which was told of 20.1.0.16/28, answers no update: it is gone.
 static void lose_x(struct fixture *f)
 {
@@ -224,6 +248,9 @@ static void test_eviction_spares_what_is_told_again(void **state)
     f.nonce -= 3;
     (void)ask(&f, X, many(0));
     expect_silence(&f);
+    f.nonce = 103;
+    (void)tell(&f, Y, many(0)); // whose place is that of the second
+    assert_int_equal(expect(&f, MESSAGE_CACHE_UPDATE, X).nonce, 102);
     stop(&f);
 }
 
@@ -386,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_who_knows_only_one_flush),
         cmocka_unit_test(test_a_release_is_no_sign_of_that),
         cmocka_unit_test(test_eviction_spares_what_is_younger),
+        cmocka_unit_test(test_eviction_begins_with_the_oldest),
         cmocka_unit_test(test_eviction_begins_with_those_gone),
         cmocka_unit_test(test_eviction_spares_what_is_told_again),
         cmocka_unit_test(test_strangers_cannot_fill_memory_for_long),
