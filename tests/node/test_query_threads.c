@@ -150,8 +150,8 @@ static struct instant source_next_deadline(const void *core)
 }
 
 static const struct query_core endless = {
-    source_begin, foresee, source_input, source_next_output, source_next_deadline, tick, set_load,
-    .asks = false,
+    source_begin,         foresee, source_input, source_next_output,
+    source_next_deadline, tick,    set_load,     .asks = false,
 };
 
 static int open_asker(const struct query_threads *threads)
