@@ -5,6 +5,8 @@
 #include "query/pace.h"
 #include "query/teller_state.h"
 
+#include <stdio.h>
+
 static void define_many(struct fixture *f, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -201,6 +203,74 @@ static void test_eviction_begins_with_the_oldest(void **state)
         (void)tell(&f, X, "20.1.0.20");
     assert_true(expect(&f, MESSAGE_CACHE_UPDATE, Y).nonce == of_y.nonce);
     stop(&f);
+}
+
+#define ORDER_QUERIERS  5
+#define ORDER_MICRONETS 64
+#define ORDER_TURNS     4000
+
+// What was told has the numbers of the requests, so the oldest is the first that was not flushed.
+struct order {
+    struct fixture f;
+    struct random_source random;
+    bool flushed[ORDER_TURNS + 1];
+    uint64_t first, oldest;
+    size_t leading; // flushes with which others went, if any did
+};
+
+static void take_flush(struct order *order, const struct query_message *flush)
+{
+    if (order->flushed[flush->nonce - order->first])
+        return; // by itself, as nobody knew yet whether it may go with another
+    assert_int_equal(flush->nonce, order->oldest);
+    order->leading++;
+    order->flushed[flush->nonce - order->first] = true;
+    for (size_t i = 0; i < flush->flushed_count; i++)
+        order->flushed[flush->flushed[i] - order->first] = true;
+    while (order->oldest <= order->f.nonce && order->flushed[order->oldest - order->first])
+        order->oldest++;
+}
+
+// Everyone acknowledges what comes.
+static void take_updates(struct order *order)
+{
+    struct query_message message;
+    struct endpoint to;
+    char text[ENDPOINT_TEXT_MAX];
+    while (sent(&order->f, &message, &to)) {
+        assert_int_equal(message.type, MESSAGE_CACHE_UPDATE);
+        acknowledge(&order->f, endpoint_print(&to, text), &message);
+        if (message.status == QUERY_FLUSH)
+            take_flush(order, &message);
+    }
+}
+
+// However much changes, and whoever asks, what is flushed first was told longest ago.
+static void test_eviction_keeps_the_order(void **state)
+{
+    (void)state;
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = 800;
+    struct order order = {.f = start_with(&config)};
+    random_init(&order.random, random_seed_from_number(1));
+    order.first = order.oldest = order.f.nonce + 1;
+    define_many(&order.f, ORDER_MICRONETS);
+    for (int i = 0; i < ORDER_TURNS; i++) {
+        char querier[ENDPOINT_TEXT_MAX];
+        (void)snprintf(querier, sizeof(querier), "192.0.2.%u:4746",
+                       1 + (unsigned)random_below(&order.random, ORDER_QUERIERS));
+        (void)tell(&order.f, querier, many((int)random_below(&order.random, ORDER_MICRONETS)));
+        take_updates(&order);
+        struct update update = update_of(UPDATE_MAP, "20.2.0.0", i % 8 < 4 ? "zero" : "198.18.3.1");
+        update.range.start.index += (uint64_t)random_below(&order.random, ORDER_MICRONETS);
+        if (i % 4 == 0)
+            apply(&order.f, &update, 1);
+        take_updates(&order);
+        pass(&order.f, 20); // so what is flushed together was told with 50 others at most
+    }
+    assert_in_range(order.oldest - order.first, ORDER_TURNS - 900, ORDER_TURNS);
+    assert_in_range(order.leading, 1, ORDER_TURNS * 3 / 4); // and others went with it
+    stop(&order.f);
 }
 
 // X, which was told of 20.1.0.16/28, answers no update: it is gone.
@@ -414,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_a_release_is_no_sign_of_that),
         cmocka_unit_test(test_eviction_spares_what_is_younger),
         cmocka_unit_test(test_eviction_begins_with_the_oldest),
+        cmocka_unit_test(test_eviction_keeps_the_order),
         cmocka_unit_test(test_eviction_begins_with_those_gone),
         cmocka_unit_test(test_eviction_spares_what_is_told_again),
         cmocka_unit_test(test_strangers_cannot_fill_memory_for_long),
