@@ -36,7 +36,7 @@ struct server {
 static const struct teller_config teller = {.queriers_max = TELLER_QUERIERS_MAX,
                                             .unproven_max = TELLER_UNPROVEN_MAX,
                                             .told_max = TELLER_TOLD_MAX,
-                                            .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX};
+                                            .told_per_querier_max = TELLER_TOLD_MAX / 4};
 
 static void stop(const char *what)
 {

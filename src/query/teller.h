@@ -36,17 +36,16 @@
 #define TELLER_ALTERNATIVES_MAX 8 // other servers that it names, in turn
 
 // Limits; role shells may set others.
-#define TELLER_QUERIERS_MAX         100000  // accounts
-#define TELLER_UNPROVEN_MAX         4096    // accounts whose address is not proven
-#define TELLER_UNPROVEN_TOLD_MAX    16      // ranges told to one of those
-#define TELLER_TOLD_MAX             4000000 // ranges told, to all
-#define TELLER_TOLD_PER_QUERIER_MAX 200000
+#define TELLER_QUERIERS_MAX      100000  // accounts
+#define TELLER_UNPROVEN_MAX      4096    // accounts whose address is not proven
+#define TELLER_UNPROVEN_TOLD_MAX 16      // ranges told to one of those
+#define TELLER_TOLD_MAX          4000000 // ranges told, to all
 
 struct teller_config {
     size_t queriers_max;
-    size_t unproven_max; // beyond it, new queriers must prove their address first
-    size_t told_max;     // beyond it, the least recently told are flushed
-    size_t told_per_querier_max;
+    size_t unproven_max;         // beyond it, new queriers must prove their address first
+    size_t told_max;             // beyond it, the least recently told are flushed
+    size_t told_per_querier_max; // the same of one querier, and its own
     uint32_t update_burst;       // see pace.h; 0: PACE_BURST
     uint32_t update_interval_ns; // 0: PACE_INTERVAL_NS
 };

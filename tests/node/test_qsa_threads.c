@@ -50,7 +50,7 @@ static void start(struct fixture *f)
         .teller = {.queriers_max = TELLER_QUERIERS_MAX,
                    .unproven_max = TELLER_UNPROVEN_MAX,
                    .told_max = TELLER_TOLD_MAX,
-                   .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX},
+                   .told_per_querier_max = TELLER_TOLD_MAX},
         .caching_time = duration_s(600),
     };
     struct endpoint listen = {address_from_ipv4(INADDR_LOOPBACK), 0};

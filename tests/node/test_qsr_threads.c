@@ -28,7 +28,7 @@ static const struct teller_config teller = {
     .queriers_max = TELLER_QUERIERS_MAX,
     .unproven_max = TELLER_UNPROVEN_MAX,
     .told_max = 100000,
-    .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX,
+    .told_per_querier_max = TELLER_TOLD_MAX,
 };
 
 // The servers

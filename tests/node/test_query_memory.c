@@ -3,6 +3,7 @@
 #include "../check.h"
 #include "node/query/query_memory.h"
 #include "query/cache.h"
+#include "query/teller.h"
 #include "query/told.h"
 
 #define RANGES 100000
@@ -28,6 +29,13 @@ static void test_as_much_as_there_is_memory_for(void **state)
             cases[i].expected);
     assert_int_equal(query_memory_ranges(7, 100), 7);
     assert_int_equal(query_memory_ranges(0, 100), 100); // any machine has room for those
+}
+
+static void test_one_querier_is_told_as_much_as_it_caches(void **state)
+{
+    (void)state;
+    assert_int_equal(query_memory_of_querier(TELLER_TOLD_MAX), 1000000);
+    assert_int_equal(query_memory_of_querier(3), 1);
 }
 
 // The number-th IPv6 /64, by itself.
@@ -72,6 +80,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_as_much_as_there_is_memory_for),
+        cmocka_unit_test(test_one_querier_is_told_as_much_as_it_caches),
         cmocka_unit_test(test_what_is_told_takes_no_more),
         cmocka_unit_test(test_what_is_cached_takes_no_more),
     };

@@ -14,6 +14,12 @@ size_t query_memory_ranges_in(uint64_t bytes, uint32_t configured, size_t usual)
     return room > 0 ? (size_t)room : 1;
 }
 
+size_t query_memory_of_querier(size_t told_max)
+{
+    size_t part = told_max / QUERY_QUERIER_PART;
+    return part > 0 ? part : 1;
+}
+
 size_t query_memory_ranges(uint32_t configured, size_t usual)
 {
     uint64_t machine = uv_get_total_memory();

@@ -252,11 +252,12 @@ static size_t count_threads(const struct config_qsa *config)
 bool role_qsa_start(struct node *node, struct error *error)
 {
     const struct config_qsa *config = node_config(node)->qsa;
+    size_t told_max = query_memory_ranges(config->told_ranges, TELLER_TOLD_MAX);
     struct qsa_config core = {
         .teller = {.queriers_max = TELLER_QUERIERS_MAX,
                    .unproven_max = TELLER_UNPROVEN_MAX,
-                   .told_max = query_memory_ranges(config->told_ranges, TELLER_TOLD_MAX),
-                   .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX},
+                   .told_max = told_max,
+                   .told_per_querier_max = query_memory_of_querier(told_max)},
         .caching_time = config->caching_time,
     };
     struct role_qsa *role = memory_new(sizeof(*role));

@@ -121,13 +121,14 @@ static void stop(void *state)
 static bool core_config(const struct config_qsr *config, struct qsr_config *core,
                         struct error *error)
 {
+    size_t told_max = query_memory_ranges(config->told_ranges, TELLER_TOLD_MAX);
     *core = (struct qsr_config){
         .querier = {.open_max = QSR_OPEN_MAX,
                     .cached_max = query_memory_ranges(config->cached_ranges, QSR_CACHED_MAX)},
         .teller = {.queriers_max = TELLER_QUERIERS_MAX,
                    .unproven_max = TELLER_UNPROVEN_MAX,
-                   .told_max = query_memory_ranges(config->told_ranges, TELLER_TOLD_MAX),
-                   .told_per_querier_max = TELLER_TOLD_PER_QUERIER_MAX},
+                   .told_max = told_max,
+                   .told_per_querier_max = query_memory_of_querier(told_max)},
         .waiting_max = QSR_WAITING_MAX,
     };
     if (config->upstreams.count > QUERIER_UPSTREAMS_MAX)
