@@ -5,6 +5,7 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import yaml
 from network import Network, Node, await_that
 from test_tunnel import ETR, ETR2, ETR6, QUERY, SITE, SITE6, Internet
 
@@ -67,6 +68,26 @@ def test_ping_and_remap(full: FullInternet) -> None:
     full.command("map", "20.1.0.16/28", "zero")
     await_that("packets are refused", lambda: "Destination Host Unreachable" in
                full.ping(SITE, check=False).stdout)
+
+
+def test_healthy_means_announced(full: FullInternet) -> None:
+    """A MAB that came later: who asks whether all is well is not told so before its route is there."""
+    late = "20.8.0.0/14"
+    config = yaml.safe_load(full.ruas.config_file.read_text())
+    config["ruas"]["mabs"].append(late)
+    full.ruas.stop()
+    full.ruas.write_config(config)
+    full.ruas.start()
+    def known() -> bool:
+        mabs = full.node.ask(command="status")["roles"]["qsa"]["mabs"]
+        return any(mab["mab"] == late and mab["answering"] for mab in mabs)
+    await_that("the QSA answers for it", known)
+    def announced_if_healthy() -> bool:
+        healthy = full.node.healthy()
+        announced = late in full.itr.run("ip", "route", "show", "proto", "155").stdout
+        assert announced or not healthy
+        return healthy
+    await_that("the node is healthy", announced_if_healthy)
 
 
 def test_routes_wait_for_the_databases(full: FullInternet) -> None:

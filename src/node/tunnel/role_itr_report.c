@@ -259,6 +259,11 @@ bool role_itr_healthy(void *state, char *why, size_t size)
                                              : "their databases are not in step");
         return false;
     }
+    // What it shows is older than what its QSA knows, until the next watch.
+    if (role->qsa != NULL && role->mabs_due) {
+        (void)snprintf(why, size, "the MABs of this node's QSA are being looked at");
+        return false;
+    }
     return role->reporter == NULL || usage_reporter_healthy(role->reporter, why, size);
 }
 
