@@ -83,7 +83,7 @@ static void on_upstream_datagram(void *state, const struct endpoint *from, const
         on_datagram(state, from, bytes, length);
 }
 
-// How many are sent in this turn. Cores give answers first, so the rest are updates.
+// How many are sent in this turn. Cores give questions and answers first, so the rest are updates.
 static unsigned most_sent(const struct query_thread *thread, bool more)
 {
     return thread->received + (more ? thread->received / QUERY_UPDATES_PART : QUERY_UPDATES_QUIET);
