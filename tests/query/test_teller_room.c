@@ -46,13 +46,19 @@ static void test_eviction_flushes_first(void **state)
     stop(&f);
 }
 
+// So many ranges may be told, to one querier as to all.
+static struct fixture start_with_room(size_t ranges)
+{
+    struct qsa_config config = config_of();
+    config.teller.told_max = config.teller.told_per_querier_max = ranges;
+    return start_with(&config);
+}
+
 // 200 ranges may be told, and X was; what Y is told beside them takes the place of the oldest of X.
 // `told`, if not NULL, is filled with what X was told.
 static struct fixture start_full(struct query_message *told)
 {
-    struct qsa_config config = config_of();
-    config.teller.told_max = config.teller.told_per_querier_max = 200;
-    struct fixture f = start_with(&config);
+    struct fixture f = start_with_room(200);
     for (int i = 0; i < 200; i++) {
         struct query_message reply = tell(&f, X, "20.1.0.20");
         if (told != NULL)
@@ -168,9 +174,7 @@ static void test_a_release_is_no_sign_of_that(void **state)
 static void test_eviction_spares_what_is_younger(void **state)
 {
     (void)state;
-    struct qsa_config config = config_of();
-    config.teller.told_max = config.teller.told_per_querier_max = 200;
-    struct fixture f = start_with(&config);
+    struct fixture f = start_with_room(200);
     struct query_message oldest = tell(&f, X, "20.1.0.20");
     pass(&f, 5000);
     for (int i = 1; i < 200; i++)
@@ -187,9 +191,7 @@ static void test_eviction_spares_what_is_younger(void **state)
 static void test_eviction_begins_with_the_oldest(void **state)
 {
     (void)state;
-    struct qsa_config config = config_of();
-    config.teller.told_max = config.teller.told_per_querier_max = 200;
-    struct fixture f = start_with(&config);
+    struct fixture f = start_with_room(200);
     struct query_message of_x = tell(&f, X, "20.1.0.70");
     struct query_message of_y = tell(&f, Y, "20.1.0.20");
     for (int i = 2; i < 200; i++)
@@ -249,9 +251,7 @@ static void take_updates(struct order *order)
 static void test_eviction_keeps_the_order(void **state)
 {
     (void)state;
-    struct qsa_config config = config_of();
-    config.teller.told_max = config.teller.told_per_querier_max = 800;
-    struct order order = {.f = start_with(&config)};
+    struct order order = {.f = start_with_room(800)};
     random_init(&order.random, random_seed_from_number(1));
     order.first = order.oldest = order.f.nonce + 1;
     define_many(&order.f, ORDER_MICRONETS);
